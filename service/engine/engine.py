@@ -1,0 +1,477 @@
+"""The counting engine of one partition: the hot loop and the verbs around it.
+
+    restore(checkpoint) -> load(rows)... -> remember(records)... -> apply(records)... -> seal()...
+
+`apply` takes raw records and never raises for what is in them: a record is applied, late, duplicate,
+rejected or a heartbeat, and the five counts sum to the records seen. `seal` hands out what changed since
+the last seal. Both run to completion; nothing is published by any other way.
+
+What must hold (G3): the totals, the content of every (account, grain, start, revision) and the last
+revision of every window whose keep has ended are functions of the log prefix and the rules, whatever
+the batches, seals and restarts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from service.engine.checkpoint import Checkpoint, Counts, Sealed, SweepPosition
+from service.engine.duplicates import SeenIds
+from service.engine.rows import Row, from_record, new_row, pack, to_record, unpack, window_at
+from service.engine.rules import Rules
+from service.engine.sweep import NEVER_MS, Sweep
+from service.events import (
+    PLAIN_BYTES,
+    UNREADABLE,
+    Baseline,
+    Heartbeat,
+    PlainEvent,
+    RawRecord,
+    Rejection,
+    decode_plain,
+    judge,
+)
+from service.results import (
+    ResultRecord,
+    Source,
+    Window,
+    WindowResult,
+    encode,
+    late_record,
+    rejected_record,
+)
+
+SLICE_WINDOWS: Final = 20_000
+"""A seal publishes final windows until it has so many, then leaves the rest to the next seal."""
+
+_REVISION: Final = 3
+
+
+class Tally:
+    """What happened since the engine was made, for metrics; nothing here decides anything."""
+
+    __slots__ = (
+        "clamped",
+        "finals",
+        "followed",
+        "ids_under_two_accounts",
+        "late_by_grain",
+        "rejected_by_reason",
+        "revisions",
+        "unfollowed",
+    )
+
+    def __init__(self) -> None:
+        self.clamped = 0
+        self.ids_under_two_accounts = 0
+        self.followed = 0
+        self.unfollowed = 0
+        self.finals = 0
+        self.revisions = 0
+        self.late_by_grain: Counter[str] = Counter()
+        self.rejected_by_reason: Counter[str] = Counter()
+
+
+class Engine:
+    """Counts one partition of the input. Mutable; belongs to one shard."""
+
+    def __init__(
+        self, rules: Rules, source: Source, *, settings: Mapping[str, str | int] | None = None
+    ) -> None:
+        """`source` is named in late and rejected records; `settings` is put into each checkpoint."""
+        self.rules = rules
+        self.tally = Tally()
+        self._source = source
+        self._settings = dict(rules.fingerprint() if settings is None else settings)
+        self._names = tuple(grain.name for grain in rules.grains)
+        self._sizes = tuple(grain.size_ms for grain in rules.grains)
+        self._quiet_ms = min(grain.grace_ms for grain in rules.grains)
+        self._position = 0
+        self._sealed_position = 0
+        self._watermark_ms = NEVER_MS
+        self._applied = self._late_count = self._duplicate = 0
+        self._rejected_count = self._heartbeat = 0
+        self._sweep = Sweep(rules.sweep_buckets)
+        self._seen = SeenIds(rules.dedup_generation)
+        self._packed: dict[bytes, bytes] = {}
+        self._awake: dict[bytes, Row] = {}
+        self._corrected: dict[tuple[bytes, int, int], None] = {}
+        self._late: list[ResultRecord] = []
+        self._rejected: list[ResultRecord] = []
+
+    # ---- what can be asked
+
+    @property
+    def position(self) -> int:
+        """Offset of the next record."""
+        return self._position
+
+    @property
+    def watermark_ms(self) -> int:
+        """Largest event time seen, epoch ms; -1 before the first."""
+        return self._watermark_ms
+
+    @property
+    def counts(self) -> Counts:
+        """The five outcomes so far."""
+        return Counts(
+            applied=self._applied,
+            late=self._late_count,
+            duplicate=self._duplicate,
+            rejected=self._rejected_count,
+            heartbeat=self._heartbeat,
+        )
+
+    @property
+    def accounts(self) -> int:
+        """Rows in the table (those never sealed yet not counted)."""
+        return len(self._packed)
+
+    @property
+    def awake(self) -> int:
+        """Rows changed since the last seal."""
+        return len(self._awake)
+
+    @property
+    def has_unsealed(self) -> bool:
+        """True when the position has moved since the last seal, or a sweep is unfinished."""
+        return self._position != self._sealed_position or self._sweep.is_due(self._watermark_ms)
+
+    # ---- restore
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Take up a checkpoint; then `load` all rows and `remember` from `replay_from` on."""
+        assert self._position == 0, "restore comes first"
+        assert not self._packed, "restore comes first"
+        self._position = self._sealed_position = checkpoint.position
+        self._watermark_ms = checkpoint.watermark_ms
+        counts = checkpoint.counts
+        self._applied, self._late_count = counts.applied, counts.late
+        self._duplicate, self._rejected_count = counts.duplicate, counts.rejected
+        self._heartbeat = counts.heartbeat
+        self._sweep.closed_to_ms = checkpoint.sweep.closed_to_ms
+        self._sweep.closing_to_ms = checkpoint.sweep.closing_to_ms
+        self._sweep.bucket = checkpoint.sweep.bucket
+        self._seen.turn(max(0, self.replay_from(checkpoint)))
+
+    def replay_from(self, checkpoint: Checkpoint) -> int:
+        """First offset of the log that `remember` needs to see again."""
+        return self._seen.replay_from(checkpoint.position)
+
+    def load(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
+        """Load rows of the updates topic (key, value), each key once; -> the newest row offset."""
+        newest = -1
+        is_published, expect = self._sweep.is_published, self._sweep.expect
+        spans = [grain.size_ms + grain.grace_ms for grain in self.rules.grains]
+        for key, value in rows:
+            row = from_record(value, self._names)
+            newest = max(newest, row.offset)
+            self._packed[key] = pack(row)
+            for windows, span in zip(row.windows, spans, strict=True):
+                for window in windows:
+                    final_at = window[0] + span
+                    if not is_published(final_at, key):
+                        expect(final_at, key)
+        return newest
+
+    def remember(self, records: Iterable[RawRecord]) -> None:
+        """Refill the seen ids from records before the position, judged as they were live."""
+        for record in records:
+            assert record.offset < self._position
+            event = self._read(record)
+            if isinstance(event, PlainEvent | Baseline):
+                if record.offset >= self._seen.end:
+                    self._seen.turn(record.offset)
+                assert record.key is not None
+                self._seen.current[event.event_id] = record.key
+        if self._position >= self._seen.end:
+            self._seen.turn(self._position)
+
+    # ---- apply
+
+    def apply(self, records: Sequence[RawRecord], position: int) -> None:  # noqa: C901, PLR0912, PLR0915
+        """Count `records`; `position` is the offset after them, control records included.
+
+        The one hot loop: locals, no calls for what is usual, and only that; the rest is in
+        `_read`, `_behind` and `_other`. Any change here needs the benchmark before and after.
+        """
+        assert position >= self._position
+        awake, sizes = self._awake, self._sizes
+        seen = self._seen
+        current, previous, end = seen.current, seen.previous, seen.end
+        watermark, quiet = self._watermark_ms, self._quiet_ms
+        max_ahead = self.rules.max_ahead_ms
+        duplicates = others = followed = 0
+        for record in records:
+            offset = record.offset
+            if offset >= end:
+                seen.turn(offset)
+                current, previous, end = seen.current, seen.previous, seen.end
+            key = record.key
+            value = record.value
+            try:
+                event = decode_plain(value)
+            except UNREADABLE:
+                event = None
+            if (
+                event is None
+                or key != event.account_id.encode()
+                or len(value) > PLAIN_BYTES
+                or not value.isascii()
+                or record.headers
+            ):
+                event = judge(record)
+                if event.__class__ is not PlainEvent:
+                    self._watermark_ms = watermark
+                    self._other(record, event)
+                    watermark = self._watermark_ms
+                    others += 1
+                    continue
+            event_id = event.event_id
+            if event_id in current or event_id in previous:
+                self._count_duplicate(event_id, key)
+                duplicates += 1
+                continue
+            current[event_id] = key
+            at = event.occurred_at
+            stamp = record.timestamp
+            if at > stamp + max_ahead and stamp >= 0:
+                at = stamp
+                self.tally.clamped += 1
+            if at > watermark:
+                watermark = at
+            row = awake.get(key)
+            if row is None:
+                row = self._wake(key)
+            if event.action == "follow":
+                side = 1
+                followed += 1
+            else:
+                side = 2
+            is_new = offset > row.offset
+            if is_new:
+                if side == 1:
+                    row.gained += 1
+                else:
+                    row.lost += 1
+                row.offset = offset
+                if at > row.last_event_ms:
+                    row.last_event_ms = at
+            if watermark - at >= quiet:
+                self._behind(record, row, at, watermark, side if is_new else 0)
+            elif is_new:
+                for windows, size in zip(row.windows, sizes):  # noqa: B905 - same length by build
+                    start = at - at % size
+                    if windows and windows[-1][0] == start:
+                        windows[-1][side] += 1
+                    else:
+                        self._open_window(key, windows, start, size)[side] += 1
+        self._watermark_ms = watermark
+        self._position = position
+        counted = len(records) - others - duplicates
+        self._duplicate += duplicates
+        self._applied += counted
+        self.tally.followed += followed
+        self.tally.unfollowed += counted - followed
+
+    def _read(self, record: RawRecord) -> PlainEvent | Baseline | Heartbeat | Rejection:
+        """Judge a record exactly as the hot loop does: the short way when it suffices."""
+        value = record.value
+        try:
+            event = decode_plain(value)  # type: ignore[arg-type]
+        except UNREADABLE:
+            return judge(record)
+        assert value is not None
+        if (
+            record.key != event.account_id.encode()
+            or len(value) > PLAIN_BYTES
+            or not value.isascii()
+            or record.headers
+        ):
+            return judge(record)
+        return event
+
+    def _wake(self, key: bytes) -> Row:
+        packed = self._packed.get(key)
+        row = new_row(len(self._sizes)) if packed is None else unpack(packed)
+        self._awake[key] = row
+        return row
+
+    def _open_window(self, key: bytes, windows: list[Window], start: int, size: int) -> Window:
+        """Find or insert a window that is still open."""
+        window, is_new = window_at(windows, start)
+        if is_new:
+            grain = self.rules.grains[self._sizes.index(size)]
+            self._sweep.expect(start + size + grain.grace_ms, key)
+        return window
+
+    def _count_duplicate(self, event_id: str, key: bytes) -> None:
+        """Note an id seen again; it enters the generation of its own offset with its own account."""
+        seen = self._seen
+        first = seen.current.get(event_id)
+        if first is None:
+            first = seen.previous[event_id]
+        if first != key:
+            self.tally.ids_under_two_accounts += 1
+        seen.current[event_id] = key
+
+    def _behind(self, record: RawRecord, row: Row, at: int, watermark: int, side: int) -> None:
+        """Count an event so far behind the watermark that a window of it may be final or gone.
+
+        `side`: which column of a window to raise; 0 for a replayed record, whose row has it already.
+        """
+        key = record.key
+        assert key is not None
+        missed = []
+        for index, grain in enumerate(self.rules.grains):
+            start = at - at % grain.size_ms
+            end = start + grain.size_ms
+            if watermark >= end + grain.keep_ms:
+                missed.append(grain.name)
+            elif side:
+                window, is_new = window_at(row.windows[index], start)
+                window[side] += 1
+                final_at = end + grain.grace_ms
+                is_published = self._sweep.is_published(final_at, key)
+                if is_new and not is_published:
+                    self._sweep.expect(final_at, key)
+                if watermark >= final_at:
+                    window[_REVISION] += 1
+                    if is_published:
+                        self._corrected[key, index, start] = None
+        if missed:
+            self._late_count += 1
+            self._applied -= 1
+            self.tally.late_by_grain.update(missed)
+            self._late.append(
+                late_record(
+                    record, self._source, event_ms=at, watermark_ms=watermark, missed=missed
+                )
+            )
+
+    def _other(self, record: RawRecord, verdict: Baseline | Heartbeat | Rejection) -> None:
+        """Count a record that is neither a follow nor an unfollow."""
+        if isinstance(verdict, Rejection):
+            self._rejected_count += 1
+            self.tally.rejected_by_reason[verdict.reason] += 1
+            self._rejected.append(rejected_record(record, self._source, verdict))
+        elif isinstance(verdict, Heartbeat):
+            self._heartbeat += 1
+            self._watermark_ms = max(self._watermark_ms, self._clamp(record, verdict.occurred_at))
+        else:
+            self._rebase(record, verdict)
+
+    def _rebase(self, record: RawRecord, event: Baseline) -> None:
+        key = record.key
+        assert key is not None
+        if event.event_id in self._seen.current or event.event_id in self._seen.previous:
+            self._count_duplicate(event.event_id, key)
+            self._duplicate += 1
+            return
+        self._seen.current[event.event_id] = key
+        self._applied += 1
+        at = self._clamp(record, event.occurred_at)
+        self._watermark_ms = max(self._watermark_ms, at)
+        row = self._awake.get(key) or self._wake(key)
+        if record.offset > row.offset:
+            row.rebase(event)
+            row.offset = record.offset
+            row.last_event_ms = max(row.last_event_ms, at)
+
+    def _clamp(self, record: RawRecord, at: int) -> int:
+        """Event time of a record: its log timestamp if it claims to be from the future."""
+        if at > record.timestamp + self.rules.max_ahead_ms and record.timestamp >= 0:
+            self.tally.clamped += 1
+            return record.timestamp
+        return at
+
+    # ---- seal
+
+    def seal(self) -> Sealed:
+        """Hand out all that changed since the last seal, and forget that it was unsealed.
+
+        Corrections are judged before the sweep moves: a window behind the sweep is published now, one
+        ahead of it will be published by the sweep, with its revision already raised.
+        """
+        windows = self._corrections()
+        windows += self._sweep_slice()
+        updates = self._pack_awake()
+        late, self._late = self._late, []
+        rejected, self._rejected = self._rejected, []
+        self._sealed_position = self._position
+        return Sealed(self._checkpoint(), updates, windows, late, rejected)
+
+    def _checkpoint(self) -> Checkpoint:
+        sweep = self._sweep
+        return Checkpoint(
+            position=self._position,
+            watermark_ms=self._watermark_ms,
+            counts=self.counts,
+            sweep=SweepPosition(sweep.closed_to_ms, sweep.closing_to_ms, sweep.bucket),
+            settings=self._settings,
+        )
+
+    def _corrections(self) -> list[tuple[bytes, bytes]]:
+        published = []
+        for key, index, start in self._corrected:
+            windows = self._awake[key].windows[index]
+            window = next(window for window in windows if window[0] == start)
+            published.append((key, self._window_result(key, index, window)))
+        self.tally.revisions += len(published)
+        self._corrected.clear()
+        return published
+
+    def _sweep_slice(self) -> list[tuple[bytes, bytes]]:
+        """Publish windows that have become final, whole buckets, until the slice is full."""
+        sweep = self._sweep
+        sweep.begin(self._watermark_ms)
+        published: list[tuple[bytes, bytes]] = []
+        while sweep.is_running and len(published) < SLICE_WINDOWS:
+            for key in sweep.take():
+                self._publish_finals(key, published)
+        self.tally.finals += len(published)
+        return published
+
+    def _publish_finals(self, key: bytes, published: list[tuple[bytes, bytes]]) -> None:
+        row = self._awake.get(key) or unpack(self._packed[key])
+        closed_to, closing_to = self._sweep.closed_to_ms, self._sweep.closing_to_ms
+        for index, grain in enumerate(self.rules.grains):
+            span = grain.size_ms + grain.grace_ms
+            for window in row.windows[index]:
+                if closed_to < window[0] + span <= closing_to:
+                    published.append((key, self._window_result(key, index, window)))
+
+    def _window_result(self, key: bytes, index: int, window: Window) -> bytes:
+        start, gained, lost, revision = window
+        grain = self.rules.grains[index]
+        end = start + grain.size_ms
+        return encode(
+            WindowResult(
+                key.decode(), grain.name, start, end, gained, lost, gained - lost, revision
+            )
+        )
+
+    def _pack_awake(self) -> list[tuple[bytes, bytes]]:
+        packed, names = self._packed, self._names
+        updates = []
+        for key, row in self._awake.items():
+            self._drop_unkept(key, row)
+            packed[key] = pack(row)
+            updates.append((key, to_record(key, row, names)))
+        self._awake.clear()
+        return updates
+
+    def _drop_unkept(self, key: bytes, row: Row) -> None:
+        """Let go of windows that are past keep and published."""
+        watermark, sweep = self._watermark_ms, self._sweep
+        for windows, grain in zip(row.windows, self.rules.grains, strict=True):
+            keep = grain.size_ms + grain.keep_ms
+            grace = grain.size_ms + grain.grace_ms
+            while (
+                windows
+                and windows[0][0] + keep <= watermark
+                and sweep.is_published(windows[0][0] + grace, key)
+            ):
+                del windows[0]

@@ -1,0 +1,86 @@
+"""One account's totals and windows: awake while it is being changed, packed otherwise.
+
+A packed row is exact-size bytes (MessagePack, fields by position): about a quarter of the public JSON
+row and half the time to wake. That encoding is private; what leaves is `results.AccountRow`.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from service.events import Baseline
+from service.results import AccountRow, Window, decode_row, encode
+
+
+class Row(msgspec.Struct, array_like=True, gc=False):
+    """Mutable. `windows`: per grain, in the rules' order, the kept windows sorted by start."""
+
+    gained: int
+    lost: int
+    baseline: int | None
+    net_at_baseline: int | None
+    last_event_ms: int
+    offset: int
+    windows: list[list[Window]]
+
+    def rebase(self, event: Baseline) -> None:
+        """From here on followers = baseline + net since (in log order)."""
+        self.baseline = event.followers
+        self.net_at_baseline = self.gained - self.lost
+
+
+pack = msgspec.msgpack.Encoder().encode
+unpack = msgspec.msgpack.Decoder(Row).decode
+
+
+def new_row(grains: int) -> Row:
+    """Build the row of an account never seen before."""
+    return Row(0, 0, None, None, -1, -1, [[] for _ in range(grains)])
+
+
+def window_at(windows: list[Window], start_ms: int) -> tuple[Window, bool]:
+    """Find the window that starts at `start_ms`, or insert an empty one; says whether it is new."""
+    place = len(windows)
+    while place and windows[place - 1][0] > start_ms:
+        place -= 1
+    if place and windows[place - 1][0] == start_ms:
+        return windows[place - 1], False
+    window = [start_ms, 0, 0, 0]
+    windows.insert(place, window)
+    return window, True
+
+
+def to_record(key: bytes, row: Row, names: tuple[str, ...]) -> bytes:
+    """Encode a row as the value of the updates topic."""
+    net = row.gained - row.lost
+    followers = None
+    if row.baseline is not None and row.net_at_baseline is not None:
+        followers = row.baseline + net - row.net_at_baseline
+    return encode(
+        AccountRow(
+            key.decode(),
+            row.gained,
+            row.lost,
+            net,
+            followers,
+            row.baseline,
+            row.net_at_baseline,
+            row.last_event_ms,
+            row.offset,
+            dict(zip(names, row.windows, strict=True)),
+        )
+    )
+
+
+def from_record(value: bytes, names: tuple[str, ...]) -> Row:
+    """Decode a value of the updates topic; KeyError when its grains are not `names`."""
+    public = decode_row(value)
+    return Row(
+        public.gained,
+        public.lost,
+        public.baseline,
+        public.net_at_baseline,
+        public.last_event_ms,
+        public.offset,
+        [public.windows[name] for name in names],
+    )

@@ -1,0 +1,82 @@
+"""Which windows have been published as final, which are being published, which come next.
+
+A boundary is a burst: at the full hour every window of the hour becomes final at one log position.
+Publishing them is a *sweep*, cut into bounded slices by a stable hash of the account. Where a sweep
+stands is three numbers, and those are all that a checkpoint stores:
+
+    final_at = end + grace of a window
+    published  <=>  final_at <= closed_to, or final_at <= closing_to and bucket_of(key) < bucket
+
+Everything else here is an index that is rebuilt from the rows.
+"""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+NEVER_MS = -1
+
+
+class Sweep:
+    """The sweep's position and the index of windows that are not published yet."""
+
+    __slots__ = ("_pending", "_waiting", "bucket", "buckets", "closed_to_ms", "closing_to_ms")
+
+    def __init__(self, buckets: int) -> None:
+        """`buckets`: into how many parts the accounts are cut."""
+        self.buckets = buckets
+        self.closed_to_ms = NEVER_MS
+        self.closing_to_ms = NEVER_MS
+        self.bucket = 0
+        self._waiting: dict[int, list[bytes]] = {}
+        self._pending: dict[int, list[bytes]] = {}
+
+    @property
+    def is_running(self) -> bool:
+        """True while a sweep has begun and not ended."""
+        return self.closing_to_ms > self.closed_to_ms
+
+    def bucket_of(self, key: bytes) -> int:
+        """Bucket of an account: stable over processes and machines."""
+        return crc32(key) % self.buckets
+
+    def is_published(self, final_at_ms: int, key: bytes) -> bool:
+        """Tell whether the window of `key` that is final at `final_at_ms` has been swept."""
+        if final_at_ms <= self.closed_to_ms:
+            return True
+        return final_at_ms <= self.closing_to_ms and self.bucket_of(key) < self.bucket
+
+    def expect(self, final_at_ms: int, key: bytes) -> None:
+        """Note a window that is in its row and not published."""
+        if final_at_ms > self.closing_to_ms:
+            keys = self._waiting.get(final_at_ms)
+            if keys is None:
+                self._waiting[final_at_ms] = [key]
+            else:
+                keys.append(key)
+        else:
+            self._pending.setdefault(self.bucket_of(key), []).append(key)
+
+    def is_due(self, watermark_ms: int) -> bool:
+        """Tell whether a slice would publish something, or end a sweep, at this watermark."""
+        return self.is_running or any(at <= watermark_ms for at in self._waiting)
+
+    def begin(self, watermark_ms: int) -> None:
+        """Start a sweep of all windows final at `watermark_ms`, unless one is running or none is."""
+        if self.is_running or not self.is_due(watermark_ms):
+            return
+        self.closing_to_ms = watermark_ms
+        self.bucket = 0
+        for final_at_ms in [at for at in self._waiting if at <= watermark_ms]:
+            for key in self._waiting.pop(final_at_ms):
+                self._pending.setdefault(self.bucket_of(key), []).append(key)
+
+    def take(self) -> list[bytes]:
+        """Take the accounts of the next bucket; they count as published. Empty: the sweep is over."""
+        if self._pending:
+            bucket = min(self._pending)
+            self.bucket = bucket + 1
+            return list(dict.fromkeys(self._pending.pop(bucket)))
+        self.closed_to_ms = self.closing_to_ms
+        self.bucket = 0
+        return []

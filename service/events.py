@@ -1,0 +1,279 @@
+"""What arrives: one record of the input topic -> an event, a heartbeat or a rejection.
+
+Under the engine's import ban: no broker, clock, log, metric or environment in here. The verdict on a
+record is a pure function of its own bytes, so it is the same live, after a restart and offline.
+
+Two ways in, one rule book. `decode_plain` is what the engine's hot loop calls inline: it accepts
+nearly every record there is, and only what needs no further thought. Whatever it does not accept, or
+`is_plain` sends away, goes to `judge`, which knows all the rules and names the reason of a refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal, Protocol
+
+import msgspec
+
+HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
+MAX_VALUE_BYTES: Final = 65_536
+MAX_ID_BYTES: Final = 256
+MAX_DEPTH: Final = 128
+MIN_EVENT_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
+MAX_EVENT_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+MAX_FOLLOWERS: Final = 2**53
+
+PLAIN_BYTES: Final = 256
+"""No id in a value of at most so many bytes can exceed MAX_ID_BYTES, nor its nesting MAX_DEPTH:
+JSON spends at least one byte per byte of an id and two per level."""
+
+
+class RawRecord(Protocol):
+    """One record as the log holds it. aiokafka's own record object fits; so does `LogRecord`."""
+
+    @property
+    def offset(self) -> int:
+        """Position in the partition."""
+
+    @property
+    def timestamp(self) -> int:
+        """Log timestamp in epoch ms; negative when there is none."""
+
+    @property
+    def key(self) -> bytes | None:
+        """The account id in UTF-8."""
+
+    @property
+    def value(self) -> bytes | None:
+        """The event as JSON."""
+
+    @property
+    def headers(self) -> list[tuple[str, bytes]]:
+        """Record headers, in order."""
+
+
+class LogRecord(msgspec.Struct, frozen=True, gc=False):
+    """A `RawRecord` that did not come from a broker (offline replay, tests)."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: list[tuple[str, bytes]] = []
+
+
+class Reason(StrEnum):
+    """Why a record was refused. Closed: a reason, once published, keeps its name and meaning."""
+
+    EMPTY_VALUE = "empty_value"
+    VALUE_TOO_LARGE = "value_too_large"
+    NOT_JSON = "not_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    UNKNOWN_ACTION = "unknown_action"
+    BAD_ID = "bad_id"
+    BAD_TIME = "bad_time"
+    BAD_FOLLOWERS = "bad_followers"
+    UNEXPECTED_FIELD = "unexpected_field"
+    MISSING_KEY = "missing_key"
+    KEY_MISMATCH = "key_mismatch"
+
+
+REASON_TEXT: Final[dict[Reason, str]] = {
+    Reason.EMPTY_VALUE: "the record has no value",
+    Reason.VALUE_TOO_LARGE: f"the value is longer than {MAX_VALUE_BYTES} bytes",
+    Reason.NOT_JSON: f"the value is not UTF-8 JSON nested at most {MAX_DEPTH} deep",
+    Reason.NOT_AN_OBJECT: "the value is JSON, but not an object",
+    Reason.MISSING_FIELD: "a required field is missing",
+    Reason.WRONG_TYPE: "a field has the wrong JSON type",
+    Reason.UNKNOWN_ACTION: "action is none of follow, unfollow, baseline",
+    Reason.BAD_ID: f"an id is not 1 to {MAX_ID_BYTES} bytes of UTF-8",
+    Reason.BAD_TIME: "occurred_at is not a time from 2000 to 9999 (epoch ms or RFC 3339)",
+    Reason.BAD_FOLLOWERS: "followers of a baseline is not in 0 <= N < 2^53",
+    Reason.UNEXPECTED_FIELD: "a baseline has a follower_id",
+    Reason.MISSING_KEY: "the record has no key",
+    Reason.KEY_MISMATCH: "the key is not account_id in UTF-8",
+}
+
+Id = Annotated[str, msgspec.Meta(min_length=1)]
+EventMs = Annotated[int, msgspec.Meta(ge=MIN_EVENT_MS, le=MAX_EVENT_MS)]
+
+
+class PlainEvent(msgspec.Struct, gc=False):
+    """A follow or an unfollow with its time in epoch ms: the shape of nearly every record."""
+
+    event_id: Id
+    account_id: Id
+    follower_id: Id
+    action: Literal["follow", "unfollow"]
+    occurred_at: EventMs
+
+
+class Baseline(msgspec.Struct, gc=False):
+    """How many `followers` an account had when counting began."""
+
+    event_id: str
+    account_id: str
+    followers: int
+    occurred_at: int
+
+
+class Heartbeat(msgspec.Struct, gc=False):
+    """Moves the watermark of a silent partition to `occurred_at` (epoch ms)."""
+
+    occurred_at: int
+
+
+class Rejection(msgspec.Struct, gc=False):
+    """A record that cannot be read: a reason from the closed list, and what exactly was found."""
+
+    reason: Reason
+    detail: str
+
+
+Verdict = PlainEvent | Baseline | Heartbeat | Rejection
+
+decode_plain = msgspec.json.Decoder(PlainEvent).decode
+UNREADABLE: Final = (msgspec.DecodeError, TypeError, UnicodeDecodeError, RecursionError)
+"""What `decode_plain` raises for bytes it does not accept (TypeError: there is no value)."""
+
+
+class _Known(msgspec.Struct, gc=False):
+    """The fields we know, whatever they hold. Unknown ones are skipped, as `decode_plain` does."""
+
+    event_id: Any = msgspec.UNSET
+    account_id: Any = msgspec.UNSET
+    follower_id: Any = msgspec.UNSET
+    action: Any = msgspec.UNSET
+    occurred_at: Any = msgspec.UNSET
+    followers: Any = msgspec.UNSET
+
+
+_decode_known = msgspec.json.Decoder(_Known).decode
+_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_RFC3339 = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII
+)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def judge(record: RawRecord) -> Verdict:
+    """Decide what a record is, by every rule, in this order of precedence."""
+    value = record.value
+    is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
+    if not value:
+        return Rejection(Reason.EMPTY_VALUE, "")
+    if len(value) > MAX_VALUE_BYTES:
+        return Rejection(Reason.VALUE_TOO_LARGE, f"{len(value)} bytes")
+    try:
+        fields = _read(value)
+    except msgspec.ValidationError as error:
+        return Rejection(Reason.NOT_AN_OBJECT, str(error))
+    except UNREADABLE as error:
+        return Rejection(Reason.NOT_JSON, str(error)[:200])
+    if is_heartbeat:
+        return _heartbeat(fields)
+    return _event(fields, record.key)
+
+
+def epoch_ms(text: str) -> int | None:
+    """RFC 3339 date-time -> epoch ms, rounded down; None when it is not one (:60 is not)."""
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        return None
+    date, time, fraction, offset = match.groups()
+    try:
+        whole = datetime.fromisoformat(f"{date}T{time}{offset or '+00:00'}")
+        seconds = whole - _EPOCH
+    except (ValueError, OverflowError):
+        return None
+    return seconds // _MILLISECOND + int(((fraction or "") + "000")[:3])
+
+
+def _read(value: bytes) -> _Known:
+    value.decode()  # msgspec does not look at the bytes of strings that it skips
+    if value.count(b"[") + value.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        message = f"nested deeper than {MAX_DEPTH}"
+        raise RecursionError(message)
+    return _decode_known(value)
+
+
+def _depth(value: bytes) -> int:
+    deepest = depth = 0
+    for byte in _STRINGS.sub(b"", value):
+        if byte in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif byte in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _heartbeat(fields: _Known) -> Heartbeat | Rejection:
+    if fields.occurred_at is msgspec.UNSET:
+        return Rejection(Reason.MISSING_FIELD, "occurred_at")
+    at = _time(fields.occurred_at)
+    return at if isinstance(at, Rejection) else Heartbeat(at)
+
+
+def _event(fields: _Known, key: bytes | None) -> PlainEvent | Baseline | Rejection:
+    subject = "followers" if fields.action == "baseline" else "follower_id"
+    for name in ("event_id", "account_id", "action", "occurred_at", subject):
+        if getattr(fields, name) is msgspec.UNSET:
+            return Rejection(Reason.MISSING_FIELD, name)
+    refused = _bad_text(fields) or _bad_key(fields.account_id, key)
+    if refused is not None:
+        return refused
+    at = _time(fields.occurred_at)
+    if isinstance(at, Rejection):
+        return at
+    if fields.action == "baseline":
+        return _baseline(fields, at)
+    return PlainEvent(fields.event_id, fields.account_id, fields.follower_id, fields.action, at)
+
+
+def _bad_text(fields: _Known) -> Rejection | None:
+    names = ["event_id", "account_id", "action"]
+    if fields.action != "baseline":
+        names.append("follower_id")
+    for name in names:
+        text = getattr(fields, name)
+        if not isinstance(text, str):
+            return Rejection(Reason.WRONG_TYPE, f"{name} is {type(text).__name__}")
+        if name == "action" and text not in {"follow", "unfollow", "baseline"}:
+            return Rejection(Reason.UNKNOWN_ACTION, text[:64])
+        if not 1 <= len(text.encode()) <= MAX_ID_BYTES:
+            return Rejection(Reason.BAD_ID, f"{name} has {len(text.encode())} bytes")
+    return None
+
+
+def _bad_key(account_id: str, key: bytes | None) -> Rejection | None:
+    if not key:
+        return Rejection(Reason.MISSING_KEY, "")
+    if key != account_id.encode():
+        return Rejection(Reason.KEY_MISMATCH, f"key {key[:64]!r}, account_id {account_id[:64]!r}")
+    return None
+
+
+def _time(at: object) -> int | Rejection:
+    if isinstance(at, bool) or not isinstance(at, int | str):
+        return Rejection(Reason.WRONG_TYPE, f"occurred_at is {type(at).__name__}")
+    ms = epoch_ms(at) if isinstance(at, str) else at
+    if ms is None or not MIN_EVENT_MS <= ms <= MAX_EVENT_MS:
+        return Rejection(Reason.BAD_TIME, f"occurred_at {str(at)[:64]}")
+    return ms
+
+
+def _baseline(fields: _Known, at: int) -> Baseline | Rejection:
+    followers = fields.followers
+    if isinstance(followers, bool) or not isinstance(followers, int):
+        return Rejection(Reason.WRONG_TYPE, f"followers is {type(followers).__name__}")
+    if not 0 <= followers < MAX_FOLLOWERS:
+        return Rejection(Reason.BAD_FOLLOWERS, str(followers)[:64])
+    if fields.follower_id is not msgspec.UNSET and fields.follower_id is not None:
+        return Rejection(Reason.UNEXPECTED_FIELD, "follower_id")
+    return Baseline(fields.event_id, fields.account_id, followers, at)
