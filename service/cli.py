@@ -1,0 +1,126 @@
+"""The command line: `netfollowers`, also `python -m service`.
+
+Parses, reads the settings once, calls one command, and turns what went wrong into one line and an exit
+code. What a command needs is imported when it runs, so that help is instant.
+"""
+
+# ruff: noqa: PLC0415 - see above
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from typing import Final
+
+from service.settings import Settings, SettingsError
+from service.tools.options import build_parser
+
+__all__ = ["Exit", "build_parser", "main"]
+
+
+class Exit(IntEnum):
+    """Exit codes, as every help text documents them."""
+
+    OK = 0
+    WRONG = 1
+    USAGE = 2
+    BROKER = 3
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; -> its exit code. Only argparse leaves by SystemExit (0 or 2)."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        settings = Settings.from_env(os.environ)
+        return _COMMANDS[arguments.command](settings, arguments)
+    except SettingsError as error:
+        return _failed(Exit.USAGE, str(error))
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.OK
+    except Exception as error:
+        if _is_unreachable(error):
+            return _failed(Exit.BROKER, f"no broker at {settings.brokers}: {error}")
+        if isinstance(error, argparse.ArgumentTypeError | FileNotFoundError | IsADirectoryError):
+            return _failed(Exit.USAGE, str(error))
+        import traceback
+
+        traceback.print_exc()
+        return Exit.INTERNAL
+
+
+def _failed(code: Exit, line: str) -> Exit:
+    print(f"netfollowers: {line}", file=sys.stderr)
+    return code
+
+
+def _is_unreachable(error: Exception) -> bool:
+    if "aiokafka" not in sys.modules:
+        return False
+    from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
+
+    return isinstance(error, KafkaConnectionError | KafkaTimeoutError)
+
+
+def _worker(settings: Settings, _: argparse.Namespace) -> int:
+    from service import app
+
+    return app.run(settings)
+
+
+def _topics(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.kafka import topics
+
+    if arguments.action == "create":
+        for line in asyncio.run(topics.create(settings)):
+            print(line)
+        return Exit.OK
+    findings = asyncio.run(topics.check(settings))
+    for finding in findings:
+        print(f"{finding.text}\n    fix: {finding.fix}")
+    if not findings:
+        print("topics are as they must be")
+    return Exit.WRONG if findings else Exit.OK
+
+
+def _generate(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import send
+
+    return send.run(settings, arguments)
+
+
+def _replay(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import replay
+
+    return replay.run(settings, arguments)
+
+
+def _show(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import show
+
+    return show.run(settings, arguments)
+
+
+def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import demo
+
+    return demo.run(settings, arguments)
+
+
+_COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
+    "worker": _worker,
+    "topics": _topics,
+    "generate": _generate,
+    "replay": _replay,
+    "show": _show,
+    "demo": _demo,
+}

@@ -1,0 +1,226 @@
+"""The options of every command, their help and examples. Argparse only: help must be instant."""
+
+from __future__ import annotations
+
+import argparse
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Final
+
+from service.tools.option_types import baseline, count, number, share, whole
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - its only name
+
+CODES: Final = """\
+exit codes:
+  0    done, and everything that was checked is right
+  1    what was checked is wrong (topics, the recomputation, an account that is not there)
+  2    wrong usage or a setting that cannot be used; one line names it
+  3    no broker could be reached
+  70   internal error, or the worker could not go on
+  130  interrupted with Ctrl-C
+"""
+
+SETTINGS: Final = """\
+Settings come from NETFOLLOWERS_* environment variables (NETFOLLOWERS_BROKERS, ...): see the README.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of all commands."""
+    parser = argparse.ArgumentParser(
+        prog="netfollowers",
+        description="Count followers gained and lost, per account, minute, hour and day.",
+        epilog=_epilog("netfollowers demo", "netfollowers topics create", "netfollowers worker"),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"netfollowers {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _add_worker(commands)
+    _add_topics(commands)
+    _add_generate(commands)
+    _add_replay(commands)
+    _add_show(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _version() -> str:
+    try:
+        return version("netfollowers")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def _epilog(*examples: str) -> str:
+    lines = "".join(f"  {example}\n" for example in examples)
+    return f"examples:\n{lines}\n{CODES}\n{SETTINGS}"
+
+
+def _add(
+    commands: Commands, name: str, summary: str, description: str, *examples: str
+) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=description,
+        epilog=_epilog(*examples),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _add_worker(commands: Commands) -> None:
+    _add(
+        commands,
+        "worker",
+        "count: read the input topic, write the results",
+        "Run one worker until SIGTERM or Ctrl-C. Start more for more partitions at once;\n"
+        "/live, /ready and /metrics are served on NETFOLLOWERS_WEB_PORT.",
+        "NETFOLLOWERS_BROKERS=kafka:9092 netfollowers worker",
+        "NETFOLLOWERS_GUARANTEE=at_least_once netfollowers worker",
+    )
+
+
+def _add_topics(commands: Commands) -> None:
+    topics = _add(
+        commands,
+        "topics",
+        "create the topics, or check how they are configured",
+        "`create` makes what is missing and changes nothing else. `check` compares partitions,\n"
+        "cleanup, timestamp type and message size with what the worker needs and prints the fix.",
+        "NETFOLLOWERS_PARTITIONS=12 netfollowers topics create",
+        "netfollowers topics check",
+    )
+    topics.add_argument("action", choices=("create", "check"))
+
+
+def _add_generate(commands: Commands) -> None:
+    generate = _add(
+        commands,
+        "generate",
+        "send synthetic follow events to the input topic, or write them to a file",
+        'Synthetic events, labelled "synthetic": true. The same options and seed make the same\n'
+        "events; to a topic they happen now, unless --start-ms says when.",
+        "netfollowers generate --rate 5000 --seconds 60 --surges 12 --heartbeats",
+        "netfollowers generate --rate 0 --events 1000000 --duplicates 0.02 --late 0.01 --bad 0.01",
+        "netfollowers generate --events 10000 --output events.jsonl.gz",
+    )
+    add = generate.add_argument
+    add("--seed", type=int, default=1, help="same seed, same events (%(default)s)")
+    add("--accounts", type=count, default=5_000, metavar="N", help="(%(default)s)")
+    add(
+        "--skew",
+        type=number,
+        default=0.0,
+        metavar="A",
+        help="0: all accounts alike (default); else Pareto's exponent: 1.1 few hot accounts",
+    )
+    add(
+        "--rate",
+        type=number,
+        default=1_000.0,
+        metavar="N",
+        help="events per second; 0: as fast as it goes (%(default)g)",
+    )
+    add("--unfollow-share", type=share, default=0.3, metavar="P", help="(%(default)s)")
+    add(
+        "--disorder-s",
+        type=number,
+        default=0.5,
+        metavar="S",
+        help="events come late by |normal(0, S)| seconds (%(default)s)",
+    )
+    add("--duplicates", type=share, default=0.0, metavar="P", help="share sent again (0)")
+    add(
+        "--late",
+        type=share,
+        default=0.0,
+        metavar="P",
+        help="share older than the smallest window is kept (0)",
+    )
+    add("--bad", type=share, default=0.0, metavar="P", help="share to be rejected (0)")
+    add(
+        "--surges",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="accounts that surge or decline at any time (%(default)s)",
+    )
+    length = generate.add_mutually_exclusive_group()
+    length.add_argument("--events", type=count, metavar="N", help="stop after so many")
+    length.add_argument("--seconds", type=number, metavar="S", help="stop after so long")
+    add("--heartbeats", action="store_true", help="one per second and partition: windows close")
+    add("--start-ms", type=whole, metavar="MS", help="the first event's time (epoch ms)")
+    add("--output", metavar="FILE", help="JSON Lines instead of the topic; '-', *.gz")
+    add("--topic", help="instead of NETFOLLOWERS_INPUT_TOPIC")
+
+
+def _add_replay(commands: Commands) -> None:
+    replay = _add(
+        commands,
+        "replay",
+        "count JSON Lines without any broker: a table, results, a plot",
+        "Feeds files through the counting engine and prints the accounts that moved most.\n"
+        "Lines are follow events; `log_time_ms` in a line clamps its time as a broker's would.\n"
+        "--channel replays the real channel in the package: 7.4 years, checked day by day.",
+        "netfollowers replay events.jsonl.gz --close --results results.jsonl",
+        "netfollowers replay events.jsonl --plot acct-7 --grain 1h --png acct-7.png",
+        "netfollowers replay --channel --plot",
+        "netfollowers generate --events 100000 --output - | netfollowers replay -",
+    )
+    add = replay.add_argument
+    add("files", nargs="*", metavar="FILE", help="JSON Lines, *.gz, or '-' for standard input")
+    add("--channel", action="store_true", help="the bundled real channel; exit 1 unless exact")
+    add("--top", type=whole, default=20, metavar="N", help="rows in the table (%(default)s)")
+    add("--results", metavar="FILE", help="write every result record as JSON Lines ('-', *.gz)")
+    add(
+        "--baseline",
+        action="append",
+        default=[],
+        type=baseline,
+        metavar="ACCOUNT=N[@MS]",
+        help="followers when counting began; may be given more than once",
+    )
+    add("--close", action="store_true", help="a heartbeat at the end makes every window final")
+    add("--plot", nargs="?", const="", metavar="ACCOUNT", help="draw one account's ebb and flow")
+    add("--grain", default="1d", metavar="G", help="window length of the plot (%(default)s)")
+    add("--png", metavar="FILE", help="also draw the plot to a PNG")
+
+
+def _add_show(commands: Commands) -> None:
+    show = _add(
+        commands,
+        "show",
+        "print one account's latest row from the updates topic",
+        "Reads the updates topic as any consumer would (read_committed). Exit code 1 when the\n"
+        "account has no row.",
+        "netfollowers show acct-7",
+        "netfollowers show acct-7 --json | jq .followers",
+    )
+    show.add_argument("account", metavar="ACCOUNT")
+    show.add_argument("--json", action="store_true", help="the row's bytes as they are")
+
+
+def _add_demo(commands: Commands) -> None:
+    demo = _add(
+        commands,
+        "demo",
+        "see it work: a broker, a worker, a real channel, live events, a check",
+        "Starts a local broker and one worker, replays 7.4 years of a real channel through them,\n"
+        "then counts live synthetic events. At the end an independent recomputation must agree.\n"
+        "Leaves nothing running. Files go to --output-dir.",
+        "netfollowers demo",
+        "netfollowers demo --seconds 15",
+    )
+    add = demo.add_argument
+    add("--seconds", type=number, default=60.0, metavar="S", help="(%(default)g)")
+    add("--rate", type=number, default=5_000.0, metavar="N", help="live events/s (%(default)g)")
+    add("--accounts", type=count, default=3_000, metavar="N", help="live accounts (%(default)s)")
+    add("--seed", type=int, default=1, help="(%(default)s)")
+    add("--output-dir", default="demo-output", metavar="DIR", help="(%(default)s)")
+    add(
+        "--broker",
+        default="auto",
+        choices=("auto", "kafka", "tansu"),
+        help="auto: real Kafka if Java and Maven are there, else Tansu (%(default)s)",
+    )
