@@ -1,0 +1,158 @@
+"""The counting rules, slowly and obviously: one record after the other, everything remembered.
+
+Written from the design alone, to judge the engine. Never forgets a window, so that every
+revision of every window can be asked for at the end. Times are epoch milliseconds.
+"""
+
+from dataclasses import dataclass, field
+
+from service.audit.arrival import Arrival, Faults, LogRecord, read
+from service.audit.words import (
+    Account,
+    Content,
+    Final,
+    Grain,
+    Late,
+    Rejected,
+    Rules,
+    WindowKey,
+)
+
+__all__ = ["Account", "Final", "Grain", "Late", "LogRecord", "Model", "Rejected", "Rules"]
+
+
+def _no_counts() -> dict[str, int]:
+    return dict.fromkeys(("applied", "late", "duplicate", "rejected", "heartbeat"), 0)
+
+
+@dataclass
+class Model:
+    """What a partition's log prefix means. Feed it every record, in offset order."""
+
+    rules: Rules = field(default_factory=Rules)
+    position: int = 0  # the offset after the last record fed
+    watermark_ms: int | None = None
+    counts: dict[str, int] = field(default_factory=_no_counts)
+    clamped: int = 0
+    duplicate_other_account: int = 0
+    accounts: dict[str, Account] = field(default_factory=dict)
+    windows: dict[WindowKey, list[Content]] = field(default_factory=dict)  # index = revision
+    late: list[Late] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
+    faults: dict[int, tuple[str, ...]] = field(default_factory=dict)  # offset: every true reason
+    seen: dict[int, dict[str, str]] = field(default_factory=dict)  # generation: event_id: account
+
+    def feed(self, record: LogRecord) -> str:
+        """Judge one record; return its outcome, one of the five counts."""
+        assert record.offset >= self.position, "records come in offset order"
+        self.position = record.offset + 1
+        outcome = self._judge(record)
+        self.counts[outcome] += 1
+        return outcome
+
+    def revision(self, account_id: str, grain: str, start_ms: int, n: int) -> Content | None:
+        """(gained, lost) of a window at revision n; None when there is no such revision."""
+        contents = self.windows.get((account_id, grain, start_ms), [])
+        return contents[n] if 0 <= n < len(contents) else None
+
+    def last_revision(self, account_id: str, grain: str, start_ms: int) -> int:
+        """Newest revision of a window that had events."""
+        return len(self.windows[account_id, grain, start_ms]) - 1
+
+    def finals(self) -> dict[WindowKey, Final]:
+        """Every window past its grace, at its newest revision."""
+        graces = {grain.name: grain.size_ms + grain.grace_ms for grain in self.rules.grains}
+        return self._passed(graces)
+
+    def kept_ended(self) -> dict[WindowKey, Final]:
+        """Every window past its keep, which nothing can change any more."""
+        keeps = {grain.name: grain.size_ms + grain.keep_ms for grain in self.rules.grains}
+        return self._passed(keeps)
+
+    def _passed(self, after_start_ms: dict[str, int]) -> dict[WindowKey, Final]:
+        return {
+            key: Final(len(contents) - 1, *contents[-1])
+            for key, contents in self.windows.items()
+            if self._watermark_reached(key[2] + after_start_ms[key[1]])
+        }
+
+    def _watermark_reached(self, moment_ms: int) -> bool:
+        return self.watermark_ms is not None and self.watermark_ms >= moment_ms
+
+    def _judge(self, record: LogRecord) -> str:
+        arrival = read(record)
+        if isinstance(arrival, Faults):
+            self.rejected.append(Rejected(record.offset, arrival.reasons[0]))
+            self.faults[record.offset] = arrival.reasons
+            return "rejected"
+        if arrival.action == "heartbeat":
+            self._move_time(self._event_time_ms(arrival, record))
+            return "heartbeat"
+        if self._was_seen(arrival, record.offset):
+            return "duplicate"
+        event_time_ms = self._event_time_ms(arrival, record)
+        self._move_time(event_time_ms)
+        self._count_in_totals(arrival, event_time_ms, record.offset)
+        if arrival.action == "baseline":
+            return "applied"
+        return self._count_in_windows(arrival, event_time_ms, record.offset)
+
+    def _event_time_ms(self, arrival: Arrival, record: LogRecord) -> int:
+        ahead_of_log = arrival.occurred_ms > record.timestamp_ms + self.rules.max_ahead_ms
+        if record.timestamp_ms >= 0 and ahead_of_log:
+            self.clamped += 1
+            return record.timestamp_ms
+        return arrival.occurred_ms
+
+    def _move_time(self, event_time_ms: int) -> None:
+        if self.watermark_ms is None or event_time_ms > self.watermark_ms:
+            self.watermark_ms = event_time_ms
+
+    def _was_seen(self, arrival: Arrival, offset: int) -> bool:
+        generation = offset // self.rules.dedup_generation
+        self.seen = {n: ids for n, ids in self.seen.items() if n >= generation - 1}
+        current = self.seen.setdefault(generation, {})
+        previous = self.seen.get(generation - 1, {})
+        account_id = current.get(arrival.event_id) or previous.get(arrival.event_id)
+        current[arrival.event_id] = arrival.account_id
+        if account_id is not None and account_id != arrival.account_id:
+            self.duplicate_other_account += 1
+        return account_id is not None
+
+    def _count_in_totals(self, arrival: Arrival, event_time_ms: int, offset: int) -> None:
+        account = self.accounts.setdefault(arrival.account_id, Account())
+        if arrival.action == "baseline":
+            account.baseline = arrival.followers
+            account.net_at_baseline = account.net
+        elif arrival.action == "follow":
+            account.gained += 1
+        else:
+            account.lost += 1
+        account.last_event_ms = max(account.last_event_ms, event_time_ms)
+        account.offset = offset
+
+    def _count_in_windows(self, arrival: Arrival, event_time_ms: int, offset: int) -> str:
+        assert self.watermark_ms is not None, "the event itself has moved it"
+        missed = tuple(
+            grain.name
+            for grain in self.rules.grains
+            if not self._count_in_window(arrival, event_time_ms, grain)
+        )
+        if not missed:
+            return "applied"
+        self.late.append(Late(offset, event_time_ms, self.watermark_ms, missed))
+        return "late"
+
+    def _count_in_window(self, arrival: Arrival, event_time_ms: int, grain: Grain) -> bool:
+        start_ms = event_time_ms // grain.size_ms * grain.size_ms
+        end_ms = start_ms + grain.size_ms
+        if self._watermark_reached(end_ms + grain.keep_ms):
+            return False
+        contents = self.windows.setdefault((arrival.account_id, grain.name, start_ms), [(0, 0)])
+        gained, lost = contents[-1]
+        changed = (gained + 1, lost) if arrival.action == "follow" else (gained, lost + 1)
+        if self._watermark_reached(end_ms + grain.grace_ms):
+            contents.append(changed)
+        else:
+            contents[-1] = changed
+        return True

@@ -1,0 +1,82 @@
+"""Bytes to a JSON object, and RFC 3339 to epoch milliseconds: strictly, with the stdlib only."""
+
+import json
+import re
+from datetime import datetime
+from typing import Final, NoReturn
+
+MAX_DEPTH: Final = 128
+LONGEST_INTEGER: Final = 100  # digits; far beyond any number that we accept
+
+_RFC_3339 = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
+    r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
+)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive, the arithmetic of offsets is our own
+
+
+def parse(value: bytes) -> object:
+    """Parse one JSON text; ValueError for what is not UTF-8, not JSON or nested too deeply."""
+    text = value.decode()
+    if _is_nested_too_deeply(text):
+        msg = f"nested deeper than {MAX_DEPTH}"
+        raise ValueError(msg)
+    parsed: object = json.loads(text, parse_constant=_refuse, parse_int=_integer)
+    return parsed
+
+
+def rfc_3339_ms(text: str) -> int | None:
+    """Epoch ms of a date-time with Z or an offset, floored; None when it is none (nor is :60)."""
+    found = _RFC_3339.fullmatch(text)
+    if found is None:
+        return None
+    *local_fields, fraction, sign, hours, minutes = found.groups()
+    if int(hours or 0) > 23 or int(minutes or 0) > 59:  # noqa: PLR2004 - of a day, of an hour
+        return None
+    try:
+        local = datetime(*map(int, local_fields)) - _EPOCH  # type: ignore[arg-type]  # noqa: DTZ001
+    except ValueError:
+        return None
+    local_ms = (local.days * 86_400 + local.seconds) * 1000 + int(f"{fraction or ''}000"[:3])
+    offset_ms = (int(hours or 0) * 60 + int(minutes or 0)) * 60_000
+    return local_ms + offset_ms if sign == "-" else local_ms - offset_ms
+
+
+def is_encodable(text: str) -> bool:
+    """Say whether a string can be UTF-8: JSON's escapes can write half a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refuse(constant: str) -> NoReturn:
+    msg = f"{constant} is not JSON"
+    raise ValueError(msg)
+
+
+def _integer(digits: str) -> int | float:
+    """Read an integer; one of absurd length is JSON, but no integer of ours."""
+    return int(digits) if len(digits) <= LONGEST_INTEGER else float("inf")
+
+
+def _is_nested_too_deeply(text: str) -> bool:
+    """Count brackets outside of strings; the outermost object is at depth 1."""
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    in_string = is_escaped = False
+    for character in text:
+        if in_string:
+            in_string = is_escaped or character != '"'
+            is_escaped = character == "\\" and not is_escaped
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif character in "]}":
+            depth -= 1
+    return False

@@ -1,0 +1,87 @@
+"""The words of the model: its rules, an account, a window, and what becomes of a record.
+
+Times are epoch milliseconds.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+
+Content = tuple[int, int]  # gained, lost
+WindowKey = tuple[str, str, int]  # account_id, grain, start_ms
+
+
+class Grain(NamedTuple):
+    """One length of window, its grace until final, and how long it takes corrections."""
+
+    name: str
+    size_ms: int
+    grace_ms: int
+    keep_ms: int
+
+
+DEFAULT_GRAINS = (
+    Grain("1m", MINUTE_MS, 30_000, 15 * MINUTE_MS),
+    Grain("1h", HOUR_MS, MINUTE_MS, 3 * HOUR_MS),
+    Grain("1d", DAY_MS, 5 * MINUTE_MS, 2 * DAY_MS),
+)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The settings that change results."""
+
+    grains: tuple[Grain, ...] = DEFAULT_GRAINS
+    max_ahead_ms: int = 10_000
+    dedup_generation: int = 131_072
+
+
+class Late(NamedTuple):
+    """A counted record that at least one grain no longer kept a window for."""
+
+    offset: int
+    event_time_ms: int
+    watermark_ms: int
+    grains_missed: tuple[str, ...]
+
+
+class Rejected(NamedTuple):
+    """A record that could not be counted, and why."""
+
+    offset: int
+    reason: str
+
+
+class Final(NamedTuple):
+    """The newest revision of a window."""
+
+    revision: int
+    gained: int
+    lost: int
+
+
+@dataclass(slots=True)
+class Account:
+    """Totals of one account since counting began."""
+
+    gained: int = 0
+    lost: int = 0
+    last_event_ms: int = -1
+    offset: int = -1
+    baseline: int | None = None
+    net_at_baseline: int | None = None
+
+    @property
+    def net(self) -> int:
+        """Followers gained minus followers lost."""
+        return self.gained - self.lost
+
+    @property
+    def followers(self) -> int | None:
+        """Followers now, or None while nobody has told how many there were."""
+        if self.baseline is None or self.net_at_baseline is None:
+            return None
+        return self.baseline + self.net - self.net_at_baseline
