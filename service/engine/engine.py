@@ -109,6 +109,11 @@ class Engine:
         return self._position
 
     @property
+    def settings(self) -> Mapping[str, str | int]:
+        """The fingerprint that goes into each checkpoint."""
+        return self._settings
+
+    @property
     def watermark_ms(self) -> int:
         """Largest event time seen, epoch ms; -1 before the first."""
         return self._watermark_ms
@@ -186,8 +191,6 @@ class Engine:
                     self._seen.turn(record.offset)
                 assert record.key is not None
                 self._seen.current[event.event_id] = record.key
-        if self._position >= self._seen.end:
-            self._seen.turn(self._position)
 
     # ---- apply
 

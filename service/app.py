@@ -1,0 +1,248 @@
+"""The worker: a Faust app whose one agent hands batches to shards. Composition root of the service.
+
+`build` makes everything and connects to nothing. `run` starts it, waits for a signal, and ends in one
+of three ways: 0 after a clean stop, 2 or 3 when it cannot start, 70 through `exit_now` when anything
+unexpected happens. `exit_now` needs no propagation through Faust or aiokafka, which swallow exceptions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+import faust
+import faust.streams
+import yarl
+from aiokafka.errors import KafkaError
+from mode import CrashingSupervisor
+
+from service import logs
+from service.engine import Engine
+from service.kafka import clients, topics
+from service.kafka.journal import Journal, PlainJournal, TransactionalJournal
+from service.kafka.reader import Reader
+from service.kafka.shard import Fail, Shard
+from service.kafka.shards import Shards
+from service.kafka.transport import BatchSchema, BatchTransport
+from service.metrics import Metrics
+from service.results import Source
+from service.settings import Settings
+from service.web import Web
+
+log = logging.getLogger(__name__)
+
+EXIT_SETTINGS: Final = 2
+EXIT_BROKER: Final = 3
+EXIT_CRASH: Final = 70
+_TICK_S: Final = 0.01
+_WATCH_S: Final = 1.0
+_STOP_TIMEOUT_S: Final = 30.0
+_IDLE_POLL_S: Final = 86_400.0
+
+
+def exit_now(what: str, error: BaseException | None) -> NoReturn:
+    """Say once what cannot go on, and end the process; open transactions end at the next open."""
+    log.critical("exit: %s", what, exc_info=error)
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(EXIT_CRASH)
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """What `build` makes."""
+
+    app: faust.App
+    shards: Shards
+    metrics: Metrics
+    web: Web
+
+
+def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Worker:
+    """Build a worker for an input of `partitions` partitions. Two can live in one process."""
+    assert faust.streams._CStreamIterator is not None, "Faust's C stream iterator is missing"  # type: ignore[attr-defined]  # noqa: SLF001
+    metrics = Metrics()
+    shards = Shards(fail)
+    app = _faust_app(settings, shards)
+    shards.new_shard = _shard_factory(settings, partitions, app, shards, metrics)
+    metrics.bind(shards)
+    _add_agent(app, settings, shards, fail)
+    return Worker(app, shards, metrics, Web(metrics.registry, lambda: _why_not_ready(shards)))
+
+
+def _faust_app(settings: Settings, shards: Shards) -> faust.App:
+    url = yarl.URL(f"kafka://{settings.brokers.replace(',', ';kafka://')}")
+    app = faust.App(
+        settings.app_id,
+        broker=str(url),
+        broker_credentials=clients.faust_credentials(settings),
+        store="memory://",
+        datadir=tempfile.mkdtemp(prefix="netfollowers-"),
+        web_enabled=False,
+        stream_wait_empty=False,
+        stream_buffer_maxsize=16,
+        agent_supervisor=CrashingSupervisor,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=settings.instance_id or None,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.heartbeat_interval_s,
+        broker_rebalance_timeout=settings.flush_interval_s + 30.0,
+        broker_max_poll_interval=_IDLE_POLL_S,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        worker_redirect_stdouts=False,
+    )
+    app.transport = BatchTransport(
+        app.conf.broker_consumer, app, shards=shards, input_topic=settings.input_topic
+    )
+    return app
+
+
+def _shard_factory(
+    settings: Settings, partitions: int, app: faust.App, shards: Shards, metrics: Metrics
+) -> Any:  # noqa: ANN401 - Callable[[int], Shard]
+    fingerprint = settings.fingerprint(partitions)
+
+    def journal(partition: int) -> Journal:
+        if settings.is_exactly_once:
+            return TransactionalJournal(settings, partition, partitions)
+        return PlainJournal(settings, partition, partitions, app.consumer.commit_position)
+
+    def new_shard(partition: int) -> Shard:
+        source = Source(settings.input_topic, partition)
+        return Shard(
+            partition=partition,
+            settings=settings,
+            engine=Engine(settings.rules, source, settings=fingerprint),
+            journal=journal(partition),
+            new_reader=lambda: Reader(settings, partition, shards.queue),
+            metrics=metrics.for_shard(),
+            fail=shards.fail,
+        )
+
+    return new_shard
+
+
+def _add_agent(app: faust.App, settings: Settings, shards: Shards, fail: Fail) -> None:
+    topic = app.topic(settings.input_topic, schema=BatchSchema())
+
+    @app.agent(topic, name="count")
+    async def count(stream: AsyncIterator[Any]) -> None:
+        async for event in stream.noack().events():  # type: ignore[attr-defined]
+            try:
+                batch = event.value
+                shard = shards.owner(batch)
+                if shard is not None:
+                    shard.take(batch)
+                    shard.checkpoint_if_due(time.monotonic())
+            except Exception as error:  # noqa: BLE001 - nothing here may be skipped
+                fail("the engine failed", error)
+
+    @app.timer(_TICK_S)
+    async def checkpoint() -> None:
+        shards.checkpoint_due(time.monotonic())
+
+    @app.timer(_WATCH_S)
+    async def watch() -> None:
+        now = time.monotonic()
+        for shard in shards:
+            stuck_for_s = shard.stuck_for_s(now)
+            if stuck_for_s >= settings.stuck_after_s:
+                fail(
+                    f"no progress for {stuck_for_s:.0f} s partition={shard.partition} "
+                    f"position={shard.engine.position} lag={shard.lag}",
+                    None,
+                )
+
+
+def _why_not_ready(shards: Shards) -> str:
+    if not shards.assigned:
+        return "no partition is assigned"
+    if not shards.is_ready:
+        return "a partition is being restored"
+    if any(shard.reader is not None and not shard.reader.is_answered for shard in shards):
+        return "the broker does not answer"
+    return ""
+
+
+def run(settings: Settings) -> int:
+    """Run a worker until SIGTERM or SIGINT; -> exit code."""
+    logs.configure(settings.log_level)
+    gc.disable()  # the engine makes no cycles; Faust's few are collected by hand, see _collect
+    try:
+        return asyncio.run(_run(settings))
+    except topics.NotUsable as error:
+        log.critical("exit: %s", error)
+        return EXIT_SETTINGS
+    except (KafkaError, OSError) as error:
+        log.critical("exit: broker %s: %r", settings.brokers, error)
+        return EXIT_BROKER
+
+
+async def _run(settings: Settings) -> int:
+    partitions = await topics.require(settings)
+    worker = build(settings, partitions=partitions)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await worker.web.start(settings.web_host, settings.web_port)
+    _say_what_runs(settings, partitions, worker.web.port)
+    await worker.app.start()
+    ended = asyncio.create_task(worker.app.wait_until_stopped())
+    stopping = asyncio.create_task(stop.wait())
+    collecting = asyncio.create_task(_collect())
+    await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+    collecting.cancel()
+    if not stop.is_set():
+        exit_now("Faust stopped by itself", worker.app.crash_reason)
+    await _stop(worker)
+    return 0
+
+
+async def _stop(worker: Worker) -> None:
+    """Final checkpoint, leave the group, let go; a stop that hangs is a crash."""
+    log.info("stopping")
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await worker.shards.stop()
+            await worker.app.stop()
+            await worker.web.stop()
+    except TimeoutError as error:
+        exit_now("the stop did not end", error)
+    log.info("stopped")
+    logging.shutdown()
+    os._exit(0)  # Faust leaves threads and tasks behind that would keep the process
+
+
+async def _collect() -> None:
+    """Collect Faust's cycles now and then; what is old is frozen and never looked at again."""
+    while True:
+        await asyncio.sleep(60)
+        gc.collect(1)
+        gc.freeze()
+
+
+def _say_what_runs(settings: Settings, partitions: int, port: int) -> None:
+    log.info(
+        "net followers worker app_id=%s brokers=%s guarantee=%s input=%s partitions=%d "
+        "updates=%s windows=%s late=%s rejected=%s grains=%s flush_interval_s=%s web=%s:%d",
+        settings.app_id,
+        settings.brokers,
+        settings.guarantee,
+        settings.input_topic,
+        partitions,
+        *settings.result_topics,
+        settings.grains,
+        settings.flush_interval_s,
+        settings.web_host,
+        port,
+    )

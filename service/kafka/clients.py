@@ -1,0 +1,115 @@
+"""The one factory of Kafka clients: brokers, TLS and SASL come from the settings, nowhere else."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+import aiokafka.producer.sender
+import faust
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from service.settings import Settings
+
+MAX_REQUEST_BYTES: Final = 1_000_000
+BATCH_BYTES: Final = 900 * 1_024
+TRANSACTION_BACKOFF_S: Final = 0.002
+"""aiokafka waits 20 ms after each transaction before the next: most of an idle transaction's time."""
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """What every client takes: brokers and credentials."""
+    common: dict[str, Any] = {
+        "bootstrap_servers": settings.brokers.split(","),
+        "security_protocol": settings.security_protocol,
+    }
+    if settings.security_protocol.endswith("SSL"):
+        common["ssl_context"] = ssl_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        common["sasl_mechanism"] = settings.sasl_mechanism
+        common["sasl_plain_username"] = settings.sasl_username
+        common["sasl_plain_password"] = sasl_password(settings)
+    return common
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """TLS as the settings say: own CA, client certificate, host name check."""
+    context = ssl.create_default_context(cafile=settings.ssl_cafile or None)
+    context.check_hostname = settings.ssl_check_hostname
+    if settings.ssl_certfile:
+        context.load_cert_chain(
+            settings.ssl_certfile,
+            settings.ssl_keyfile or None,
+            settings.ssl_key_password or None,
+        )
+    return context
+
+
+def sasl_password(settings: Settings) -> str:
+    """Read the password file if there is one, else take the setting."""
+    if settings.sasl_password_file:
+        return Path(settings.sasl_password_file).read_text().strip()
+    return settings.sasl_password
+
+
+def faust_credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
+    """The same credentials as `options`, in Faust's terms; None for PLAINTEXT."""
+    protocol = settings.security_protocol
+    context = ssl_context(settings) if protocol.endswith("SSL") else None
+    if protocol.startswith("SASL"):
+        return faust.SASLCredentials(
+            mechanism=settings.sasl_mechanism,
+            username=settings.sasl_username,
+            password=sasl_password(settings),
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)
+
+
+def consumer(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's
+    """Build a consumer that reads committed records only and never commits or jumps by itself."""
+    return AIOKafkaConsumer(
+        **{
+            **options(settings),
+            "enable_auto_commit": False,
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "none",
+            "max_partition_fetch_bytes": settings.fetch_bytes,
+            "fetch_max_wait_ms": 100,
+            **overrides,
+        }
+    )
+
+
+def producer(settings: Settings, **overrides: Any) -> AIOKafkaProducer:  # noqa: ANN401 - aiokafka's
+    """Build a producer that waits for all replicas; a batch is sent as soon as it is handed over."""
+    return AIOKafkaProducer(
+        **{
+            **options(settings),
+            "acks": "all",
+            "linger_ms": 0,
+            "max_batch_size": BATCH_BYTES,
+            "max_request_size": MAX_REQUEST_BYTES,
+            **overrides,
+        }
+    )
+
+
+def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
+    """Build a shard's producer; its start fences every earlier one of the same id."""
+    aiokafka.producer.sender.BACKOFF_OVERRIDE = TRANSACTION_BACKOFF_S
+    timeout_ms = round(settings.transaction_timeout_s * 1_000)
+    return producer(
+        settings,
+        transactional_id=transactional_id,
+        enable_idempotence=True,
+        transaction_timeout_ms=timeout_ms,
+        request_timeout_ms=timeout_ms,
+    )
+
+
+def admin(settings: Settings) -> AIOKafkaAdminClient:
+    """Build an admin client."""
+    return AIOKafkaAdminClient(**options(settings))

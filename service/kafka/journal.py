@@ -1,0 +1,311 @@
+"""The journal: the port between a shard and the broker, and its two Kafka implementations.
+
+`open` fences, *then* reads the position, *then* the rows, then the records that the engine wants to see
+again; in another order a previous owner could still commit behind our back. `commit` makes one sealed
+checkpoint durable; whatever it raises is final. The journal knows no engine: rows and records are bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from service.engine import Checkpoint, Sealed
+from service.events import RawRecord
+from service.kafka import clients
+from service.kafka.raw import raw_consumer
+from service.settings import Settings
+
+MAX_SEQUENCE: Final = 2**31 - 2**24
+"""aiokafka's producer wraps its sequence number wrongly after 2^31 records: renew it before."""
+
+CommitPosition = Callable[[int, int, str], Awaitable[None]]
+"""(partition, position, metadata): commit as the member of the group that we are."""
+
+
+class RefusedToOpen(Exception):  # noqa: N818 - it is a refusal, with its way forward
+    """The log and our own commits contradict each other; the message names the way forward."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What an open found: the checkpoint (None: never counted), rows, and records before it.
+
+    `start`: the log start of the input. `rows`: key -> value, latest first to last written.
+    `recent`: records from `recent_from` up to the checkpoint's position, in order.
+    """
+
+    checkpoint: Checkpoint | None
+    start: int
+    rows: dict[bytes, bytes]
+    recent_from: int
+    recent: list[Sequence[RawRecord]]
+
+
+class Journal(Protocol):
+    """One partition's durable side. Implemented over Kafka twice, and by the simulation's world."""
+
+    is_atomic: bool
+
+    async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
+        """Fence, then position, then rows, then the records from `replay_from`."""
+
+    async def reclaim(self) -> Checkpoint | None:
+        """Fence again and read the committed checkpoint, without the rows."""
+
+    async def commit(self, sealed: Sealed) -> None:
+        """Make one checkpoint durable. Any exception is final."""
+
+    async def close(self) -> None:
+        """Let go of the broker. Never commits."""
+
+
+class KafkaJournal:
+    """A partition's journal over Kafka; the subclass says how a checkpoint is written."""
+
+    is_atomic: bool
+
+    def __init__(self, settings: Settings, partition: int, partitions: int) -> None:
+        """`partitions`: of the input topic, as checked at start."""
+        self._settings = settings
+        self._partitions = partitions
+        self.source = TopicPartition(settings.input_topic, partition)
+        self.updates = TopicPartition(settings.updates_topic, partition)
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
+        """See `Journal.open`. RefusedToOpen when the log contradicts the commit."""
+        await self._fence()
+        reader = raw_consumer(
+            self._settings,
+            group_id=self._settings.app_id,
+            max_partition_fetch_bytes=8 * 1_024 * 1_024,
+        )
+        await reader.start()
+        try:
+            reader.assign([self.source, self.updates])
+            await self._check_partitions(reader)
+            checkpoint = await self._committed(reader)
+            start = (await reader.beginning_offsets([self.source]))[self.source]
+            if checkpoint is not None:
+                self._check_log_start(checkpoint, start)
+            rows = await self._rows(reader)
+            recent_from, recent = 0, []
+            if checkpoint is not None:
+                recent_from = max(start, replay_from(checkpoint))
+                recent = await self._recent(reader, recent_from, checkpoint.position)
+            return Restored(checkpoint, start, rows, recent_from, recent)
+        finally:
+            await reader.stop()
+
+    async def reclaim(self) -> Checkpoint | None:
+        """See `Journal.reclaim`."""
+        await self.close()
+        await self._fence()
+        reader = clients.consumer(self._settings, group_id=self._settings.app_id)
+        await reader.start()
+        try:
+            reader.assign([self.source])
+            return await self._committed(reader)
+        finally:
+            await reader.stop()
+
+    async def close(self) -> None:
+        """See `Journal.close`."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def _fence(self) -> None:
+        raise NotImplementedError
+
+    async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        raise NotImplementedError
+
+    async def _check_partitions(self, reader: AIOKafkaConsumer) -> None:
+        """The topics must have the partition count that the worker found when it started."""
+        for topic in (self._settings.input_topic, *self._settings.result_topics):
+            found = len(await reader._client._wait_on_metadata(topic))  # noqa: SLF001
+            if found != self._partitions:
+                message = (
+                    f"topic {topic} has {found} partitions, not {self._partitions}: "
+                    "all topics need the input's count; see `netfollowers topics check`"
+                )
+                raise RefusedToOpen(message)
+
+    async def _committed(self, reader: AIOKafkaConsumer) -> Checkpoint | None:
+        coordinator = reader._coordinator  # noqa: SLF001 - committed() drops the metadata
+        found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
+        if found is None or found.offset < 0:
+            return None
+        try:
+            return Checkpoint.from_metadata(found.offset, found.metadata)
+        except ValueError as error:
+            message = (
+                f"partition {self.source.partition} of {self.source.topic} has a commit at "
+                f"{found.offset} by group {self._settings.app_id} that is not ours "
+                f"({error}): use another NETFOLLOWERS_APP_ID with its own result topics"
+            )
+            raise RefusedToOpen(message) from error
+
+    def _check_log_start(self, checkpoint: Checkpoint, start: int) -> None:
+        if start > checkpoint.position:
+            message = (
+                f"partition {self.source.partition}: the log of {self.source.topic} starts at "
+                f"{start}, after our position {checkpoint.position}: records were deleted before "
+                "they were counted. To count on from here, start a new NETFOLLOWERS_APP_ID with "
+                "new result topics and baselines; raise retention.ms of the input"
+            )
+            raise RefusedToOpen(message)
+
+    async def _rows(self, reader: AIOKafkaConsumer) -> dict[bytes, bytes]:
+        rows: dict[bytes, bytes] = {}
+        reader.assign([self.updates])
+        end = await self._end(reader, self.updates)
+        await reader.seek_to_beginning(self.updates)
+        async for records in _until(reader, self.updates, end):
+            for record in records:
+                if record.value is None:
+                    rows.pop(record.key, None)
+                else:
+                    rows[record.key] = record.value
+        return rows
+
+    async def _recent(
+        self, reader: AIOKafkaConsumer, first: int, position: int
+    ) -> list[Sequence[RawRecord]]:
+        if first >= position:
+            return []
+        reader.assign([self.source])
+        reader.seek(self.source, first)
+        recent: list[Sequence[RawRecord]] = []
+        async for records in _until(reader, self.source, position):
+            recent.append([record for record in records if record.offset < position])
+        return recent
+
+    def _batches(
+        self, records: Iterable[tuple[Any, ...]], producer: AIOKafkaProducer
+    ) -> list[Any]:
+        """(key, value[, headers]) -> closed batches."""
+        batches: list[Any] = []
+        batch = producer.create_batch()
+        for key, value, *headers in records:
+            extra = headers[0] if headers else []
+            if batch.append(key=key, value=value, timestamp=None, headers=extra) is None:
+                batch.close()
+                batches.append(batch)
+                batch = producer.create_batch()
+                added = batch.append(key=key, value=value, timestamp=None, headers=extra)
+                assert added is not None, "a record that fits no batch"
+        if batch.record_count():
+            batch.close()
+            batches.append(batch)
+        return batches
+
+    async def _send(self, sealed: Sealed, *topics: str) -> None:
+        """Send the records for `topics` and wait until every one is stored."""
+        assert self._producer is not None
+        names = self._settings
+        records: dict[str, Iterable[tuple[Any, ...]]] = {
+            names.windows_topic: sealed.windows,
+            names.late_topic: sealed.late,
+            names.rejected_topic: sealed.rejected,
+            names.updates_topic: sealed.updates,
+        }
+        futures = []
+        for topic in topics:
+            for batch in self._batches(records[topic], self._producer):
+                sent = self._producer.send_batch(batch, topic, partition=self.source.partition)
+                futures.append(await sent)
+        if futures:
+            await asyncio.gather(*futures)
+
+
+class TransactionalJournal(KafkaJournal):
+    """Exactly once: results and position in one transaction, fenced by a transactional id."""
+
+    is_atomic = True
+
+    async def commit(self, sealed: Sealed) -> None:
+        """See `Journal.commit`."""
+        producer = self._producer
+        assert producer is not None
+        names = self._settings
+        await producer.begin_transaction()
+        position = OffsetAndMetadata(sealed.checkpoint.position, sealed.checkpoint.to_metadata())
+        await asyncio.gather(
+            self._send(sealed, *names.result_topics),
+            producer.send_offsets_to_transaction({self.source: position}, names.app_id),
+        )
+        await producer.commit_transaction()
+        if self._sequence() > MAX_SEQUENCE:
+            await self._fence()
+
+    async def _fence(self) -> None:
+        """Start a producer: the broker ends the open transaction of any earlier one."""
+        await self.close()
+        name = f"{self._settings.app_id}-{self.source.partition}"
+        producer = clients.transactional_producer(self._settings, name)
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+
+    def _sequence(self) -> int:
+        assert self._producer is not None
+        numbers = self._producer._txn_manager._sequence_numbers  # noqa: SLF001
+        return max(numbers.values(), default=0)
+
+    async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        end: int = (await reader.end_offsets([tp]))[tp]
+        return end
+
+
+class PlainJournal(KafkaJournal):
+    """At least once: windows, late and rejected first, then rows, then the position."""
+
+    is_atomic = False
+
+    def __init__(
+        self, settings: Settings, partition: int, partitions: int, commit_position: CommitPosition
+    ) -> None:
+        """`commit_position` commits as the group's member (a stranger's commit is refused)."""
+        super().__init__(settings, partition, partitions)
+        self._commit_position = commit_position
+
+    async def commit(self, sealed: Sealed) -> None:
+        """See `Journal.commit`."""
+        names = self._settings
+        await self._send(sealed, names.windows_topic, names.late_topic, names.rejected_topic)
+        await self._send(sealed, names.updates_topic)
+        checkpoint = sealed.checkpoint
+        await self._commit_position(
+            self.source.partition, checkpoint.position, checkpoint.to_metadata()
+        )
+
+    async def _fence(self) -> None:
+        await self.close()
+        self._producer = clients.producer(self._settings)
+        await self._producer.start()
+
+    async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        """High watermark of a fetch: the embedded broker answers ListOffsets(latest) wrongly."""
+        await reader.seek_to_beginning(tp)
+        while reader.highwater(tp) is None:
+            await reader.getmany(tp, timeout_ms=100, max_records=1)
+        return int(reader.highwater(tp))
+
+
+async def _until(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> Any:  # noqa: ANN401
+    """Yield lists of records until the position has reached `end` (markers and gaps included)."""
+    while await reader.position(tp) < end:
+        found = await reader.getmany(tp, timeout_ms=200, max_records=20_000)
+        if tp in found:
+            yield found[tp]

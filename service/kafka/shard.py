@@ -1,0 +1,301 @@
+"""All that one worker holds for one input partition: engine, journal, reader, position.
+
+    OPENING --open--> HELD --run--> RUNNING --revoke--> HELD --reclaim, run--> RUNNING
+       any state --close--> CLOSED
+
+Each verb asserts its state; nothing is shared between shards; no lock is held across broker I/O.
+While HELD a shard takes no batch and starts no checkpoint. Whatever goes
+wrong ends the worker through `fail`, which does not return.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import Enum
+from typing import Final, NoReturn
+
+from service.engine import Checkpoint, Counts, Engine
+from service.engine.checkpoint import SweepPosition
+from service.kafka.journal import Journal, RefusedToOpen, Restored
+from service.kafka.reader import Batch, Reader
+from service.metrics import ShardMetrics
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Fail = Callable[[str, BaseException | None], None]
+"""(what cannot go on, why): ends the process; does not return."""
+
+_LOAD_ROWS: Final = 5_000
+"""Rows decoded at a stretch while opening; running shards get their turn in between."""
+_SATURATED: Final = 4
+"""So many times `flush_records` may wait unsealed behind a commit in flight."""
+
+
+class State(Enum):
+    """Where a shard is between assignment and loss."""
+
+    OPENING = "opening"
+    RUNNING = "running"
+    HELD = "held"
+    CLOSED = "closed"
+
+
+class Shard:
+    """One partition. The engine counts, the journal makes durable, the reader feeds."""
+
+    def __init__(  # noqa: PLR0913 - one collaborator each
+        self,
+        *,
+        partition: int,
+        settings: Settings,
+        engine: Engine,
+        journal: Journal,
+        new_reader: Callable[[], Reader],
+        metrics: ShardMetrics,
+        fail: Fail,
+    ) -> None:
+        """Build it in state OPENING; nothing is connected."""
+        self.partition = partition
+        self.state = State.OPENING
+        self.engine = engine
+        self.reader: Reader | None = None
+        self._settings = settings
+        self._journal = journal
+        self._new_reader = new_reader
+        self.metrics = metrics
+        self._fail = fail
+        self._reading: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._backlog: deque[Batch] = deque()
+        self._sealed_at = self._moved_at = time.monotonic()
+        self._watched = -1
+        self._last: Checkpoint | None = None
+        self._unsealed = 0
+
+    # ---- open
+
+    async def open(self) -> None:
+        """Restore what the log says. RefusedToOpen names what contradicts what."""
+        assert self.state is State.OPENING, self.state
+        began = time.monotonic()
+        restored = await self._journal.open(self.engine.replay_from)
+        rows, remembered = len(restored.rows), sum(map(len, restored.recent))
+        self._check_checkpoint(restored)
+        newest = await self._restore(restored)
+        self._check_rows(restored, newest)
+        self._last = restored.checkpoint
+        seconds = time.monotonic() - began
+        self.state = State.HELD
+        self.metrics.opened(seconds, self.engine)
+        log.info(
+            "shard open partition=%d position=%d rows=%d remembered=%d seconds=%.2f",
+            self.partition,
+            self.engine.position,
+            rows,
+            remembered,
+            seconds,
+        )
+
+    def run(self) -> None:
+        """Start to read at the engine's position."""
+        assert self.state is State.HELD, self.state
+        self.state = State.RUNNING
+        self._sealed_at = self._moved_at = time.monotonic()
+        self.reader = self._new_reader()
+        self._reading = asyncio.create_task(self.reader.run(self.engine.position))
+        self._reading.add_done_callback(self._ended_reading)
+
+    async def _restore(self, restored: Restored) -> int:
+        """Fill the engine; -> the newest offset that a row contains."""
+        engine = self.engine
+        engine.restore(
+            restored.checkpoint
+            or Checkpoint(restored.start, -1, Counts(), SweepPosition(), engine.settings)
+        )
+        rows = list(restored.rows.items())
+        restored.rows.clear()
+        newest = -1
+        for first in range(0, len(rows), _LOAD_ROWS):
+            newest = max(newest, engine.load(rows[first : first + _LOAD_ROWS]))
+            await asyncio.sleep(0)
+        for records in restored.recent:
+            engine.remember(records)
+            await asyncio.sleep(0)
+        return newest
+
+    def _check_checkpoint(self, restored: Restored) -> None:
+        checkpoint, ours = restored.checkpoint, self.engine.settings
+        if checkpoint is None:
+            if restored.rows:
+                self._refuse(
+                    f"{self._settings.updates_topic} holds rows, but group "
+                    f"{self._settings.app_id} has no commit (offsets expired or reset, or another "
+                    "NETFOLLOWERS_APP_ID on the same topics): restore the group's offsets, or give "
+                    "this app id its own result topics"
+                )
+            return
+        for name in sorted(ours.keys() | checkpoint.settings.keys()):
+            if checkpoint.settings.get(name) != ours.get(name):
+                self._refuse(
+                    f"it was counted with {name}={checkpoint.settings.get(name)}, this worker has "
+                    f"{name}={ours.get(name)}: results would change. Set it back, or count again "
+                    "under a new NETFOLLOWERS_APP_ID with new result topics"
+                )
+        missing = restored.recent_from - self.engine.replay_from(checkpoint)
+        if missing > 0:
+            self.metrics.horizon_cut(missing)
+            log.warning(
+                "input retention has cut the log: duplicates of the records before offset %d "
+                "will count again partition=%d records=%d",
+                restored.recent_from,
+                self.partition,
+                missing,
+            )
+
+    def _check_rows(self, restored: Restored, newest: int) -> None:
+        checkpoint = restored.checkpoint
+        if checkpoint and self._settings.is_exactly_once and newest >= checkpoint.position:
+            self._refuse(
+                f"a row contains offset {newest}, but the commit is at {checkpoint.position}: the "
+                "group's offsets were set back. Restore them, or count again under a new "
+                "NETFOLLOWERS_APP_ID with new result topics"
+            )
+
+    def _refuse(self, why: str) -> NoReturn:
+        message = f"partition {self.partition}: {why}"
+        raise RefusedToOpen(message)
+
+    # ---- apply
+
+    def accepts(self, batch: Batch) -> bool:
+        """Tell whether the batch is of this shard's present assignment."""
+        return self.state is State.RUNNING and batch.reader is self.reader
+
+    def take(self, batch: Batch) -> None:
+        """Count a batch, now or, while a slow commit holds too much back, after the commit."""
+        assert self.accepts(batch)
+        self._backlog.append(batch)
+        if not self._is_saturated:
+            self._apply_backlog()
+
+    def _apply_backlog(self) -> None:
+        while self._backlog:
+            batch = self._backlog.popleft()
+            assert batch.start == self.engine.position, (batch.start, self.engine.position)
+            self.engine.apply(batch.records, batch.end)
+            self._unsealed += len(batch.records)
+            batch.release()
+
+    @property
+    def _is_saturated(self) -> bool:
+        limit = _SATURATED * self._settings.flush_records
+        return self._committing is not None and self._unsealed >= limit
+
+    # ---- checkpoint
+
+    def checkpoint_if_due(self, now: float) -> None:
+        """Start a checkpoint if it is time for one and none is in flight."""
+        if self.state is not State.RUNNING or self._committing is not None:
+            return
+        is_time = now - self._sealed_at >= self._settings.flush_interval_s
+        if is_time or self._unsealed >= self._settings.flush_records:
+            if self.engine.has_unsealed:
+                self._checkpoint()
+            else:
+                self._sealed_at = now
+
+    def _checkpoint(self) -> asyncio.Task[None]:
+        assert self._committing is None
+        assert self.state is State.RUNNING or self._reading is None
+        began = self._sealed_at = time.monotonic()
+        sealed = self.engine.seal()
+        self._unsealed = 0
+        self._last = sealed.checkpoint
+        self.metrics.sealed(sealed, time.monotonic() - began)
+        self._committing = asyncio.create_task(self._journal.commit(sealed))
+        self._committing.add_done_callback(lambda task: self._committed(task, began))
+        return self._committing
+
+    def _committed(self, task: asyncio.Task[None], began: float) -> None:
+        self._committing = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            position = self._last.position if self._last else -1
+            self._fail(
+                f"a checkpoint failed partition={self.partition} position={position}", error
+            )
+            return
+        self.metrics.committed(time.monotonic() - began)
+        if self._backlog and self.state is State.RUNNING:
+            self._apply_backlog()
+
+    # ---- watch
+
+    @property
+    def lag(self) -> int:
+        """Records between the last stable offset and what has been counted; 0 while unknown."""
+        end = self.reader.end if self.reader else None
+        return 0 if end is None else max(0, end - self.engine.position)
+
+    def stuck_for_s(self, now: float) -> float:
+        """Seconds without movement though there is something to do and the broker answers."""
+        if self._committing is not None and now - self._sealed_at > self._commit_limit_s:
+            return now - self._sealed_at
+        if self.engine.position != self._watched or self.lag == 0 or not self.reader:
+            self._watched, self._moved_at = self.engine.position, now
+        if self.reader and not self.reader.is_answered:
+            return 0.0
+        return now - self._moved_at
+
+    @property
+    def _commit_limit_s(self) -> float:
+        return max(self._settings.transaction_timeout_s, self._settings.stuck_after_s)
+
+    # ---- revoke, reclaim, close
+
+    async def revoke(self) -> None:
+        """Stop reading, drop what is queued, then make durable what has been counted."""
+        assert self.state is State.RUNNING, self.state
+        self.state = State.HELD
+        await self._stop_reading()
+        await self._settled()
+        if self.engine.has_unsealed:
+            await self._checkpoint()
+
+    async def reclaim(self) -> bool:
+        """Assigned again: True when nobody else has committed since, and reading goes on."""
+        assert self.state is State.HELD, self.state
+        found = await self._journal.reclaim()
+        return found == self._last
+
+    async def close(self) -> None:
+        """Let go of everything without another commit."""
+        self.state = State.CLOSED
+        await self._stop_reading()
+        await self._settled()
+        await self._journal.close()
+
+    async def _stop_reading(self) -> None:
+        self._backlog.clear()
+        task, self._reading, self.reader = self._reading, None, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _settled(self) -> None:
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+
+    def _ended_reading(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._fail(
+                f"reading stopped partition={self.partition} position={self.engine.position}",
+                task.exception(),
+            )

@@ -1,0 +1,156 @@
+"""The shards of one worker: what an assignment opens, what a revoke stops, what a stop leaves.
+
+Called by the transport in the main loop. Each open is a task of its own: running shards go on, and a
+revoke never waits for one. An open that is still under way when its partition comes back continues,
+and is then checked like a retained shard; one whose partition does not come back is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+
+from service.kafka.journal import RefusedToOpen
+from service.kafka.reader import Batch
+from service.kafka.shard import Fail, Shard, State
+
+log = logging.getLogger(__name__)
+
+
+class Shards:
+    """Partition -> shard. Belongs to one worker; `queue` carries the batches of all readers."""
+
+    def __init__(self, fail: Fail) -> None:
+        """`fail` ends the process."""
+        self.queue: asyncio.Queue[Batch] = asyncio.Queue()
+        self.new_shard: Callable[[int], Shard] | None = None
+        self.is_stopping = False
+        self.fail = fail
+        self._shards: dict[int, Shard] = {}
+        self._drivers: dict[int, asyncio.Task[None]] = {}
+        self._assigned: frozenset[int] = frozenset()
+        self._is_known = asyncio.Event()
+        self._epoch = 0
+
+    def __iter__(self) -> Iterator[Shard]:
+        """All shards, whatever their state."""
+        return iter(tuple(self._shards.values()))
+
+    @property
+    def is_ready(self) -> bool:
+        """True when something is assigned and all of it is running."""
+        return bool(self._assigned) and all(
+            partition in self._shards and self._shards[partition].state is State.RUNNING
+            for partition in self._assigned
+        )
+
+    @property
+    def assigned(self) -> frozenset[int]:
+        """Partitions of the present assignment; empty from revoke to assign."""
+        return self._assigned
+
+    def owner(self, batch: Batch) -> Shard | None:
+        """The shard that accepts this batch; None when the batch is of an earlier assignment."""
+        shard = self._shards.get(batch.partition)
+        return shard if shard is not None and shard.accepts(batch) else None
+
+    def checkpoint_due(self, now: float) -> None:
+        """Start every checkpoint that is due. `now`: monotonic seconds."""
+        for shard in self._shards.values():
+            shard.checkpoint_if_due(now)
+
+    async def revoke(self) -> None:
+        """Stop taking records at once; make durable what has been counted. Eager: all of it."""
+        self._epoch += 1
+        self._is_known.clear()
+        self._assigned = frozenset()
+        running = [shard for shard in self._shards.values() if shard.state is State.RUNNING]
+        await asyncio.gather(*(shard.revoke() for shard in running))
+
+    def assign(self, partitions: Iterable[int]) -> None:
+        """Open, take up again or let go, so that exactly `partitions` are held."""
+        if self.is_stopping:
+            return
+        self._epoch += 1
+        self._assigned = frozenset(partitions)
+        self._is_known.set()
+        for partition in sorted(self._shards.keys() | self._drivers.keys() | self._assigned):
+            driver = self._drivers.get(partition)
+            if driver is not None and partition not in self._assigned:
+                driver.cancel()
+            if driver is None or partition not in self._assigned:
+                self._drive(partition, driver)
+
+    async def stop(self) -> None:
+        """Final checkpoint of every running shard, then let go of all. For a clean end."""
+        self.is_stopping = True
+        drivers = list(self._drivers.values())
+        for driver in drivers:
+            driver.cancel()
+        if drivers:
+            await asyncio.wait(drivers)
+        await self.revoke()
+        await asyncio.gather(*(shard.close() for shard in self._shards.values()))
+        self._shards.clear()
+
+    # ---- one driver per partition brings it to where the assignment wants it
+
+    def _drive(self, partition: int, earlier: asyncio.Task[None] | None) -> None:
+        driver = asyncio.create_task(self._settle(partition, earlier))
+        self._drivers[partition] = driver
+        driver.add_done_callback(lambda ended: self._settled(partition, ended))
+
+    def _settled(self, partition: int, driver: asyncio.Task[None]) -> None:
+        if self._drivers.get(partition) is driver:
+            del self._drivers[partition]
+        error = None if driver.cancelled() else driver.exception()
+        if isinstance(error, RefusedToOpen):
+            self.fail(f"refused to open: {error}", None)
+        elif error is not None:
+            self.fail(f"a shard could not be opened partition={partition}", error)
+
+    async def _settle(self, partition: int, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
+        while True:
+            await self._is_known.wait()
+            epoch = self._epoch
+            if partition in self._assigned:
+                shard = await self._take_up(partition)
+                if shard is not None and epoch == self._epoch:
+                    shard.run()
+                    return
+            else:
+                await self._let_go(partition)
+                if epoch == self._epoch:
+                    return
+
+    async def _take_up(self, partition: int) -> Shard | None:
+        """Open a shard, or take it up again; None when that showed that it is out of date."""
+        shard = self._shards.get(partition)
+        if shard is None:
+            return await self._open(partition)
+        if shard.state is State.RUNNING:
+            await shard.revoke()
+        if await shard.reclaim():
+            return shard
+        log.info("shard opens anew partition=%d: another worker has committed", partition)
+        await self._let_go(partition)
+        return None
+
+    async def _open(self, partition: int) -> Shard:
+        assert self.new_shard is not None
+        shard = self.new_shard(partition)
+        try:
+            await shard.open()
+        except BaseException:
+            await shard.close()
+            raise
+        self._shards[partition] = shard
+        return shard
+
+    async def _let_go(self, partition: int) -> None:
+        shard = self._shards.pop(partition, None)
+        if shard is not None:
+            await shard.close()

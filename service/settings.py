@@ -1,0 +1,236 @@
+"""All settings, read from the environment once.
+
+`Settings.from_env(os.environ)` is the only reader. Every variable stands in `SETTINGS_VARIABLES` with
+its default and meaning; the README's table is tested against it. An error names the variable, its value
+and what would be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from service.engine.rules import DEFAULT_GRAINS, Grain, Rules
+
+PREFIX: Final = "NETFOLLOWERS_"
+Guarantee = Literal["exactly_once", "at_least_once"]
+
+
+class SettingsError(ValueError):
+    """A variable whose value cannot be used; the message says what would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One environment variable: its default as text, and what it means."""
+
+    default: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Frozen. Each field is the variable of the same name, in lower case, without the prefix."""
+
+    brokers: str = "127.0.0.1:9092"
+    app_id: str = "net-followers"
+    input_topic: str = "follow-events"
+    updates_topic: str = "net-follower-updates"
+    windows_topic: str = "net-follower-windows"
+    late_topic: str = "follow-events-late"
+    rejected_topic: str = "follow-events-rejected"
+    partitions: int = 4
+    replication_factor: int = 1
+    min_isr: int = 1
+    input_retention_days: float = 30.0
+    results_retention_days: float = 30.0
+    guarantee: Guarantee = "exactly_once"
+    flush_interval_s: float = 0.25
+    flush_records: int = 50_000
+    grains: str = ",".join(DEFAULT_GRAINS)
+    max_ahead_s: float = 10.0
+    dedup_generation: int = 131_072
+    sweep_buckets: int = 1_024
+    instance_id: str = ""
+    session_timeout_s: float = 20.0
+    heartbeat_interval_s: float = 3.0
+    transaction_timeout_s: float = 60.0
+    stuck_after_s: float = 60.0
+    batch_records: int = 10_000
+    fetch_bytes: int = 4_194_304
+    web_host: str = "127.0.0.1"
+    web_port: int = 6066
+    log_level: str = "info"
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    sasl_username: str = ""
+    sasl_password: str = field(default="", repr=False)
+    sasl_password_file: str = ""
+    ssl_cafile: str = ""
+    ssl_certfile: str = ""
+    ssl_keyfile: str = ""
+    ssl_key_password: str = field(default="", repr=False)
+    ssl_check_hostname: bool = True
+
+    @property
+    def rules(self) -> Rules:
+        """The settings that change results, as the engine takes them."""
+        return Rules(
+            grains=tuple(_grain(text) for text in self.grains.split(",")),
+            max_ahead_ms=round(self.max_ahead_s * 1_000),
+            dedup_generation=self.dedup_generation,
+            sweep_buckets=self.sweep_buckets,
+        )
+
+    @property
+    def is_exactly_once(self) -> bool:
+        """True when each checkpoint is one Kafka transaction."""
+        return self.guarantee == "exactly_once"
+
+    @property
+    def result_topics(self) -> tuple[str, str, str, str]:
+        """Updates, windows, late, rejected."""
+        return self.updates_topic, self.windows_topic, self.late_topic, self.rejected_topic
+
+    def fingerprint(self, partitions: int) -> dict[str, str | int]:
+        """Everything that a checkpoint depends on; another value means another result."""
+        return {**self.rules.fingerprint(), "partitions": partitions, "guarantee": self.guarantee}
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Settings:
+        """Read NETFOLLOWERS_* variables. SettingsError: a bad value, or a variable there is not."""
+        unknown = {name for name in environ if name.startswith(PREFIX)} - SETTINGS_VARIABLES.keys()
+        if unknown:
+            message = f"{sorted(unknown)[0]} is not a setting; see `netfollowers worker --help`"
+            raise SettingsError(message)
+        found: dict[str, Any] = {}
+        for setting in fields(cls):
+            variable = PREFIX + setting.name.upper()
+            text = environ.get(variable, "")
+            if text != "":
+                found[setting.name] = _parse(variable, text, type(setting.default))
+        settings = cls(**found)
+        settings.validate()
+        return settings
+
+    def validate(self) -> None:
+        """Refuse what cannot work. SettingsError names the variable."""
+        for name, allowed in _ALLOWED.items():
+            if getattr(self, name) not in allowed:
+                _refuse(name, getattr(self, name), f"one of {', '.join(allowed)}")
+        for name, (right, is_right) in _LIMITS.items():
+            if not is_right(getattr(self, name)):
+                _refuse(name, getattr(self, name), right)
+        try:
+            _ = self.rules
+        except ValueError as error:
+            _refuse("grains", self.grains, str(error))
+        topics = (self.input_topic, *self.result_topics)
+        if len(set(topics)) != len(topics) or not all(topics):
+            _refuse("input_topic", ", ".join(topics), "five different topics")
+        for name in ("sasl_password_file", "ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+            path = getattr(self, name)
+            if path and not Path(path).is_file():
+                _refuse(name, path, "a file that exists")
+
+
+def _grain(text: str) -> Grain:
+    """'1m:30s:15m', or a default grain by its name alone."""
+    known = {default.split(":")[0]: default for default in DEFAULT_GRAINS}
+    return Grain.parse(known.get(text.strip(), text.strip()))
+
+
+def _parse(variable: str, text: str, kind: type) -> object:
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        return kind(text)
+    except (ValueError, KeyError):
+        right = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
+        message = f"{variable}={text!r}: should be {right}"
+        raise SettingsError(message) from None
+
+
+def _refuse(name: str, value: object, right: str) -> None:
+    message = f"{PREFIX}{name.upper()}={value!r}: should be {right}"
+    raise SettingsError(message)
+
+
+_ALLOWED: Final[dict[str, tuple[str, ...]]] = {
+    "guarantee": ("exactly_once", "at_least_once"),
+    "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+    "log_level": ("debug", "info", "warning", "error"),
+}
+_Limit = tuple[str, Callable[[Any], bool]]
+_LIMITS: Final[dict[str, _Limit]] = {
+    "brokers": (
+        "HOST:PORT[,HOST:PORT...]",
+        lambda text: all(part.rpartition(":")[2].isdigit() for part in text.split(",")),
+    ),
+    "app_id": ("a name", bool),
+    "partitions": ("from 1 to 10000", lambda n: 1 <= n <= 10_000),  # noqa: PLR2004
+    "replication_factor": ("at least 1", lambda n: n >= 1),
+    "min_isr": ("at least 1", lambda n: n >= 1),
+    "flush_interval_s": ("from 0.01 to 10", lambda s: 0.01 <= s <= 10),  # noqa: PLR2004
+    "flush_records": ("at least 1", lambda n: n >= 1),
+    "session_timeout_s": ("from 6 to 60", lambda s: 6 <= s <= 60),  # noqa: PLR2004
+    "heartbeat_interval_s": ("from 0.1 to 20", lambda s: 0.1 <= s <= 20),  # noqa: PLR2004
+    "transaction_timeout_s": ("from 5 to 900", lambda s: 5 <= s <= 900),  # noqa: PLR2004
+    "stuck_after_s": ("at least 5", lambda s: s >= 5),  # noqa: PLR2004
+    "batch_records": ("at least 1", lambda n: n >= 1),
+    "fetch_bytes": ("at least 1024", lambda n: n >= 1_024),  # noqa: PLR2004
+    "web_port": ("a port, 0 to 65535", lambda n: 0 <= n <= 65_535),  # noqa: PLR2004
+}
+
+_MEANINGS: Final[dict[str, str]] = {
+    "brokers": "bootstrap addresses, comma separated",
+    "app_id": "consumer group, and prefix of the transactional ids",
+    "input_topic": "follow events arrive here",
+    "updates_topic": "the table: one row per account, compacted",
+    "windows_topic": "final window results and their revisions",
+    "late_topic": "events that missed a window",
+    "rejected_topic": "records that could not be read",
+    "partitions": "partitions that `topics create` makes",
+    "replication_factor": "copies that `topics create` makes (3 in production)",
+    "min_isr": "min.insync.replicas that `topics create` sets (2 in production)",
+    "input_retention_days": "retention of the input that `topics create` sets",
+    "results_retention_days": "retention of windows, late and rejected that `topics create` sets",
+    "guarantee": "`exactly_once`, or `at_least_once` for brokers without transactions",
+    "flush_interval_s": "a checkpoint at most so often",
+    "flush_records": "a checkpoint also after so many records",
+    "grains": "size:grace:keep of each window length, or a default grain by name",
+    "max_ahead_s": "an event further ahead of its log timestamp counts at the log timestamp",
+    "dedup_generation": "records per generation of event ids; the last one to two are remembered",
+    "sweep_buckets": "parts that the accounts are cut into when windows close",
+    "instance_id": "static group membership: a restart is not a rebalance (stable per worker)",
+    "session_timeout_s": "a silent worker loses its partitions after so long",
+    "heartbeat_interval_s": "group heartbeats",
+    "transaction_timeout_s": "a broker away for longer ends the worker",
+    "stuck_after_s": "lag without movement for so long ends the worker",
+    "batch_records": "records per batch",
+    "fetch_bytes": "bytes per fetch and partition",
+    "web_host": "address of /live, /ready and /metrics",
+    "web_port": "port of /live, /ready and /metrics (0: any free one)",
+    "log_level": "debug, info, warning or error",
+    "security_protocol": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
+    "sasl_mechanism": "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    "sasl_username": "SASL user",
+    "sasl_password": "SASL password",
+    "sasl_password_file": "file that holds the SASL password (instead)",
+    "ssl_cafile": "CA certificates, PEM",
+    "ssl_certfile": "client certificate, PEM",
+    "ssl_keyfile": "client key, PEM",
+    "ssl_key_password": "password of the client key",
+    "ssl_check_hostname": "`true` or `false`",
+}
+
+SETTINGS_VARIABLES: Final[Mapping[str, Variable]] = {
+    PREFIX + setting.name.upper(): Variable(
+        str(setting.default).lower() if setting.type == "bool" else str(setting.default),
+        _MEANINGS[setting.name],
+    )
+    for setting in fields(Settings)
+}
