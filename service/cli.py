@@ -1,7 +1,7 @@
 """The command line: `netfollowers`, also `python -m service`.
 
-Parses, reads the settings once, calls one command, and turns what went wrong into one line and an exit
-code. What a command needs is imported when it runs, so that help is instant.
+Parses, reads the settings once, calls one command, and turns what went wrong into one line and an
+exit code. What a command needs is imported when it runs, so that help is instant.
 """
 
 # ruff: noqa: PLC0415 - see above
@@ -13,14 +13,19 @@ import argparse
 import asyncio
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Final
 
 from service.settings import Settings, SettingsError
+from service.tools.option_types import UsageError
 from service.tools.options import build_parser
 
 __all__ = ["Exit", "build_parser", "main"]
+
+
+_NO_SUCH_FILE: Final = FileNotFoundError | IsADirectoryError | PermissionError
 
 
 class Exit(IntEnum):
@@ -40,26 +45,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         settings = Settings.from_env(os.environ)
         return _COMMANDS[arguments.command](settings, arguments)
-    except SettingsError as error:
-        return _failed(Exit.USAGE, str(error))
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
-    except BrokenPipeError:
+    except BrokenPipeError:  # `netfollowers ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
-    except Exception as error:
-        if _is_unreachable(error):
-            return _failed(Exit.BROKER, f"no broker at {settings.brokers}: {error}")
-        if isinstance(error, argparse.ArgumentTypeError | FileNotFoundError | IsADirectoryError):
-            return _failed(Exit.USAGE, str(error))
-        import traceback
-
-        traceback.print_exc()
-        return Exit.INTERNAL
+    except Exception as error:  # noqa: BLE001 - the last stop: says what it was, and exits
+        return _failed(error)
 
 
-def _failed(code: Exit, line: str) -> Exit:
-    print(f"netfollowers: {line}", file=sys.stderr)
+def _failed(error: Exception) -> Exit:
+    """Say in one line what went wrong; a traceback only for what nobody foresaw."""
+    if isinstance(error, SettingsError | UsageError | _NO_SUCH_FILE):
+        code = Exit.USAGE
+    elif _is_unreachable(error):
+        code = Exit.BROKER
+    else:
+        traceback.print_exception(error)
+        code = Exit.INTERNAL
+    print(f"netfollowers: {error}", file=sys.stderr)
     return code
 
 

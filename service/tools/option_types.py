@@ -6,15 +6,21 @@ import argparse
 import re
 
 
+class UsageError(ValueError):
+    """Options that do not go together, or name what is not there; the message says which."""
+
+
 def share(text: str) -> float:
-    share = float(text)
-    if not 0 <= share <= 1:
+    """Read a share, 0 to 1."""
+    found = float(text)
+    if not 0 <= found <= 1:
         message = f"{text} is not a share from 0 to 1"
         raise argparse.ArgumentTypeError(message)
-    return share
+    return found
 
 
 def number(text: str) -> float:
+    """Read a finite number from 0 on."""
     found = float(text)
     if not 0 <= found < float("inf"):
         message = f"{text} is not a number from 0 on"
@@ -23,19 +29,21 @@ def number(text: str) -> float:
 
 
 def whole(text: str) -> int:
-    number = int(text)
-    if number < 0:
+    """Read a whole number from 0 on."""
+    found = int(text)
+    if found < 0:
         message = f"{text} is negative"
         raise argparse.ArgumentTypeError(message)
-    return number
+    return found
 
 
 def count(text: str) -> int:
-    number = int(text)
-    if number < 1:
+    """Read a whole number from 1 on."""
+    found = int(text)
+    if found < 1:
         message = f"{text} is not at least 1"
         raise argparse.ArgumentTypeError(message)
-    return number
+    return found
 
 
 def baseline(text: str) -> tuple[str, int, int | None]:

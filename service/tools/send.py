@@ -1,0 +1,193 @@
+"""`netfollowers generate`: the synthetic source, to the input topic at a rate, or to a file."""
+
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import Final
+
+from aiokafka.errors import UnknownTopicOrPartitionError
+
+from service.kafka import clients
+from service.settings import Settings
+from service.tools.generate import Made, Shape, Synthetic, heartbeat, late_after_ms
+from service.tools.lines import open_output
+from service.tools.option_types import UsageError
+from service.tools.outbox import Outbox
+
+FILE_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
+FILE_EVENTS: Final = 10_000
+PACE: Final = 1_000.0
+"""Events per second of event time when --rate is 0."""
+
+_TICK_S: Final = 0.02
+_CHUNK: Final = 4_000
+_CATCH_UP_S: Final = 1.0
+"""A sender that was held up makes good at most so much; the rest is never made."""
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Generate as the options say; -> exit code."""
+    shape = shape_of(settings, arguments)
+    if arguments.topic:
+        settings = replace(settings, input_topic=arguments.topic)
+    if arguments.output:
+        return _to_file(shape, arguments)
+    return asyncio.run(_to_topic(settings, shape, arguments))
+
+
+def shape_of(settings: Settings, arguments: argparse.Namespace) -> Shape:
+    """Options -> the shape of the events."""
+    try:
+        return Shape(
+            seed=arguments.seed,
+            accounts=arguments.accounts,
+            skew=arguments.skew,
+            unfollow_share=arguments.unfollow_share,
+            disorder_s=arguments.disorder_s,
+            duplicates=arguments.duplicates,
+            late=arguments.late,
+            bad=arguments.bad,
+            surges=arguments.surges,
+            late_after_ms=late_after_ms(settings.rules.grains),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+# ---- to a file
+
+
+def _to_file(shape: Shape, arguments: argparse.Namespace) -> int:
+    rate = arguments.rate or PACE
+    start_ms = FILE_START_MS if arguments.start_ms is None else arguments.start_ms
+    count = arguments.events or round((arguments.seconds or 0) * rate) or FILE_EVENTS
+    written = 0
+    with open_output(arguments.output) as out:
+        for index, made in enumerate(Synthetic(shape).span(start_ms, rate=rate, count=count)):
+            line = as_line(made, log_time_ms=start_ms + int(index * 1_000 / rate))
+            if line is not None:
+                out.write(line)
+                written += 1
+    print(f"wrote {written:,} lines to {arguments.output}", file=sys.stderr)
+    return 0
+
+
+def as_line(made: Made, *, log_time_ms: int) -> bytes | None:
+    """Write a record as a line with its log time; None if `replay` could not read it the same.
+
+    A line has no key of its own: `replay` takes the account_id for it.
+    """
+    value = made.value
+    if made.kind != "bad":
+        assert value is not None
+        return b'%s,"log_time_ms":%d}\n' % (value[:-1], log_time_ms)
+    if not value or made.key is None or b"\n" in value or made.key.endswith(b"-other"):
+        return None
+    return value + b"\n"
+
+
+# ---- to a topic
+
+
+async def _to_topic(settings: Settings, shape: Shape, arguments: argparse.Namespace) -> int:
+    began = time.monotonic()
+    async with outbox_to(settings) as outbox:
+        stream = Stream(
+            Synthetic(shape),
+            outbox,
+            rate=arguments.rate,
+            start_ms=arguments.start_ms,
+            with_heartbeats=arguments.heartbeats,
+        )
+        try:
+            await stream.run(_until(stream, arguments))
+        finally:
+            await outbox.settle()
+            seconds = time.monotonic() - began
+            total = sum(outbox.sent.values())
+            kinds = ", ".join(f"{count:,} {kind}" for kind, count in outbox.sent.most_common())
+            print(
+                f"sent {total:,} records to {settings.input_topic} in {seconds:.1f} s "
+                f"({total / seconds:,.0f}/s): {kinds}",
+                file=sys.stderr,
+            )
+    return 0
+
+
+@contextlib.asynccontextmanager
+async def outbox_to(settings: Settings) -> AsyncIterator[Outbox]:
+    """Open an outbox to the input topic."""
+    producer = clients.producer(settings)
+    await producer.start()
+    try:
+        partitions = await producer.partitions_for(settings.input_topic)
+        yield Outbox(producer, settings.input_topic, len(partitions))
+    except UnknownTopicOrPartitionError:
+        message = f"there is no topic {settings.input_topic}: netfollowers topics create"
+        raise UsageError(message) from None
+    finally:
+        await producer.stop()
+
+
+def _until(stream: Stream, arguments: argparse.Namespace) -> Callable[[], int]:
+    """-> how many more events may be made now; 0 ends the stream."""
+    if arguments.events:
+        return lambda: arguments.events - stream.made
+    if arguments.seconds is None:
+        return lambda: _CHUNK
+    ends = time.monotonic() + arguments.seconds
+    return lambda: _CHUNK if time.monotonic() < ends else 0
+
+
+class Stream:
+    """Feeds a source into an outbox at a rate (events/s; 0: as fast as it goes)."""
+
+    def __init__(
+        self,
+        source: Synthetic,
+        outbox: Outbox,
+        *,
+        rate: float,
+        start_ms: int | None = None,
+        with_heartbeats: bool = False,
+    ) -> None:
+        """`start_ms`: event time of the first event; None: events happen now."""
+        self.made = 0
+        self._source = source
+        self._outbox = outbox
+        self._rate = rate
+        self._start_ms = start_ms
+        self._with_heartbeats = with_heartbeats
+
+    async def run(self, left: Callable[[], int]) -> None:
+        """Send until `left()` says that no more events may be made."""
+        clock = time.monotonic()
+        beat = clock
+        while (most := left()) > 0:
+            now = time.monotonic()
+            clock = max(clock, now - _CATCH_UP_S)
+            count = min(most, self._due(now - clock))
+            clock += count / self._rate if self._rate else 0.0
+            self._outbox.put_all(self._source.at(self._now_ms(), count))
+            self.made += count
+            if self._with_heartbeats and now >= beat:
+                self._outbox.put_everywhere(heartbeat(self._now_ms()))
+                beat = now + 1.0
+            await self._outbox.send()
+            await asyncio.sleep(_TICK_S if self._rate else 0)
+
+    def _due(self, waited_s: float) -> int:
+        return min(_CHUNK, int(waited_s * self._rate)) if self._rate else _CHUNK
+
+    def _now_ms(self) -> int:
+        if self._start_ms is None:
+            return int(time.time() * 1_000)
+        return self._start_ms + int(self.made * 1_000 / (self._rate or PACE))

@@ -1,0 +1,58 @@
+"""Which synthetic accounts surge or decline at a moment: a pure function of seed and time.
+
+Each of `slots` slots moves one account after another. A move lasts 15 to 45 s, swells and ebbs like
+a raised cosine, and gains or loses nearly all the time: something for the top movers to show.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from typing import Final, NamedTuple
+
+MOVE_MS: Final = 15_000
+_SPREAD_MS: Final = 30_000
+_TABLE: Final = 256
+
+
+class Mover(NamedTuple):
+    """An account (its number) on the move, and the share of unfollows among its events."""
+
+    account: int
+    unfollow_share: float
+
+
+class Surges:
+    """The moves of one seed."""
+
+    def __init__(self, seed: int, *, slots: int, accounts: int) -> None:
+        """`slots`: how many move at any time; `accounts`: to choose from."""
+        self._seed = seed
+        self._slots = range(slots)
+        self._accounts = accounts
+        self._lengths = [
+            MOVE_MS + self._random(slot, -1).randrange(_SPREAD_MS) for slot in self._slots
+        ]
+
+    def table(self, now_ms: int) -> list[Mover]:
+        """Draw from this list evenly to get a mover by its weight at `now_ms`. Empty: none moves."""
+        weighted = [self._mover(slot, now_ms) for slot in self._slots]
+        total = sum(weight for _, weight in weighted)
+        if total <= 0:
+            return []
+        table: list[Mover] = []
+        for mover, weight in weighted:
+            table += [mover] * round(_TABLE * weight / total)
+        return table
+
+    def _mover(self, slot: int, now_ms: int) -> tuple[Mover, float]:
+        length = self._lengths[slot]
+        turn, into = divmod(now_ms, length)
+        drawn = self._random(slot, turn)
+        account = drawn.randrange(self._accounts)
+        strength = drawn.uniform(0.2, 1.0)
+        swell = (1 - math.cos(2 * math.pi * into / length)) / 2
+        return Mover(account, 0.92 if (slot + turn) % 3 == 0 else 0.05), strength * swell
+
+    def _random(self, slot: int, turn: int) -> random.Random:
+        return random.Random(f"{self._seed}/{slot}/{turn}")  # noqa: S311 - not for secrets
