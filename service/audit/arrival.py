@@ -5,7 +5,7 @@ Knows the contract of the input topic, nothing of counting. Times are epoch mill
 
 from typing import Final, NamedTuple
 
-from service.audit.text import is_encodable, parse, rfc_3339_ms
+from service.audit.text import parse, rfc_3339_ms
 
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
 MAX_VALUE_BYTES: Final = 65_536
@@ -66,12 +66,9 @@ def read(record: LogRecord) -> Arrival | Faults:
         return fields
     if any(name == HEARTBEAT_HEADER for name, _ in record.headers):
         reasons = _time_faults(fields)
-        arrival = Arrival("", "", "heartbeat", _time_ms(fields) or 0, 0)
-    else:
-        reasons = _shape_faults(fields) or _content_faults(fields)
-        reasons += _key_faults(record.key, fields.get("account_id"))
-        arrival = _arrival(fields)
-    return Faults(tuple(reasons + _in_other_words(fields))) if reasons else arrival
+        return Faults(tuple(reasons)) if reasons else _arrival({**fields, "action": "heartbeat"})
+    reasons = _event_faults(fields, record.key)
+    return Faults(tuple(reasons)) if reasons else _arrival(fields)
 
 
 def _object(value: bytes | None) -> Fields | Faults:
@@ -82,17 +79,19 @@ def _object(value: bytes | None) -> Fields | Faults:
     try:
         fields = parse(value)
     except ValueError:
-        return Faults(("not_json",))
+        is_object = value.lstrip().startswith(b"{")
+        return Faults(("not_json",) if is_object else ("not_json", "not_an_object"))
     return fields if isinstance(fields, dict) else Faults(("not_an_object",))
 
 
 def _arrival(fields: Fields) -> Arrival:
+    followers = fields.get("followers")
     return Arrival(
         event_id=str(fields.get("event_id")),
         account_id=str(fields.get("account_id")),
         action=str(fields.get("action")),
         occurred_ms=_time_ms(fields) or 0,
-        followers=_int_or_zero(fields.get("followers")),
+        followers=followers if isinstance(followers, int) else 0,
     )
 
 
@@ -106,74 +105,55 @@ def _time_ms(fields: Fields) -> int | None:
     return when_ms if when_ms is not None and FIRST_MS <= when_ms <= LAST_MS else None
 
 
-def _time_faults(fields: Fields) -> list[str]:
-    if "occurred_at" not in fields:
-        return ["missing_field"]
-    if not _is_int(fields["occurred_at"]) and not isinstance(fields["occurred_at"], str):
-        return ["wrong_type"]
-    return [] if _time_ms(fields) is not None else ["bad_time"]
-
-
 def _names(fields: Fields) -> list[str]:
-    """Names of the ids that an event of this action must have."""
+    """Name the ids that an event of this action must have."""
     names = ["event_id", "account_id"]
     return names if fields.get("action") == "baseline" else [*names, "follower_id"]
 
 
-def _shape_faults(fields: Fields) -> list[str]:
-    """Name what is missing or of the wrong type."""
-    texts = [*_names(fields), "action"]
-    numbers = ["followers"] if fields.get("action") == "baseline" else []
-    missing = any(name not in fields for name in [*texts, *numbers])
-    wrong = any(name in fields and not isinstance(fields[name], str) for name in texts)
-    wrong |= any(name in fields and not _is_int(fields[name]) for name in numbers)
-    reasons = (["missing_field"] if missing else []) + (["wrong_type"] if wrong else [])
-    return reasons + [reason for reason in _time_faults(fields) if reason != "bad_time"]
-
-
-def _content_faults(fields: Fields) -> list[str]:
-    """Name what is of the right shape but means nothing to us."""
-    action = fields["action"]
-    reasons = [] if action in ("follow", "unfollow", "baseline") else ["unknown_action"]
-    if not all(_is_id(fields[name]) for name in _names(fields)):
-        reasons.append("bad_id")
-    reasons += _time_faults(fields)
-    if action == "baseline":
-        if not 0 <= _int_or_zero(fields["followers"]) < FOLLOWERS_BELOW:
-            reasons.append("bad_followers")
-        if fields.get("follower_id") is not None:
-            reasons.append("unexpected_field")
-    return reasons
-
-
-def _key_faults(key: bytes | None, account_id: object) -> list[str]:
-    if key is None:
-        return ["missing_key"]
-    if not isinstance(account_id, str) or not is_encodable(account_id):
-        return []
-    mismatch = [] if key == account_id.encode() else ["key_mismatch"]
-    return mismatch if key else ["missing_key", *mismatch]
-
-
-def _in_other_words(fields: Fields) -> list[str]:
-    """Name what a stricter reader of JSON may say of a record that is refused anyway."""
-    known = [fields.get(name) for name in (*_names(fields), "action", "occurred_at", "followers")]
-    reasons = []
-    if any(isinstance(field, str) and not is_encodable(field) for field in known):
-        reasons.append("not_json")
-    if any(isinstance(field, int) and not -(2**63) <= field < 2**63 for field in known):
+def _event_faults(fields: Fields, key: bytes | None) -> list[str]:
+    """Name all that is wrong with a record that is no heartbeat."""
+    action, account_id = fields.get("action"), fields.get("account_id")
+    reasons = [reason for name in _names(fields) for reason in _id_faults(fields, name)]
+    if "action" not in fields:
+        reasons.append("missing_field")
+    elif not isinstance(action, str):
         reasons.append("wrong_type")
-    return reasons
+    elif action not in {"follow", "unfollow", "baseline"}:
+        reasons.append("unknown_action")
+    if action == "baseline":
+        reasons += _baseline_faults(fields)
+    reasons += _time_faults(fields)
+    if not key:
+        reasons.append("missing_key")
+    elif isinstance(account_id, str) and account_id.encode() != key:
+        reasons.append("key_mismatch")
+    return sorted(set(reasons), key=REASONS.index)
 
 
-def _is_int(field: object) -> bool:
-    return isinstance(field, int) and not isinstance(field, bool)
+def _id_faults(fields: Fields, name: str) -> list[str]:
+    if name not in fields:
+        return ["missing_field"]
+    text = fields[name]
+    if not isinstance(text, str):
+        return ["wrong_type"]
+    return [] if 1 <= len(text.encode()) <= MAX_ID_BYTES else ["bad_id"]
 
 
-def _int_or_zero(field: object) -> int:
-    return field if isinstance(field, int) else 0
+def _baseline_faults(fields: Fields) -> list[str]:
+    unexpected = [] if fields.get("follower_id") is None else ["unexpected_field"]
+    if "followers" not in fields:
+        return ["missing_field", *unexpected]
+    followers = fields["followers"]
+    if isinstance(followers, bool) or not isinstance(followers, int):
+        return ["wrong_type", *unexpected]
+    return unexpected if 0 <= followers < FOLLOWERS_BELOW else ["bad_followers", *unexpected]
 
 
-def _is_id(field: object) -> bool:
-    text = str(field)
-    return is_encodable(text) and 1 <= len(text.encode()) <= MAX_ID_BYTES
+def _time_faults(fields: Fields) -> list[str]:
+    if "occurred_at" not in fields:
+        return ["missing_field"]
+    occurred_at = fields["occurred_at"]
+    if isinstance(occurred_at, bool) or not isinstance(occurred_at, int | str):
+        return ["wrong_type"]
+    return [] if _time_ms(fields) is not None else ["bad_time"]

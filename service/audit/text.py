@@ -21,7 +21,10 @@ def parse(value: bytes) -> object:
     if _is_nested_too_deeply(text):
         msg = f"nested deeper than {MAX_DEPTH}"
         raise ValueError(msg)
-    parsed: object = json.loads(text, parse_constant=_refuse, parse_int=_integer)
+    parsed: object = json.loads(
+        text, parse_constant=_refuse, parse_int=_integer, object_pairs_hook=_object
+    )
+    _refuse_half_characters(parsed)
     return parsed
 
 
@@ -42,13 +45,19 @@ def rfc_3339_ms(text: str) -> int | None:
     return local_ms + offset_ms if sign == "-" else local_ms - offset_ms
 
 
-def is_encodable(text: str) -> bool:
-    """Say whether a string can be UTF-8: JSON's escapes can write half a surrogate pair."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object: of a name that comes twice the last value holds."""
+    _refuse_half_characters([list(pair) for pair in pairs])
+    return dict(pairs)
+
+
+def _refuse_half_characters(parsed: object) -> None:
+    """Refuse half a surrogate pair, which only JSON's escapes can write and UTF-8 cannot hold."""
+    if isinstance(parsed, str):
+        parsed.encode()
+    elif isinstance(parsed, list):
+        for element in parsed:
+            _refuse_half_characters(element)
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -56,9 +65,9 @@ def _refuse(constant: str) -> NoReturn:
     raise ValueError(msg)
 
 
-def _integer(digits: str) -> int | float:
-    """Read an integer; one of absurd length is JSON, but no integer of ours."""
-    return int(digits) if len(digits) <= LONGEST_INTEGER else float("inf")
+def _integer(digits: str) -> int:
+    """Read an integer; Python refuses one of thousands of digits, JSON does not."""
+    return int(digits[:LONGEST_INTEGER])
 
 
 def _is_nested_too_deeply(text: str) -> bool:
