@@ -97,7 +97,8 @@ def without_holes(windows: Mapping[int, tuple[int, int]], size_ms: int) -> tuple
 
 def span_name(size_ms: int) -> str:
     """86400000 -> 'day', 7200000 -> '2 hours'."""
-    for unit_ms, unit in ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute"), (1_000, "s")):
+    units = ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute"), (1_000, "s"))
+    for unit_ms, unit in units:
         if size_ms % unit_ms == 0:
             count = size_ms // unit_ms
             return unit if count == 1 else f"{count} {unit}{'' if unit == 's' else 's'}"

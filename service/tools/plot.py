@@ -46,7 +46,7 @@ class Scale:
 
 
 def ebb_and_flow(flow: Flow, *, width: int = 100, height: int = 30) -> Text:
-    """Draw a flow in at most `width` columns and about `height` lines, styled; `.plain` has no style."""
+    """Draw a flow in at most `width` columns and `height` lines; `.plain` has no styles."""
     if not flow.bars:
         return Text(f"{flow.title}: nothing happened")
     columns = width - _MARGIN

@@ -19,7 +19,7 @@ LOST: Final = "#d55e00"
 NET: Final = "#1a1a1a"
 MOST_BARS: Final = 400
 MOST_DOTS: Final = 100
-_LINE, _LINES = 0.13, 4
+_LINE, _LINES = 0.11, 4
 """Share of a panel's height for a scene's text, and so many below each other."""
 
 _INCHES_WIDE: Final = 12.0
@@ -30,7 +30,7 @@ def ebb_and_flow_png(flows: Sequence[Flow], path: Path) -> None:
     """Draw each flow as a panel; below the first, its followers if they are known."""
     shown = [flow.in_at_most(MOST_BARS) for flow in flows if flow.bars]
     followers = shown[0].followers if shown else None
-    heights = [1.0] * len(shown)
+    heights = [1.2] * len(shown)
     if followers is not None:
         heights.insert(1, 0.6)
     figure = Figure(

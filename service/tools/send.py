@@ -15,10 +15,12 @@ from typing import Final
 
 from aiokafka.errors import UnknownTopicOrPartitionError
 
+from service.events import Rejection, judge
 from service.kafka import clients
 from service.settings import Settings
 from service.tools.generate import Made, Shape, Synthetic, heartbeat, late_after_ms
 from service.tools.lines import open_output
+from service.tools.offline import record_of
 from service.tools.option_types import UsageError
 from service.tools.outbox import Outbox
 
@@ -81,7 +83,7 @@ def _to_file(shape: Shape, arguments: argparse.Namespace) -> int:
 
 
 def as_line(made: Made, *, log_time_ms: int) -> bytes | None:
-    """Write a record as a line with its log time; None if `replay` could not read it the same.
+    """Write a record as a line with its log time; None for bad ones that are not bad as a line.
 
     A line has no key of its own: `replay` takes the account_id for it.
     """
@@ -89,7 +91,7 @@ def as_line(made: Made, *, log_time_ms: int) -> bytes | None:
     if made.kind != "bad":
         assert value is not None
         return b'%s,"log_time_ms":%d}\n' % (value[:-1], log_time_ms)
-    if not value or made.key is None or b"\n" in value or made.key.endswith(b"-other"):
+    if not value or b"\n" in value or not isinstance(judge(record_of(value, 0)), Rejection):
         return None
     return value + b"\n"
 

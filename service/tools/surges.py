@@ -35,7 +35,7 @@ class Surges:
         ]
 
     def table(self, now_ms: int) -> list[Mover]:
-        """Draw from this list evenly to get a mover by its weight at `now_ms`. Empty: none moves."""
+        """List movers so that an even draw gets each by its weight at `now_ms`; [] if none."""
         weighted = [self._mover(slot, now_ms) for slot in self._slots]
         total = sum(weight for _, weight in weighted)
         if total <= 0:

@@ -1,0 +1,35 @@
+"""Puts flows on a terminal and into a PNG; matplotlib is loaded only for the latter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from service.tools.flow import Flow
+from service.tools.plot import ebb_and_flow
+
+WIDEST: Final = 100
+"""Columns of a drawing at most, and of everything where there is no terminal."""
+
+HEIGHT: Final = 28
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """Make a console that is WIDEST wide where no person is watching."""
+    console = Console(stderr=stderr, highlight=False)
+    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDEST)
+
+
+def draw(flows: Sequence[Flow], console: Console, png: Path | None) -> None:
+    """Draw every flow on the terminal; all of them into one PNG if a path is given."""
+    for flow in flows:
+        console.print()
+        console.print(ebb_and_flow(flow, width=min(WIDEST, console.width), height=HEIGHT))
+    if png is not None and flows[0].bars:
+        from service.tools.plot_png import ebb_and_flow_png  # noqa: PLC0415 - half a second
+
+        ebb_and_flow_png(flows, png)
+        console.print(f"\ndrawn to {png}", soft_wrap=True)
