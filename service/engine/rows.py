@@ -12,6 +12,10 @@ from service.events import Baseline
 from service.results import AccountRow, Window, decode_row, encode
 
 
+GAINED, LOST, REVISION = 1, 2, 3
+"""Columns of a window, after its start."""
+
+
 class Row(msgspec.Struct, array_like=True, gc=False):
     """Mutable. `windows`: per grain, in the rules' order, the kept windows sorted by start."""
 
@@ -52,22 +56,20 @@ def window_at(windows: list[Window], start_ms: int) -> tuple[Window, bool]:
 
 def to_record(key: bytes, row: Row, names: tuple[str, ...]) -> bytes:
     """Encode a row as the value of the updates topic."""
-    net = row.gained - row.lost
-    followers = None
-    if row.baseline is not None and row.net_at_baseline is not None:
-        followers = row.baseline + net - row.net_at_baseline
+    gained, lost, baseline = row.gained, row.lost, row.baseline
+    net = gained - lost
     return encode(
         AccountRow(
             key.decode(),
-            row.gained,
-            row.lost,
+            gained,
+            lost,
             net,
-            followers,
-            row.baseline,
+            None if baseline is None else baseline + net - (row.net_at_baseline or 0),
+            baseline,
             row.net_at_baseline,
             row.last_event_ms,
             row.offset,
-            dict(zip(names, row.windows, strict=True)),
+            dict(zip(names, row.windows)),  # noqa: B905 - same length by build
         )
     )
 

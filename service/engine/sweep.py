@@ -12,15 +12,20 @@ Everything else here is an index that is rebuilt from the rows.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from zlib import crc32
 
 NEVER_MS = -1
 
 
 class Sweep:
-    """The sweep's position and the index of windows that are not published yet."""
+    """The sweep's position and the index of windows that are not published yet.
 
-    __slots__ = ("_pending", "_waiting", "bucket", "buckets", "closed_to_ms", "closing_to_ms")
+    `waiting`: final_at -> keys of accounts with such a window, for sweeps to come. The engine's hot
+    loop adds to it directly: a window that is open is final later than any running sweep reaches.
+    """
+
+    __slots__ = ("_pending", "bucket", "buckets", "closed_to_ms", "closing_to_ms", "waiting")
 
     def __init__(self, buckets: int) -> None:
         """`buckets`: into how many parts the accounts are cut."""
@@ -28,7 +33,7 @@ class Sweep:
         self.closed_to_ms = NEVER_MS
         self.closing_to_ms = NEVER_MS
         self.bucket = 0
-        self._waiting: dict[int, list[bytes]] = {}
+        self.waiting: defaultdict[int, list[bytes]] = defaultdict(list)
         self._pending: dict[int, list[bytes]] = {}
 
     @property
@@ -49,17 +54,13 @@ class Sweep:
     def expect(self, final_at_ms: int, key: bytes) -> None:
         """Note a window that is in its row and not published."""
         if final_at_ms > self.closing_to_ms:
-            keys = self._waiting.get(final_at_ms)
-            if keys is None:
-                self._waiting[final_at_ms] = [key]
-            else:
-                keys.append(key)
+            self.waiting[final_at_ms].append(key)
         else:
             self._pending.setdefault(self.bucket_of(key), []).append(key)
 
     def is_due(self, watermark_ms: int) -> bool:
         """Tell whether a slice would publish something, or end a sweep, at this watermark."""
-        return self.is_running or any(at <= watermark_ms for at in self._waiting)
+        return self.is_running or any(at <= watermark_ms for at in self.waiting)
 
     def begin(self, watermark_ms: int) -> None:
         """Start a sweep of all windows final at `watermark_ms`, unless one is running or none is."""
@@ -67,8 +68,8 @@ class Sweep:
             return
         self.closing_to_ms = watermark_ms
         self.bucket = 0
-        for final_at_ms in [at for at in self._waiting if at <= watermark_ms]:
-            for key in self._waiting.pop(final_at_ms):
+        for final_at_ms in [at for at in self.waiting if at <= watermark_ms]:
+            for key in self.waiting.pop(final_at_ms):
                 self._pending.setdefault(self.bucket_of(key), []).append(key)
 
     def take(self) -> list[bytes]:
