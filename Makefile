@@ -1,0 +1,70 @@
+# People and CI use these targets alike. `make` alone lists them.
+
+PYTHON ?= python3
+# How long `make demo` runs: make demo SECONDS=15. (Set on make's command line only: bash has a
+# variable of this name, which must not get in by way of the environment.)
+SECONDS = 60
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := service tests $(wildcard bench)
+LOCK := build/lock-venv
+
+.DEFAULT_GOAL := help
+.PHONY: help install broker-jars demo test check format coverage bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) broker-jars ## set up .venv from the lock, and a local Kafka if Java and Maven are there
+
+$(INSTALLED): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "This needs Python 3.11 or later; '$(PYTHON)' is not. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+broker-jars: $(INSTALLED) ## fetch Apache Kafka's jars through Maven into .kafka/libs
+	@$(BIN)/python -m service.tools.broker jars
+
+demo: install ## watch net followers change, for a minute (make demo SECONDS=15: shorter)
+	@$(BIN)/netfollowers demo --seconds $(SECONDS)
+
+test: install ## all tests, those with a real Kafka included
+	@$(BIN)/python -m pytest
+
+check: $(INSTALLED) ## lint, format, types, schemas: everything that needs no test run
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/python -m tests.schemas
+
+format: $(INSTALLED) ## format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+coverage: $(INSTALLED) ## engine tests; every branch of service/engine must be covered
+	@$(BIN)/python -m pytest tests/engine --cov
+
+bench: install ## measure throughput and memory of one worker on a real Kafka
+	@$(BIN)/python -m bench
+
+lock: ## write requirements/*.txt anew from pyproject.toml
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(call compile,runtime) pyproject.toml
+	$(call compile,dev) pyproject.toml --all-extras --group dev -c requirements/runtime.txt
+	$(call compile,build) --group pyproject.toml:build -c requirements/dev.txt
+
+# One lock for all Pythons and platforms, with hashes and without the place it came from.
+compile = $(LOCK)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --custom-compile-command 'make lock' \
+	-o requirements/$(1).txt
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) .kafka build dist demo-output *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
+	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +
