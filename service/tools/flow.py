@@ -39,7 +39,7 @@ class Scene(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Bars of one length, in time order and without holes; `source` says where the numbers are from.
+    """Bars of one length, in time order, without holes; `source`: where the numbers are from.
 
     `followers_before`: followers at the first bar's start, None when nobody said.
     """

@@ -17,13 +17,14 @@ from service.events import HEARTBEAT_HEADER
 from service.tools.spoil import SPOILERS, Good
 from service.tools.surges import Mover, Surges
 
-Kind = Literal["event", "duplicate", "late", "bad", "heartbeat"]
+Kind = Literal["event", "duplicate", "late", "bad", "heartbeat", "baseline"]
 Headers = list[tuple[str, bytes]]
 
 REPEATABLE: Final = 4_096
 """A duplicate repeats one of so many last events: well inside the dedup horizon."""
 SURGE_SHARE: Final = 0.35
 """Share of the events that goes to the accounts on the move, if there are any."""
+MOST_FOLLOWERS: Final = 20_000_000
 STEP_MS: Final = 100
 """Event time of `span` moves in such steps."""
 
@@ -112,6 +113,18 @@ class Synthetic:
                 yield self._event(now_ms - age_ms, [], "late")
             else:
                 yield self._bad(now_ms)
+
+    def baselines(self, now_ms: int) -> Iterator[Made]:
+        """Say for every account how many followers it had before: few have many."""
+        for account in range(self.shape.accounts):
+            key = b"acct-%d" % account
+            followers = int(100 * self._random.paretovariate(0.8)) % MOST_FOLLOWERS
+            value = (
+                b'{"event_id":"baseline-%s-%d","account_id":"%s","action":"baseline",'
+                b'"followers":%d,"occurred_at":%d,"synthetic":true}'
+                % (key, now_ms, key, followers, now_ms)
+            )
+            yield Made(key, value, _NO_HEADERS, "baseline")
 
     def _event(self, now_ms: int, movers: list[Mover], kind: Kind) -> Made:
         """Make an event that counts: the hot path, about 3 us."""

@@ -1,8 +1,7 @@
-"""JSON Lines files: '-' is standard input or output, a name that ends in .gz is compressed."""
+"""JSON Lines to read: '-' is standard input, a name that ends in .gz is compressed."""
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,20 +13,6 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 _STEP: Final = 5_000
 """Lines between two looks at how far a file has been read."""
-
-
-@contextlib.contextmanager
-def open_output(name: str) -> Iterator[IO[bytes]]:
-    """Open for writing bytes."""
-    if name == "-":
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-    elif name.endswith(".gz"):
-        with gzip.open(name, "wb") as out:
-            yield cast("IO[bytes]", out)
-    else:
-        with Path(name).open("wb") as out:
-            yield out
 
 
 def read_lines(names: Sequence[str]) -> Iterator[bytes]:

@@ -65,7 +65,7 @@ class Offline:
         offset = self.engine.position
         remaining = iter(lines)
         while batch := list(islice(remaining, BATCH)):
-            records = []
+            records: list[LogRecord] = []
             for line in batch:
                 value = line.strip()
                 if value:

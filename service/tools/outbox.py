@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+import time
+from bisect import bisect_right
+from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
 
 from service.tools.generate import Made
 
 _POSITIVE: Final = 0x7FFFFFFF
 _UNSETTLED: Final = 64
 """So many batches may wait for the broker's answer."""
+_TRIPS: Final = 4_096
+"""So many batches per partition are remembered with the time when they were handed over."""
 
 
 def partition_of(key: bytes, partitions: int) -> int:
@@ -23,20 +28,32 @@ def partition_of(key: bytes, partitions: int) -> int:
     return int(murmur2(key) & _POSITIVE) % partitions
 
 
+class Trip(NamedTuple):
+    """A batch under way."""
+
+    records: int
+    handed_over: float
+
+
 class Outbox:
-    """`put` is cheap and synchronous; `send` hands over what is there; `settle` waits for it."""
+    """`put` is cheap and synchronous; `send` hands over what is there; `settle` waits for it.
+
+    `sent`: records by kind. `ends`: partition -> offset after the last record that arrived.
+    """
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
         """Take a started producer without a transactional id."""
         self.sent: Counter[str] = Counter()
+        self.ends: dict[int, int] = {}
         self.partitions = partitions
         self._producer = producer
         self._topic = topic
         self._open: dict[int, BatchBuilder] = {}
         self._full: list[tuple[int, BatchBuilder]] = []
-        self._unsettled: list[asyncio.Future[object]] = []
+        self._unsettled: list[asyncio.Future[RecordMetadata]] = []
         self._places: dict[bytes, int] = {}
         self._unkeyed = 0
+        self._trips: dict[int, deque[tuple[int, float]]] = {}
 
     def put(self, made: Made, partition: int | None = None) -> None:
         """Add a record to its partition's batch."""
@@ -69,6 +86,8 @@ class Outbox:
         for partition, batch in batches:
             batch.close()
             future = await self._producer.send_batch(batch, self._topic, partition=partition)
+            trip = Trip(batch.record_count(), time.monotonic())
+            future.add_done_callback(lambda done, trip=trip: self._arrived(done, trip))
             self._unsettled.append(future)
         if len(self._unsettled) > _UNSETTLED:
             await self.settle()
@@ -77,6 +96,23 @@ class Outbox:
         """Wait until the broker has everything; raises what the broker refused."""
         unsettled, self._unsettled = self._unsettled, []
         await asyncio.gather(*unsettled)
+
+    def sent_at(self, partition: int, offset: int) -> float | None:
+        """When (time.monotonic) the record at an offset was handed over; None if not by us."""
+        trips = self._trips.get(partition)
+        if not trips:
+            return None
+        index = bisect_right(trips, offset, key=lambda trip: trip[0]) - 1
+        return trips[index][1] if index >= 0 else None
+
+    def _arrived(self, done: asyncio.Future[RecordMetadata], trip: Trip) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        arrived = done.result()
+        trips = self._trips.setdefault(arrived.partition, deque(maxlen=_TRIPS))
+        trips.append((arrived.offset, trip.handed_over))
+        end = arrived.offset + trip.records
+        self.ends[arrived.partition] = max(end, self.ends.get(arrived.partition, 0))
 
     def _place(self, key: bytes | None) -> int:
         if key is None:

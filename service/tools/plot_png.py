@@ -75,7 +75,7 @@ def _net(axes: Axes, flow: Flow, middles: list[datetime]) -> None:
 
 def _scene(axes: Axes, flow: Flow, scene: Scene, number: int) -> None:
     """Mark a moment by a line from top to bottom; its text stands beside it, near the top."""
-    at = dates.date2num(_when(scene.at_ms))
+    at = _number(scene.at_ms)
     axes.axvline(at, color="#777777", linewidth=0.8, linestyle=":")
     is_right = (scene.at_ms - flow.bars[0].start_ms) * 5 > (flow.end_ms - flow.bars[0].start_ms) * 3
     axes.annotate(
@@ -98,7 +98,7 @@ def _followers(axes: Axes, flow: Flow, followers: list[int]) -> None:
     axes.set_ylim(0, max(followers) * 1.12 + 1)
     axes.annotate(
         f"{followers[-1]:,}",
-        xy=(dates.date2num(ends[-1]), followers[-1]),
+        xy=(_number(flow.end_ms), followers[-1]),
         xytext=(0, 6),
         textcoords="offset points",
         ha="right",
@@ -108,10 +108,12 @@ def _followers(axes: Axes, flow: Flow, followers: list[int]) -> None:
 
 
 def _times(axes: Axes, flow: Flow) -> None:
-    axes.set_xlim(dates.date2num(_when(flow.bars[0].start_ms)), dates.date2num(_when(flow.end_ms)))
-    locator = dates.AutoDateLocator(tz=UTC)
+    axes.set_xlim(_number(flow.bars[0].start_ms), _number(flow.end_ms))
+    locator = dates.AutoDateLocator(tz=UTC)  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz=UTC))
+    axes.xaxis.set_major_formatter(
+        dates.ConciseDateFormatter(locator, tz=UTC)  # type: ignore[no-untyped-call]
+    )
     axes.yaxis.set_major_formatter(FuncFormatter(lambda number, _: short(number)))
     axes.set_xlabel("time (UTC)", fontsize=8)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -121,3 +123,7 @@ def _times(axes: Axes, flow: Flow) -> None:
 
 def _when(ms: int) -> datetime:
     return datetime.fromtimestamp(ms / 1_000, UTC)
+
+
+def _number(ms: int) -> float:
+    return float(dates.date2num(_when(ms)))  # type: ignore[no-untyped-call]

@@ -19,9 +19,10 @@ from service.settings import Settings
 from service.tools import story
 from service.tools.drawing import draw, new_console
 from service.tools.flow import Flow, without_holes
-from service.tools.lines import open_output, read_lines
+from service.tools.lines import read_lines
 from service.tools.offline import Offline, WindowsOf
 from service.tools.option_types import UsageError
+from service.tools.output import open_output
 from service.tools.results_lines import ResultsFile
 from service.tools.summary import summary, top_accounts
 

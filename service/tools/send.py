@@ -19,10 +19,10 @@ from service.events import Rejection, judge
 from service.kafka import clients
 from service.settings import Settings
 from service.tools.generate import Made, Shape, Synthetic, heartbeat, late_after_ms
-from service.tools.lines import open_output
 from service.tools.offline import record_of
 from service.tools.option_types import UsageError
 from service.tools.outbox import Outbox
+from service.tools.output import open_output
 
 FILE_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 FILE_EVENTS: Final = 10_000
@@ -128,8 +128,8 @@ async def _to_topic(settings: Settings, shape: Shape, arguments: argparse.Namesp
 async def outbox_to(settings: Settings) -> AsyncIterator[Outbox]:
     """Open an outbox to the input topic."""
     producer = clients.producer(settings)
-    await producer.start()
     try:
+        await producer.start()
         partitions = await producer.partitions_for(settings.input_topic)
         yield Outbox(producer, settings.input_topic, len(partitions))
     except UnknownTopicOrPartitionError:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.results import AccountRow
+from service.tools.drawing import printable
 from service.tools.flow import utc
 from service.tools.offline import Offline
 
@@ -22,7 +23,7 @@ def top_accounts(shard: Offline, top: int, console: Console) -> None:
         table.add_column(name, justify="right")
     table.add_column("last event (UTC)")
     for row in heapq.nlargest(top, rows, key=lambda row: (abs(row.net), row.account_id)):
-        table.add_row(row.account_id, *_numbers(row), _when(row.last_event_ms))
+        table.add_row(printable(row.account_id), *_numbers(row), _when(row.last_event_ms))
     table.add_section()
     gained, lost = sum(row.gained for row in rows), sum(row.lost for row in rows)
     table.add_row("all accounts", f"{gained:,}", f"{lost:,}", f"{gained - lost:+,}", "", "")
