@@ -69,6 +69,15 @@ class Model:
         keeps = {grain.name: grain.size_ms + grain.keep_ms for grain in self.rules.grains}
         return self._passed(keeps)
 
+    def kept(self) -> dict[WindowKey, Final]:
+        """Every window that still takes corrections, at its newest revision."""
+        ended = self.kept_ended()
+        return {
+            key: Final(len(contents) - 1, *contents[-1])
+            for key, contents in self.windows.items()
+            if key not in ended
+        }
+
     def _passed(self, after_start_ms: dict[str, int]) -> dict[WindowKey, Final]:
         return {
             key: Final(len(contents) - 1, *contents[-1])

@@ -1,0 +1,50 @@
+"""What an audit found: how much was compared, what does not agree, and what is worth knowing."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Final
+
+MAX_LINES: Final = 100
+
+
+@dataclass
+class Findings:
+    """Comparisons by name, and a readable line for each of the first mismatches."""
+
+    compared: Counter[str] = field(default_factory=Counter)
+    mismatches: list[str] = field(default_factory=list)
+    mismatch_count: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def expect(self, found: object, expected: object, what: str, *names: object) -> bool:
+        """Compare one value; `what` and `names` say where it was found (a `%` format)."""
+        is_same = type(found) is type(expected) and found == expected
+        if not is_same:
+            self.mismatch(f"{what % names}: found {_short(found)}, expected {_short(expected)}")
+        return is_same
+
+    def mismatch(self, line: str) -> None:
+        """Note what does not agree."""
+        self.mismatch_count += 1
+        if len(self.mismatches) < MAX_LINES:
+            self.mismatches.append(line)
+
+    @property
+    def ok(self) -> bool:
+        """True when all agrees."""
+        return self.mismatch_count == 0
+
+    def __str__(self) -> str:
+        """Several lines: what was compared, notes, mismatches, verdict."""
+        lines = [f"{number:>12,} {name}" for name, number in self.compared.items()]
+        lines += [f"note: {note}" for note in self.notes]
+        lines += [f"MISMATCH {line}" for line in self.mismatches]
+        if self.mismatch_count > len(self.mismatches):
+            lines.append(f"... and {self.mismatch_count - len(self.mismatches)} more")
+        verdict = "all agrees" if self.ok else f"{self.mismatch_count} mismatches"
+        return "\n".join([*lines, f"audit: {verdict}"])
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + "..."  # noqa: PLR2004 - a readable line

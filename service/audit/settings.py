@@ -1,0 +1,28 @@
+"""The rules that a worker wrote into its commit, so that an audit needs no settings of its own."""
+
+import re
+from typing import Final
+
+from service.audit.model import Grain, Rules
+from service.audit.published import json_object
+
+_UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_GRAIN = re.compile(r"([0-9]+)([smhd]):([0-9]+):([0-9]+)")
+
+
+def rules_of(metadata: str) -> Rules | None:
+    """Read {"settings": {"grains": "1m:30000:900000,...", ...}}; None when they are not there."""
+    settings = json_object(metadata).get("settings")
+    if not isinstance(settings, dict):
+        return None
+    grains = [_GRAIN.fullmatch(text) for text in str(settings.get("grains")).split(",")]
+    return Rules(
+        grains=tuple(_grain(found) for found in grains if found is not None),
+        max_ahead_ms=int(settings["max_ahead_ms"]),
+        dedup_generation=int(settings["dedup_generation"]),
+    )
+
+
+def _grain(found: re.Match[str]) -> Grain:
+    number, unit, grace_ms, keep_ms = found.groups()
+    return Grain(number + unit, int(number) * _UNIT_MS[unit], int(grace_ms), int(keep_ms))

@@ -1,0 +1,1 @@
+"""The auditor: its model, by hand, and its comparisons, by sabotage."""
