@@ -69,6 +69,10 @@ class Outbox:
             accepted = batch.append(timestamp=None, key=key, value=value, headers=headers)
             assert accepted is not None, f"a record of kind {kind} is larger than a batch"
 
+    def partition_of(self, key: bytes) -> int:
+        """Partition that a key's records go to."""
+        return partition_of(key, self.partitions)
+
     def put_all(self, records: Iterable[Made]) -> None:
         """Add records, each to the partition of its key."""
         for made in records:
