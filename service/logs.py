@@ -48,3 +48,4 @@ def configure(level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[sink], force=True)
     for name in (*_NOISY, "service.kafka.transport"):  # mode logs under the name of our module
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a seal may overrun the 10 ms timer

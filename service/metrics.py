@@ -109,6 +109,13 @@ READINGS: Final = (
         _one(lambda shard: shard.engine.tally.revisions),
     ),
     Reading(
+        "netfollowers_running",
+        "gauge",
+        "1 while this worker runs the partition's shard, 0 while it opens or holds it.",
+        (),
+        _one(lambda shard: shard.is_running),
+    ),
+    Reading(
         "netfollowers_position",
         "gauge",
         "Offset of the next input record.",

@@ -239,6 +239,11 @@ class Shard:
     # ---- watch
 
     @property
+    def is_running(self) -> bool:
+        """True while it counts."""
+        return self.state is State.RUNNING
+
+    @property
     def lag(self) -> int:
         """Records between the last stable offset and what has been counted; 0 while unknown."""
         end = self.reader.end if self.reader else None

@@ -1,0 +1,65 @@
+"""Fixtures of the broker tests: a deployment with topics of its own on the session's broker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.settings import Settings
+from tests.broker.deployment import Deployment, deploy
+
+Deploy = Callable[..., Awaitable[Deployment]]
+
+
+def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
+    """Settings with topics and an app id of their own; quick fail-over."""
+    return Settings(
+        **{
+            "brokers": brokers,
+            "app_id": f"{name}-app",
+            "input_topic": f"{name}-in",
+            "updates_topic": f"{name}-updates",
+            "windows_topic": f"{name}-windows",
+            "late_topic": f"{name}-late",
+            "rejected_topic": f"{name}-rejected",
+            "session_timeout_s": 6.0,
+            "heartbeat_interval_s": 0.5,
+            "flush_interval_s": 0.1,
+            **changes,
+        }
+    )
+
+
+@pytest.fixture
+async def deployed(kafka: Any, unique: str, tmp_path: Path) -> AsyncIterator[Deploy]:
+    """A factory of deployments on the real Kafka; their workers end with the test."""
+    made: list[Deployment] = []
+
+    async def make(**changes: Any) -> Deployment:
+        deployment = await deploy(settings_for(kafka.bootstrap, unique, **changes), tmp_path)
+        made.append(deployment)
+        return deployment
+
+    yield make
+    for deployment in made:
+        deployment.end_all()
+
+
+@pytest.fixture
+async def deployed_on_tansu(tansu: Any, unique: str, tmp_path: Path) -> AsyncIterator[Deploy]:
+    """The same on the embedded broker, at least once."""
+    made: list[Deployment] = []
+
+    async def make(**changes: Any) -> Deployment:
+        changes = {"guarantee": "at_least_once", **changes}
+        settings = settings_for(tansu.bootstrap, unique, **changes)
+        deployment = await deploy(settings, tmp_path, is_tansu=True)
+        made.append(deployment)
+        return deployment
+
+    yield make
+    for deployment in made:
+        deployment.end_all()

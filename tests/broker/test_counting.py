@@ -1,0 +1,155 @@
+"""End to end on a real Kafka: what was sent is what the topics say, whatever was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+import pytest
+from aiokafka import TopicPartition
+
+from service import channel
+from service.kafka import clients
+from service.tools.generate import Made, Shape, Synthetic, heartbeat
+from tests.broker.conftest import Deploy
+from tests.broker.deployment import Deployment
+
+pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
+
+KEY = channel.ACCOUNT_ID.encode()
+REPEAT_AFTER = 3_000
+
+
+def mixed(count: int, *, seed: int = 1, start_ms: int | None = None) -> Iterator[Made]:
+    """Generated events with 2 % duplicates, 1 % late, 1 % bad, then heartbeats that close all."""
+    shape = Shape(seed=seed, accounts=3_000, duplicates=0.02, late=0.01, bad=0.01, surges=10)
+    start_ms = start_ms or int(time.time() * 1_000) - 3_600_000
+    yield from Synthetic(shape).span(start_ms, rate=100, count=count)
+
+
+def the_channel() -> Iterator[Made]:
+    """The real channel: its baseline, then every event."""
+    yield Made(KEY, channel.baseline(), [], "baseline")
+    for value in channel.events():
+        yield Made(KEY, value, [], "event")
+
+
+def sent_twice(records: Iterator[Made]) -> Iterator[Made]:
+    """Every record again, a few thousand records later."""
+    while chunk := list(islice(records, REPEAT_AFTER)):
+        yield from chunk
+        yield from chunk
+
+
+async def read_all(deployment: Deployment, topic: str) -> list[tuple[bytes, bytes]]:
+    """Key and value of every committed record of a topic."""
+    reader = clients.consumer(deployment.settings, auto_offset_reset="earliest")
+    await reader.start()
+    try:
+        partitions = deployment.settings.partitions
+        tps = [TopicPartition(topic, number) for number in range(partitions)]
+        reader.assign(tps)
+        ends = await reader.end_offsets(tps)
+        found: list[tuple[bytes, bytes]] = []
+        for tp in tps:
+            while await reader.position(tp) < ends[tp]:
+                batches = await reader.getmany(tp, timeout_ms=200, max_records=50_000)
+                found += [(one.key, one.value) for one in batches.get(tp, ())]
+        return found
+    finally:
+        await reader.stop()
+
+
+async def assert_it_is_the_channel(deployment: Deployment, *, duplicates: int = 0) -> None:
+    """The totals, and the daily finals line by line, are those of the real channel."""
+    rows = {key: json.loads(value) for key, value in await read_all(deployment, deployment.settings.updates_topic)}
+    row = rows[KEY]
+    assert row["followers"] == channel.FINAL_FOLLOWERS
+    assert (row["gained"], row["lost"]) == (channel.GAINED, channel.LOST)
+    days: dict[int, tuple[int, int, int]] = {}
+    for _, value in await read_all(deployment, deployment.settings.windows_topic):
+        result = msgspec.json.decode(value)
+        if result["grain"] == "1d":
+            assert result["start_ms"] not in days, "a final was published twice"
+            days[result["start_ms"]] = (result["gained"], result["lost"], result["net"])
+    truth = {day.start_ms: (day.follows, day.unfollows, day.net) for day in channel.daily_truth()}
+    busy = {start: counts for start, counts in truth.items() if counts[0] or counts[1]}
+    assert days == busy
+    assert len(truth) == 2_642
+    report = await deployment.audit()
+    assert report.compared
+
+
+async def close_the_last_day(deployment: Deployment) -> None:
+    """A heartbeat two days later on every partition."""
+    last = channel.daily_truth()[-1].start_ms
+    async with deployment.outbox() as outbox:
+        outbox.put_everywhere(heartbeat(last + 3 * 86_400_000))
+        await outbox.send()
+        await outbox.settle()
+
+
+async def test_the_real_channel_ends_at_its_real_size(deployed: Deploy) -> None:
+    deployment = await deployed()
+    worker = deployment.worker()
+    await deployment.produce(the_channel())
+    await close_the_last_day(deployment)
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await assert_it_is_the_channel(deployment)
+
+
+async def test_the_real_channel_survives_a_kill_in_the_middle(deployed: Deploy) -> None:
+    deployment = await deployed(batch_records=2_000)
+    worker = deployment.worker()
+    await deployment.produce(the_channel())
+    await close_the_last_day(deployment)
+    await some_committed(deployment, at_least=20_000)
+    await worker.kill()
+    middle = sum(commit.offset for commit in (await deployment.committed()).values())
+    assert 20_000 <= middle < channel.EVENTS
+    worker = deployment.worker()
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await assert_it_is_the_channel(deployment)
+
+
+async def test_the_real_channel_sent_twice_counts_once(deployed: Deploy) -> None:
+    deployment = await deployed()
+    worker = deployment.worker()
+    await deployment.produce(sent_twice(the_channel()))
+    await close_the_last_day(deployment)
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await assert_it_is_the_channel(deployment)
+    counts = [json.loads(c.metadata)["counts"] for c in (await deployment.committed()).values()]
+    assert sum(count["duplicate"] for count in counts) == channel.EVENTS + 1
+
+
+async def test_generated_events_of_every_kind_agree_with_the_model(deployed: Deploy) -> None:
+    deployment = await deployed()
+    worker = deployment.worker()
+    sent = await deployment.produce(mixed(200_000))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    report = await deployment.audit()
+    counts = [json.loads(c.metadata)["counts"] for c in (await deployment.committed()).values()]
+    totals = {name: sum(count[name] for count in counts) for name in counts[0]}
+    assert sum(totals.values()) == sent == 200_000
+    assert all(totals[name] > 1_000 for name in ("applied", "late", "duplicate", "rejected"))
+    assert report.ok
+
+
+async def some_committed(deployment: Deployment, *, at_least: int) -> None:
+    """Wait until so many records are committed."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        commits = await deployment.committed()
+        if sum(commit.offset for commit in commits.values()) >= at_least:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError(f"{at_least} records were not committed within a minute: {commits}")

@@ -1,0 +1,310 @@
+"""Hurt the service on a real Kafka; afterwards every number is right (G1 to G5).
+
+Processes are hurt by pid. Where a moment must be hit exactly (a batch queued while the revoke arrives, a
+generation missed), the worker's own `Shards` run in the test, with real journals and readers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+
+import pytest
+from aiokafka.errors import ProducerFenced
+
+from service.engine import Engine
+from service.kafka.journal import TransactionalJournal
+from service.kafka.reader import Reader
+from service.kafka.shard import Shard
+from service.kafka.shards import Shards
+from service.metrics import Metrics
+from service.results import Source
+from service.settings import Settings
+from service.tools.generate import Made
+from tests.broker.conftest import Deploy
+from tests.broker.deployment import Deployment, Worker
+from tests.broker.test_counting import mixed, some_committed
+
+pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
+
+PARTITIONS = range(4)
+
+
+async def trickle(deployment: Deployment, records: Iterator[Made], *, per_step: int = 500) -> None:
+    """Send for as long as there is something: live input."""
+    async with deployment.outbox() as outbox:
+        while chunk := list(islice(records, per_step)):
+            outbox.put_all(chunk)
+            await outbox.send()
+            await asyncio.sleep(0.05)
+        await outbox.settle()
+
+
+async def owners(*workers: Worker, count: int = 4, timeout_s: float = 40) -> list[set[int]]:
+    """Wait until the workers together run `count` shards, none twice; -> partitions of each."""
+    until = time.monotonic() + timeout_s
+    while time.monotonic() < until:
+        held = [await asyncio.to_thread(worker.running) for worker in workers]
+        if all(held) and sum(map(len, held)) == count == len(set().union(*held)):
+            return held
+        await asyncio.sleep(0.1)
+    raise AssertionError([worker.said() for worker in workers])
+
+
+async def test_two_workers_and_rebalances_in_the_middle(deployed: Deploy) -> None:
+    deployment = await deployed()
+    first = deployment.worker()
+    await first.until("ready")
+    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
+    await some_committed(deployment, at_least=5_000)
+    second = deployment.worker()
+    await owners(first, second)
+    await some_committed(deployment, at_least=20_000)
+    assert await first.stop() == 0
+    await owners(second)
+    third = deployment.worker()
+    await owners(second, third)
+    await sending
+    await deployment.caught_up()
+    assert [await second.stop(), await third.stop()] == [0, 0]
+    await deployment.audit()
+
+
+async def test_the_owner_is_killed_in_the_middle(deployed: Deploy) -> None:
+    deployment = await deployed()
+    first, second = deployment.worker(), deployment.worker()
+    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
+    await owners(first, second)
+    await some_committed(deployment, at_least=10_000)
+    assert first.running()
+    await first.kill()
+    await owners(second)
+    await sending
+    await deployment.caught_up()
+    assert await second.stop() == 0
+    await deployment.audit()
+
+
+async def test_a_killed_worker_with_an_instance_id_is_back_without_a_rebalance(
+    deployed: Deploy,
+) -> None:
+    deployment = await deployed(session_timeout_s=20.0)
+    first, second = deployment.worker(instance_id="a"), deployment.worker(instance_id="b")
+    sending = asyncio.create_task(trickle(deployment, mixed(40_000)))
+    before = await owners(first, second)
+    await some_committed(deployment, at_least=5_000)
+    await first.kill()
+    again = deployment.worker(instance_id="a")
+    after = await owners(again, second, timeout_s=15)
+    assert after == before
+    await sending
+    await deployment.caught_up()
+    assert [await again.stop(), await second.stop()] == [0, 0]
+    await deployment.audit()
+
+
+async def test_a_frozen_worker_that_wakes_up_cannot_write(deployed: Deploy) -> None:
+    deployment = await deployed()
+    zombie, heir = deployment.worker(), deployment.worker()
+    sending = asyncio.create_task(trickle(deployment, mixed(90_000)))
+    held, _ = await owners(zombie, heir)
+    await some_committed(deployment, at_least=5_000)
+    assert held
+    zombie.signal(signal.SIGSTOP)
+    await owners(heir)
+    await some_committed(deployment, at_least=30_000)
+    zombie.signal(signal.SIGCONT)
+    assert await zombie.ended() == 70
+    assert "exit: a checkpoint failed" in zombie.said()
+    await sending
+    await deployment.caught_up()
+    assert await heir.stop() == 0
+    await deployment.audit()
+
+
+async def test_sigint_is_a_clean_stop_too(deployed: Deploy) -> None:
+    deployment = await deployed()
+    worker = deployment.worker()
+    await worker.until("ready")
+    await deployment.produce(mixed(5_000))
+    await some_committed(deployment, at_least=1)
+    worker.signal(signal.SIGINT)
+    assert await worker.ended() == 0
+    again = deployment.worker()
+    await deployment.caught_up()
+    assert await again.stop() == 0
+    await deployment.audit()
+
+
+# ---- moments that must be hit exactly: the worker's shards, in this process
+
+
+class Failed(Exception):  # noqa: N818 - what `fail` was told
+    """The worker would have ended."""
+
+
+class InProcess:
+    """`Shards` of a worker without Faust: the test decides when a batch is taken."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.failed: list[BaseException | None] = []
+        self.shards = Shards(self._fail)
+        self.settings = settings
+        metrics = Metrics()
+
+        def new_shard(partition: int) -> Shard:
+            source = Source(settings.input_topic, partition)
+            return Shard(
+                partition=partition,
+                settings=settings,
+                engine=Engine(settings.rules, source, settings=settings.fingerprint(4)),
+                journal=TransactionalJournal(settings, partition, 4),
+                new_reader=lambda: Reader(settings, partition, self.shards.queue),
+                metrics=metrics.for_shard(),
+                fail=self._fail,
+            )
+
+        self.shards.new_shard = new_shard
+
+    def _fail(self, what: str, error: BaseException | None) -> None:
+        self.failed.append(error or Failed(what))
+
+    async def running(self) -> None:
+        """Wait until all that is assigned runs."""
+        async with asyncio.timeout(30):
+            while not self.shards.is_ready:
+                await asyncio.sleep(0.01)
+
+    async def queued(self, batches: int) -> None:
+        """Wait until so many batches wait to be taken."""
+        async with asyncio.timeout(30):
+            while self.shards.queue.qsize() < batches:
+                await asyncio.sleep(0.01)
+
+    async def count(self, *, until_idle_s: float = 1.0) -> tuple[int, int]:
+        """Take batches and checkpoint until nothing comes; -> (taken, dropped)."""
+        taken = dropped = 0
+        idle_since = time.monotonic()
+        while time.monotonic() - idle_since < until_idle_s and not self.failed:
+            with suppress(TimeoutError):
+                batch = await asyncio.wait_for(self.shards.queue.get(), 0.02)
+                idle_since = time.monotonic()
+                shard = self.shards.owner(batch)
+                if shard is None:
+                    dropped += 1
+                else:
+                    shard.take(batch)
+                    taken += 1
+            self.shards.checkpoint_due(time.monotonic())
+        return taken, dropped
+
+
+async def test_a_batch_queued_while_the_revoke_arrives_is_dropped_and_read_again(
+    deployed: Deploy,
+) -> None:
+    deployment = await deployed(batch_records=500)
+    await deployment.produce(mixed(20_000))
+    worker = InProcess(deployment.settings)
+    worker.shards.assign(PARTITIONS)
+    await worker.queued(4)
+    await worker.shards.revoke()
+    assert worker.shards.queue.qsize() >= 4
+    worker.shards.assign(PARTITIONS)
+    await worker.running()
+    _, dropped = await worker.count()
+    assert dropped >= 4
+    await worker.shards.stop()
+    assert not worker.failed
+    await deployment.caught_up()
+    await deployment.audit()
+
+
+async def test_a_worker_that_missed_a_generation_opens_its_partition_anew(
+    deployed: Deploy,
+) -> None:
+    deployment = await deployed(batch_records=500)
+    await deployment.produce(mixed(10_000))
+    misser, other = InProcess(deployment.settings), InProcess(deployment.settings)
+    misser.shards.assign(PARTITIONS)
+    await misser.running()
+    await misser.count()
+    await misser.shards.revoke()
+    other.shards.assign(PARTITIONS)
+    await deployment.produce(mixed(10_000, seed=2))
+    await other.running()
+    await other.count()
+    await other.shards.stop()
+    before = [shard.engine for shard in misser.shards]
+    misser.shards.assign(PARTITIONS)
+    await misser.running()
+    assert all(shard.engine not in before for shard in misser.shards)
+    await deployment.produce(mixed(10_000, seed=3))
+    await misser.count()
+    await misser.shards.stop()
+    assert not misser.failed
+    assert not other.failed
+    await deployment.caught_up()
+    await deployment.audit()
+
+
+async def test_a_retained_shard_goes_on_with_its_memory(deployed: Deploy) -> None:
+    deployment = await deployed(batch_records=500)
+    await deployment.produce(mixed(10_000))
+    worker = InProcess(deployment.settings)
+    worker.shards.assign(PARTITIONS)
+    await worker.running()
+    await worker.count()
+    before = [shard.engine for shard in worker.shards]
+    for _ in range(3):
+        await worker.shards.revoke()
+        worker.shards.assign(PARTITIONS)
+    await worker.running()
+    assert [shard.engine for shard in worker.shards] == before
+    await deployment.produce(mixed(10_000, seed=2))
+    await worker.count()
+    await worker.shards.stop()
+    assert not worker.failed
+    await deployment.caught_up()
+    await deployment.audit()
+
+
+async def test_an_earlier_owner_is_fenced_by_the_open_of_the_next(deployed: Deploy) -> None:
+    deployment = await deployed(batch_records=500)
+    await deployment.produce(mixed(10_000))
+    earlier, later = InProcess(deployment.settings), InProcess(deployment.settings)
+    earlier.shards.assign(PARTITIONS)
+    await earlier.queued(4)
+    later.shards.assign(PARTITIONS)
+    await later.running()
+    await earlier.count()
+    assert any(isinstance(error, ProducerFenced) for error in earlier.failed), earlier.failed
+    await later.count()
+    await later.shards.stop()
+    assert not later.failed
+    await deployment.caught_up()
+    await deployment.audit()
+    with suppress(Exception):
+        await earlier.shards.stop()
+
+
+async def test_a_partition_given_back_while_it_opens_is_let_go(deployed: Deploy) -> None:
+    deployment = await deployed()
+    await deployment.produce(mixed(5_000))
+    worker = InProcess(deployment.settings)
+    for _ in range(5):
+        worker.shards.assign(PARTITIONS)
+        await asyncio.sleep(0.02)
+        await worker.shards.revoke()
+        worker.shards.assign([])
+        await asyncio.sleep(0.02)
+    worker.shards.assign(PARTITIONS)
+    await worker.running()
+    await worker.count()
+    await worker.shards.stop()
+    assert not worker.failed
+    await deployment.caught_up()
+    await deployment.audit()
