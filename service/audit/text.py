@@ -21,9 +21,10 @@ def parse(value: bytes) -> object:
     if _is_nested_too_deeply(text):
         msg = f"nested deeper than {MAX_DEPTH}"
         raise ValueError(msg)
-    parsed: object = json.loads(
-        text, parse_constant=_refuse, parse_int=_integer, object_pairs_hook=_object
-    )
+    if "\\u" not in text:
+        plain: object = _PLAIN.decode(text)
+        return plain
+    parsed: object = _ESCAPED.decode(text)
     _refuse_half_characters(parsed)
     return parsed
 
@@ -89,3 +90,7 @@ def _is_nested_too_deeply(text: str) -> bool:
         elif character in "]}":
             depth -= 1
     return False
+
+
+_PLAIN = json.JSONDecoder(parse_constant=_refuse, parse_int=_integer)
+_ESCAPED = json.JSONDecoder(parse_constant=_refuse, parse_int=_integer, object_pairs_hook=_object)
