@@ -107,7 +107,7 @@ class LivePhase:
     async def _show(self, console: Console, ends: float, is_over: Callable[[], bool]) -> None:
         with Live(console=console, auto_refresh=False) as live:
             while not is_over():
-                live.update(panels(await self._frame(ends)), refresh=True)
+                live.update(panels(await self._frame(ends), console.width), refresh=True)
                 await asyncio.sleep(1 / FRAMES_PER_S)
 
     async def _tell(self, console: Console, ends: float, is_over: Callable[[], bool]) -> None:

@@ -24,6 +24,7 @@ REPEATABLE: Final = 4_096
 """A duplicate repeats one of so many last events: well inside the dedup horizon."""
 SURGE_SHARE: Final = 0.35
 """Share of the events that goes to the accounts on the move, if there are any."""
+LEAST_FOLLOWERS: Final = 10_000
 MOST_FOLLOWERS: Final = 20_000_000
 STEP_MS: Final = 100
 """Event time of `span` moves in such steps."""
@@ -118,7 +119,7 @@ class Synthetic:
         """Say for every account how many followers it had before: few have many."""
         for account in range(self.shape.accounts):
             key = b"acct-%d" % account
-            followers = int(100 * self._random.paretovariate(0.8)) % MOST_FOLLOWERS
+            followers = min(int(LEAST_FOLLOWERS * self._random.paretovariate(0.8)), MOST_FOLLOWERS)
             value = (
                 b'{"event_id":"baseline-%s-%d","account_id":"%s","action":"baseline",'
                 b'"followers":%d,"occurred_at":%d,"synthetic":true}'

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -18,6 +17,8 @@ from service.tools.plot import GAINED, LOST
 from service.tools.watch import Mover, sparkline
 
 TOP: Final = 8
+TRAIL: Final = 12
+WIDE: Final = 100
 OUTCOMES: Final = ("applied", "late", "duplicate", "rejected", "heartbeat")
 
 
@@ -55,18 +56,18 @@ def plain(frame: Frame) -> str:
     )
 
 
-def panels(frame: Frame) -> RenderableType:
-    """Draw the view, about 100 x 20."""
+def panels(frame: Frame, width: int) -> RenderableType:
+    """Draw the view, 18 lines; gross counts only where there is room for them."""
     minute = utc(frame.minute_ms, "%H:%M")
+    is_wide = width >= WIDE
+    movers = Table.grid(padding=(0, 2, 0, 0))
+    movers.add_row(
+        _movers(f"gaining in the minute of {minute} UTC", frame.gainers, GAINED, is_wide=is_wide),
+        _movers("losing", frame.losers, LOST, is_wide=is_wide),
+    )
     return Group(
         Panel(_numbers(frame), title=frame.title, title_align="left", border_style="dim"),
-        Columns(
-            [
-                _movers(f"gaining in the minute of {minute} UTC", frame.gainers, GAINED),
-                _movers("losing", frame.losers, LOST),
-            ],
-            padding=(0, 2),
-        ),
+        movers,
         Text(f"{frame.left_s:.0f} s left; Ctrl-C ends it now and checks all the same", style="dim"),
     )
 
@@ -101,27 +102,22 @@ def _stacked(*parts: RenderableType) -> Table:
     return stack
 
 
-def _movers(title: str, movers: Sequence[Mover], style: str) -> Table:
-    table = Table(
-        title=title, title_justify="left", title_style=style, box=None, padding=(0, 1, 0, 0)
-    )
+def _movers(title: str, movers: Sequence[Mover], style: str, *, is_wide: bool) -> Table:
+    table = Table(title=title, title_justify="left", title_style=style, box=None, pad_edge=False)
     table.add_column("account", min_width=9, no_wrap=True)
-    table.add_column("net", justify="right", min_width=5)
-    table.add_column("+", justify="right", min_width=4)
-    table.add_column("-", justify="right", min_width=4)
-    table.add_column("followers", justify="right", min_width=6)
-    table.add_column("last 16 s", min_width=16, style=style, no_wrap=True)
+    table.add_column("net", justify="right", min_width=6)
+    if is_wide:
+        table.add_column("gained", justify="right", min_width=6)
+        table.add_column("lost", justify="right", min_width=6)
+    table.add_column("total", justify="right", min_width=5)
+    table.add_column(f"last {TRAIL} s", min_width=TRAIL, style=style, no_wrap=True)
     for mover in movers:
-        table.add_row(
-            printable(mover.account_id),
-            f"{mover.net:+,}",
-            f"{mover.gained:,}",
-            f"{mover.lost:,}",
-            "?" if mover.followers is None else short(mover.followers),
-            sparkline(mover.trail[-16:]),
-        )
+        gross = [f"{mover.gained:,}", f"{mover.lost:,}"] if is_wide else []
+        total = "?" if mover.followers is None else short(mover.followers)
+        trail = sparkline(mover.trail[-TRAIL:])
+        table.add_row(printable(mover.account_id), f"{mover.net:+,}", *gross, total, trail)
     for _ in range(TOP - len(movers)):
-        table.add_row("", "", "", "", "", "")
+        table.add_row("")
     return table
 
 
