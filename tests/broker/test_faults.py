@@ -135,6 +135,7 @@ async def test_sigint_is_a_clean_stop_too(deployed: Deploy) -> None:
     worker.signal(signal.SIGINT)
     assert await worker.ended() == 0
     again = deployment.worker()
+    await again.until("ready")
     await deployment.caught_up()
     assert await again.stop() == 0
     await deployment.audit()
@@ -287,8 +288,7 @@ async def test_an_earlier_owner_is_fenced_by_the_open_of_the_next(deployed: Depl
     assert not later.failed
     await deployment.caught_up()
     await deployment.audit()
-    with suppress(Exception):
-        await earlier.shards.stop()
+    await asyncio.gather(*(shard.close() for shard in earlier.shards))
 
 
 async def test_a_partition_given_back_while_it_opens_is_let_go(deployed: Deploy) -> None:
