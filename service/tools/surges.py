@@ -13,6 +13,8 @@ from typing import Final, NamedTuple
 MOVE_MS: Final = 15_000
 _SPREAD_MS: Final = 30_000
 _TABLE: Final = 256
+_DECLINES, _OF = 2, 5
+"""Two of five moves are declines."""
 
 
 class Mover(NamedTuple):
@@ -52,7 +54,7 @@ class Surges:
         account = drawn.randrange(self._accounts)
         strength = drawn.uniform(0.2, 1.0)
         swell = (1 - math.cos(2 * math.pi * into / length)) / 2
-        return Mover(account, 0.92 if (slot + turn) % 5 < 2 else 0.05), strength * swell
+        return Mover(account, 0.92 if (slot + turn) % _OF < _DECLINES else 0.05), strength * swell
 
     def _random(self, slot: int, turn: int) -> random.Random:
         return random.Random(f"{self._seed}/{slot}/{turn}")  # noqa: S311 - not for secrets

@@ -1,0 +1,107 @@
+"""Drawings: bars where the numbers are, scenes where they happened, PNGs that are PNGs."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+
+from service import channel
+from service.tools import story
+from service.tools.flow import DAY_MS, MINUTE_MS, Bar, Flow, Scene, short, span_name, without_holes
+from service.tools.plot import ebb_and_flow
+from service.tools.plot_png import ebb_and_flow_png
+
+T0 = 1_767_225_600_000
+TRUTH = {day.start_ms: (day.follows, day.unfollows) for day in channel.daily_truth()}
+
+
+def flow(*bars: tuple[int, int], size_ms: int = DAY_MS) -> Flow:
+    starts = range(T0, T0 + len(bars) * size_ms, size_ms)
+    made = tuple(Bar(start, *bar) for start, bar in zip(starts, bars, strict=True))
+    return Flow("an account", "a test", size_ms, made)
+
+
+def test_gained_is_above_the_axis_and_lost_below_it() -> None:
+    lines = ebb_and_flow(flow((5, 0), (0, 5)), width=40, height=16).plain.splitlines()
+    axis = next(number for number, line in enumerate(lines) if "┼" in line)
+    above, below = "".join(lines[2:axis]), "".join(lines[axis + 1 : -2])
+    first = lines[axis].index("┼") + 1
+    second = first + 4  # a bar is four columns wide
+    assert "█" in above
+    assert "█" in below
+    assert all(not line[second:].strip() for line in lines[2:axis])
+    assert all(not line[first:second].strip() for line in lines[axis + 1 : -2])
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 200])
+def test_a_drawing_keeps_within_its_width_and_height(width: int) -> None:
+    lines = ebb_and_flow(story.flow(TRUTH), width=width, height=30).plain.splitlines()
+    drawn = [line for line in lines if "│" in line or "┤" in line or "┼" in line]
+    assert max(map(len, drawn)) <= width
+    assert len(lines) <= 30
+
+
+def test_the_raid_and_its_purge_are_pointed_at_and_seen() -> None:
+    text = ebb_and_flow(story.raid(TRUTH), width=100, height=30).plain
+    assert "2021-03-23 01:04 a follow-bot raid: +26,344 in one hour" in text
+    assert "2021-04-08 00:00 its purge begins" in text
+    lines = text.splitlines()
+    marks = lines[1]
+    highest = next(line for line in lines[2:] if "•" in line or "█" in line)
+    assert highest.index("•") == marks.index("①")  # the highest bar is the raid's
+
+
+def test_units_times_and_source_are_named() -> None:
+    text = ebb_and_flow(story.flow(TRUTH), width=100, height=30).plain
+    assert "followers" in text
+    assert "per 30 days, UTC" in text
+    assert "CommanderRoot/twitch-follower-tracker" in text
+    assert all(str(year) in text for year in range(2018, 2026))
+
+
+def test_nothing_to_draw_is_said() -> None:
+    assert "nothing happened" in ebb_and_flow(flow()).plain
+
+
+def test_one_bar_of_nothing_is_drawn() -> None:
+    assert "┼" in ebb_and_flow(flow((0, 0))).plain
+
+
+def test_joining_bars_loses_nobody() -> None:
+    whole = story.flow(TRUTH)
+    joined = whole.in_at_most(50)
+    assert len(joined.bars) <= 50
+    assert sum(bar.gained for bar in joined.bars) == channel.GAINED
+    assert sum(bar.lost for bar in joined.bars) == channel.LOST
+    assert joined.followers is not None
+    assert joined.followers[-1] == channel.FINAL_FOLLOWERS
+
+
+def test_silent_windows_are_zeros_not_holes() -> None:
+    bars = without_holes({T0: (1, 0), T0 + 3 * MINUTE_MS: (0, 2)}, MINUTE_MS)
+    assert [(bar.gained, bar.lost) for bar in bars] == [(1, 0), (0, 0), (0, 0), (0, 2)]
+
+
+def test_numbers_and_spans_are_short() -> None:
+    assert [short(n) for n in (7, 950, 26_344, 1_500_000)] == ["7", "950", "26.3k", "1.5M"]
+    assert [span_name(n) for n in (DAY_MS, 2 * MINUTE_MS, 30_000)] == ["day", "2 minutes", "30 s"]
+
+
+def test_a_png_is_a_png_of_a_readable_size(tmp_path: Path) -> None:
+    path = tmp_path / "flow.png"
+    ebb_and_flow_png([story.flow(TRUTH), story.raid(TRUTH)], path)
+    head = path.read_bytes()[:24]
+    assert head.startswith(b"\x89PNG\r\n\x1a\n")
+    width, height = struct.unpack(">II", head[16:24])
+    assert width >= 1_000
+    assert height >= 800
+
+
+def test_a_png_of_a_flow_without_followers_and_with_a_late_scene(tmp_path: Path) -> None:
+    path = tmp_path / "small.png"
+    small = flow((3, 1), (0, 2), size_ms=MINUTE_MS)
+    scene = Scene(T0 + MINUTE_MS, "something")
+    ebb_and_flow_png([Flow(small.title, small.source, MINUTE_MS, small.bars, (scene,))], path)
+    assert path.stat().st_size > 5_000
