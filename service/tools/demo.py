@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,18 +18,15 @@ from typing import Final
 
 from rich.console import Console
 
-from service.audit.check import check
-from service.engine import Checkpoint
-from service.kafka import clients, topics
+from service.kafka import topics
 from service.settings import Settings
 from service.tools.broker import LocalBroker, start_local_broker
 from service.tools.demo_channel import ChannelPhase
+from service.tools.demo_check import recompute, say, totals
 from service.tools.demo_live import LivePhase, LivePlan
 from service.tools.drawing import new_console
-from service.tools.outbox import Outbox
 from service.tools.progress import Stalled, progress_of
 from service.tools.send import outbox_to
-from service.tools.summary import counts_line
 from service.tools.worker_process import WorkerFailed, WorkerProcess, free_port
 
 EXIT_CRASH: Final = 70
@@ -120,7 +117,7 @@ class Demo:
             async with WorkerProcess(self._settings, self._output / "worker.log") as worker:
                 is_right = await self._phases(worker)
                 code = await worker.stop()
-        self._say(f"worker stopped by SIGTERM: exit code {code}", is_right=code == 0)
+        say(self._console, f"worker stopped by SIGTERM: exit code {code}", is_right=code == 0)
         return is_right and code == 0
 
     async def _phases(self, worker: WorkerProcess) -> bool:
@@ -137,45 +134,14 @@ class Demo:
             found = await progress.wait(
                 outbox.ends, within_s=_CAUGHT_UP_WITHIN_S, look=worker.check
             )
-            is_complete = self._totals(found, outbox)
-        return await self._recompute() and is_exact and is_complete
+            is_complete = totals(console, found, outbox)
+        is_agreed = await recompute(console, settings, is_tansu=self._broker.kind == "tansu")
+        return is_exact and is_complete and is_agreed
 
     def _plan(self) -> LivePlan:
         plan = self._asked.plan
         spent = time.monotonic() - self._asked.began
         return replace(plan, seconds=max(plan.seconds * LEAST_LIVE_SHARE, plan.seconds - spent))
-
-    def _totals(self, found: Mapping[int, Checkpoint], outbox: Outbox) -> bool:
-        """Print the five counts per partition, and whether they sum to what was produced."""
-        counted = 0
-        for partition, checkpoint in sorted(found.items()):
-            records = outbox.ends.get(partition, 0)
-            line = counts_line(checkpoint.counts, records)
-            self._console.print(f"partition {partition}: {line}", soft_wrap=True)
-            counted += checkpoint.counts.total
-        sent = sum(outbox.sent.values())
-        self._say(f"{sent:,} records produced, {counted:,} counted", is_right=sent == counted)
-        return sent == counted
-
-    async def _recompute(self) -> bool:
-        settings = self._settings
-        with self._console.status("recomputing everything from the input, by other code ..."):
-            report = await check(
-                settings.brokers,
-                input_topic=settings.input_topic,
-                updates_topic=settings.updates_topic,
-                windows_topic=settings.windows_topic,
-                late_topic=settings.late_topic,
-                rejected_topic=settings.rejected_topic,
-                app_id=settings.app_id,
-                at_least_once=not settings.is_exactly_once,
-                tansu=self._broker.kind == "tansu",
-                client_options=_credentials(settings),
-            )
-        self._console.print(str(report), markup=False, soft_wrap=True)
-        verdict = "agrees with" if report.ok else "DISAGREES with"
-        self._say(f"the independent recomputation {verdict} the table", is_right=report.ok)
-        return report.ok
 
     def _title(self) -> str:
         settings = self._settings
@@ -189,9 +155,6 @@ class Demo:
                 "crash. Install Java and Maven for a real Kafka.",
                 style="bold yellow",
             )
-
-    def _say(self, text: str, *, is_right: bool) -> None:
-        self._console.print(text, style="bold" if is_right else "bold red", soft_wrap=True)
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:
@@ -209,8 +172,3 @@ class Demo:
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, task.cancel)
         yield  # the handlers end with the loop
-
-
-def _credentials(settings: Settings) -> dict[str, object]:
-    """Client options without the brokers' addresses."""
-    return {k: v for k, v in clients.options(settings).items() if k != "bootstrap_servers"}

@@ -16,7 +16,7 @@ from service.settings import Settings
 from service.tools.generate import Shape, Synthetic, late_after_ms
 from service.tools.live import TOP, Frame, panels, plain
 from service.tools.outbox import Outbox
-from service.tools.send import Stream
+from service.tools.stream import Stream
 from service.tools.watch import MINUTE_MS, Watch
 from service.tools.worker_process import WorkerProcess
 

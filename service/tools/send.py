@@ -18,21 +18,15 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 from service.events import Rejection, judge
 from service.kafka import clients
 from service.settings import Settings
-from service.tools.generate import Made, Shape, Synthetic, heartbeat, late_after_ms
+from service.tools.generate import Made, Shape, Synthetic, late_after_ms
 from service.tools.offline import record_of
 from service.tools.option_types import UsageError
 from service.tools.outbox import Outbox
 from service.tools.output import open_output
+from service.tools.stream import CHUNK, PACE, Stream
 
 FILE_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 FILE_EVENTS: Final = 10_000
-PACE: Final = 1_000.0
-"""Events per second of event time when --rate is 0."""
-
-_TICK_S: Final = 0.02
-_CHUNK: Final = 4_000
-_CATCH_UP_S: Final = 1.0
-"""A sender that was held up makes good at most so much; the rest is never made."""
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -144,52 +138,6 @@ def _until(stream: Stream, arguments: argparse.Namespace) -> Callable[[], int]:
     if arguments.events:
         return lambda: arguments.events - stream.made
     if arguments.seconds is None:
-        return lambda: _CHUNK
+        return lambda: CHUNK
     ends = time.monotonic() + arguments.seconds
-    return lambda: _CHUNK if time.monotonic() < ends else 0
-
-
-class Stream:
-    """Feeds a source into an outbox at a rate (events/s; 0: as fast as it goes)."""
-
-    def __init__(
-        self,
-        source: Synthetic,
-        outbox: Outbox,
-        *,
-        rate: float,
-        start_ms: int | None = None,
-        with_heartbeats: bool = False,
-    ) -> None:
-        """`start_ms`: event time of the first event; None: events happen now."""
-        self.made = 0
-        self._source = source
-        self._outbox = outbox
-        self._rate = rate
-        self._start_ms = start_ms
-        self._with_heartbeats = with_heartbeats
-
-    async def run(self, left: Callable[[], int]) -> None:
-        """Send until `left()` says that no more events may be made."""
-        clock = time.monotonic()
-        beat = clock
-        while (most := left()) > 0:
-            now = time.monotonic()
-            clock = max(clock, now - _CATCH_UP_S)
-            count = min(most, self._due(now - clock))
-            clock += count / self._rate if self._rate else 0.0
-            self._outbox.put_all(self._source.at(self._now_ms(), count))
-            self.made += count
-            if self._with_heartbeats and now >= beat:
-                self._outbox.put_everywhere(heartbeat(self._now_ms()))
-                beat = now + 1.0
-            await self._outbox.send()
-            await asyncio.sleep(_TICK_S if self._rate else 0)
-
-    def _due(self, waited_s: float) -> int:
-        return min(_CHUNK, int(waited_s * self._rate)) if self._rate else _CHUNK
-
-    def _now_ms(self) -> int:
-        if self._start_ms is None:
-            return int(time.time() * 1_000)
-        return self._start_ms + int(self.made * 1_000 / (self._rate or PACE))
+    return lambda: CHUNK if time.monotonic() < ends else 0

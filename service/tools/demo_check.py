@@ -1,0 +1,56 @@
+"""Demo, phase 3: the counts sum, and code that shares nothing with ours comes to the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from service.audit.check import check
+from service.engine import Checkpoint
+from service.kafka import clients
+from service.settings import Settings
+from service.tools.outbox import Outbox
+from service.tools.summary import counts_line
+
+
+def totals(console: Console, found: Mapping[int, Checkpoint], outbox: Outbox) -> bool:
+    """Print the five counts per partition; -> whether they sum to what was produced."""
+    is_right = True
+    for partition, checkpoint in sorted(found.items()):
+        records = outbox.ends.get(partition, 0)
+        line = counts_line(checkpoint.counts, records)
+        console.print(f"partition {partition}: {line}", soft_wrap=True)
+        is_right &= checkpoint.counts.total == records
+    sent = sum(outbox.sent.values())
+    counted = sum(checkpoint.counts.total for checkpoint in found.values())
+    is_right &= sent == counted
+    say(console, f"{sent:,} records produced, {counted:,} counted", is_right=is_right)
+    return is_right
+
+
+async def recompute(console: Console, settings: Settings, *, is_tansu: bool) -> bool:
+    """Audit everything; -> whether the recomputation agrees. The worker must be at rest."""
+    options = {k: v for k, v in clients.options(settings).items() if k != "bootstrap_servers"}
+    with console.status("recomputing everything from the input, by other code ..."):
+        report = await check(
+            settings.brokers,
+            input_topic=settings.input_topic,
+            updates_topic=settings.updates_topic,
+            windows_topic=settings.windows_topic,
+            late_topic=settings.late_topic,
+            rejected_topic=settings.rejected_topic,
+            app_id=settings.app_id,
+            at_least_once=not settings.is_exactly_once,
+            tansu=is_tansu,
+            client_options=options,
+        )
+    console.print(str(report), markup=False, soft_wrap=True)
+    verdict = "agrees with" if report.ok else "DISAGREES with"
+    say(console, f"the independent recomputation {verdict} the table", is_right=report.ok)
+    return report.ok
+
+
+def say(console: Console, text: str, *, is_right: bool) -> None:
+    """Print a verdict."""
+    console.print(text, style="bold" if is_right else "bold red", soft_wrap=True)
