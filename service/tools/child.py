@@ -17,9 +17,9 @@ from typing import Final
 
 _STOPPED_WITHIN_S: Final = 10.0
 
-# The kernel kills the child when its parent dies, even by `kill -9`. Set by a few lines of Python that
-# then become the child (same pid): `preexec_fn` is not safe with threads, and the setting survives
-# exec. A parent that died before the setting is seen by its changed pid.
+# The kernel kills the child when its parent dies, even by `kill -9`. Set by a few lines of Python
+# that then become the child (same pid): `preexec_fn` is not safe with threads, and the setting
+# survives exec. A parent that died before the setting is seen by its changed pid.
 _TIED: Final = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
@@ -85,8 +85,8 @@ class Child:
 def _tie() -> Sequence[str]:
     """Prefix a command that ties it to our life.
 
-    Linux only. The kernel means the *thread* that started it: any other than the main thread may end
-    long before we do, so a child of such a thread is not tied (it still ends with `stop` or at exit).
+    Linux only. The kernel means the *thread* that started it: any other than the main thread may
+    end long before we do, so a child of such a thread is not tied (its owner still stops it).
     """
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return ()

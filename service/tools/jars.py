@@ -40,7 +40,7 @@ def java() -> str:
 
 
 def jars() -> Path:
-    """Return the directory of the jars that `pom.xml` asks for, fetched if need be; or JarsMissing."""
+    """Return the directory of the jars that `pom.xml` asks for; fetches them. JarsMissing."""
     if not _is_current(LIBS):
         _fetch()
     return LIBS
@@ -53,7 +53,7 @@ def _is_current(libs: Path) -> bool:
 
 
 def _fetch() -> None:
-    """Let Maven copy the jars aside, then move them into place at once: two may do this at a time."""
+    """Let Maven copy the jars aside, then move them in place at once: two may do this."""
     maven = shutil.which("mvn")
     if maven is None:
         message = f"no jars in {LIBS.relative_to(ROOT)} and no Maven (mvn) to fetch them"
