@@ -99,7 +99,7 @@ def producer(settings: Settings, **overrides: Any) -> AIOKafkaProducer:  # noqa:
 
 def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
     """Build a shard's producer; its start fences every earlier one of the same id."""
-    aiokafka.producer.sender.BACKOFF_OVERRIDE = TRANSACTION_BACKOFF_S
+    tune_transactions()
     timeout_ms = round(settings.transaction_timeout_s * 1_000)
     return producer(
         settings,
@@ -108,6 +108,11 @@ def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafk
         transaction_timeout_ms=timeout_ms,
         request_timeout_ms=timeout_ms,
     )
+
+
+def tune_transactions() -> None:
+    """Shorten aiokafka's wait between transactions, in this process."""
+    aiokafka.producer.sender.BACKOFF_OVERRIDE = TRANSACTION_BACKOFF_S
 
 
 def admin(settings: Settings) -> AIOKafkaAdminClient:

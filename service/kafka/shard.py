@@ -88,7 +88,7 @@ class Shard:
         self._check_checkpoint(restored)
         newest = await self._restore(restored)
         self._check_rows(restored, newest)
-        self._last = restored.checkpoint
+        self._last = restored.checkpoint or await self._commit_start()
         seconds = time.monotonic() - began
         self.state = State.HELD
         self.metrics.opened(seconds, self.engine)
@@ -109,6 +109,12 @@ class Shard:
         self.reader = self._new_reader()
         self._reading = asyncio.create_task(self.reader.run(self.engine.position))
         self._reading.add_done_callback(self._ended_reading)
+
+    async def _commit_start(self) -> Checkpoint:
+        """Commit before the first row is written: rows without a commit are then always wrong."""
+        sealed = self.engine.seal()
+        await self._journal.commit(sealed)
+        return sealed.checkpoint
 
     async def _restore(self, restored: Restored) -> int:
         """Fill the engine; -> the newest offset that a row contains."""
