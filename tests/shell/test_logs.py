@@ -1,0 +1,31 @@
+"""Logs say once what a person must act on."""
+
+from __future__ import annotations
+
+import logging
+
+from service.logs import OncePerInterval
+
+
+def record(name: str, message: str, *args: object, level: int = logging.ERROR) -> logging.LogRecord:
+    return logging.LogRecord(name, level, "f", 1, message, args, None)
+
+
+def test_a_library_says_the_same_thing_once_per_interval() -> None:
+    once = OncePerInterval(interval_s=60)
+    lines = [record("aiokafka.conn", "Unable to connect to %s", port) for port in range(3_119)]
+    assert sum(once.filter(line) for line in lines) == 1
+
+
+def test_what_was_held_back_is_said_with_the_next_line() -> None:
+    once = OncePerInterval(interval_s=0.0)
+    once._last["aiokafka.conn", logging.ERROR, "x %s"] = (float("-inf"), 41)
+    line = record("aiokafka.conn", "x %s", 1)
+    assert once.filter(line)
+    assert line.getMessage() == "x 1 (and 41 like it before)"
+
+
+def test_other_messages_and_our_own_lines_all_come_through() -> None:
+    once = OncePerInterval(interval_s=60)
+    assert all(once.filter(record("aiokafka", f"message {number}")) for number in range(5))
+    assert all(once.filter(record("service.kafka.shard", "same")) for _ in range(5))
