@@ -90,7 +90,11 @@ async def audit(target: Target) -> Report:
 async def _committed(target: Target, count: int) -> dict[int, Committed]:
     partitions = [TopicPartition(target.input_topic, number) for number in range(count)]
     return await reading.committed(
-        target.bootstrap, target.client_options, target.app_id, partitions
+        target.bootstrap,
+        target.client_options,
+        target.app_id,
+        partitions,
+        tansu=target.tansu,
     )
 
 
@@ -108,7 +112,8 @@ class _Partition:
     async def audit(self, committed: Committed | None) -> None:
         """Feed the input to the model, then compare the results and the commit."""
         target = self._target
-        rules = target.rules or rules_of(committed.metadata if committed else "") or Rules()
+        said = committed.metadata if committed else None
+        rules = target.rules or rules_of(said or "") or Rules()
         place = Place(target.input_topic, self._number, target.at_least_once)
         comparison = Comparison(rules, place, self._findings)
         await self._feed(comparison, committed)

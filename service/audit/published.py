@@ -30,10 +30,13 @@ class Published(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """What the consumer group committed for one partition: the position and its metadata."""
+    """What the consumer group committed for one partition: the position and its metadata.
+
+    `metadata` None: the broker does not keep any (Tansu), so there is nothing to compare.
+    """
 
     position: int
-    metadata: str
+    metadata: str | None
 
 
 @dataclass(frozen=True, slots=True)

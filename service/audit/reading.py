@@ -33,7 +33,12 @@ async def partition_count(reader: AIOKafkaConsumer, topic: str) -> int:
 
 
 async def committed(
-    bootstrap: str, options: Options, app_id: str, partitions: list[TopicPartition]
+    bootstrap: str,
+    options: Options,
+    app_id: str,
+    partitions: list[TopicPartition],
+    *,
+    tansu: bool,
 ) -> dict[int, Committed]:
     """Read what the group has committed, metadata included; partitions without are left out."""
     member = consumer(bootstrap, options, group_id=app_id)
@@ -44,7 +49,7 @@ async def committed(
     finally:
         await member.stop()
     return {
-        tp.partition: Committed(offset.offset, offset.metadata)
+        tp.partition: Committed(offset.offset, offset.metadata or (None if tansu else ""))
         for tp, offset in found.items()
         if offset.offset >= 0
     }
