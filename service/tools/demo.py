@@ -20,15 +20,17 @@ from rich.console import Console
 
 from service.kafka import topics
 from service.settings import Settings
-from service.tools.broker import LocalBroker, start_local_broker
+from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
 from service.tools.demo_channel import ChannelPhase
-from service.tools.demo_check import recompute, say, totals
+from service.tools.demo_check import counts_of, recompute, say, totals
 from service.tools.demo_live import LivePhase, LivePlan
 from service.tools.drawing import new_console
+from service.tools.jars import JarsMissing
 from service.tools.progress import Stalled, progress_of
 from service.tools.send import outbox_to
 from service.tools.worker_process import WorkerFailed, WorkerProcess, free_port
 
+EXIT_BROKER: Final = 3
 EXIT_CRASH: Final = 70
 PARTITIONS: Final = 4
 FLUSH_INTERVAL_S: Final = 0.1
@@ -49,7 +51,12 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)  # so that every `with` is left
     console = new_console()
     console.print("starting a broker ...", style="dim")
-    with start_local_broker(arguments.broker) as broker:
+    try:
+        broker = start_local_broker(arguments.broker)
+    except (BrokerFailed, JarsMissing) as error:
+        console.print(str(error), style="bold red", soft_wrap=True, markup=False)
+        return EXIT_BROKER
+    with broker:
         demo = Demo(_own(settings, broker), broker, asked, console)
         try:
             is_right = asyncio.run(demo.run())
@@ -134,7 +141,7 @@ class Demo:
             found = await progress.wait(
                 outbox.ends, within_s=_CAUGHT_UP_WITHIN_S, look=worker.check
             )
-            is_complete = totals(console, found, outbox)
+            is_complete = totals(console, await counts_of(console, found, worker), outbox)
         is_agreed = await recompute(console, settings, is_tansu=self._broker.kind == "tansu")
         return is_exact and is_complete and is_agreed
 

@@ -27,6 +27,7 @@ RECORDS: Final = channel.EVENTS + 2  # the baseline before, a heartbeat after
 _CHUNK: Final = 5_000
 _DAILY: Final = b'"grain":"%s"' % story.DAY_GRAIN.encode()
 _COUNTED_WITHIN_S: Final = 120.0
+_SWEPT_WITHIN_S: Final = 10.0
 
 
 class ChannelPhase:
@@ -59,7 +60,7 @@ class ChannelPhase:
             finally:
                 counting.cancel()
         seconds = time.monotonic() - began
-        row, days = await self._results()
+        row, days = await self._closed_results()
         draw([story.flow(days), story.raid(days)], console, png)
         return _judge(console, row, days, seconds)
 
@@ -90,6 +91,16 @@ class ChannelPhase:
             if gauges is not None:
                 bars.update(task, completed=gauges.counted)
             await asyncio.sleep(0.1)
+
+    async def _closed_results(self) -> tuple[AccountRow | None, dict[int, tuple[int, int]]]:
+        """Read results until the last day is there: not every broker says that a sweep is over."""
+        last_day = channel.daily_truth()[-1].start_ms
+        until = time.monotonic() + _SWEPT_WITHIN_S
+        while True:
+            row, days = await self._results()
+            if last_day in days or time.monotonic() > until:
+                return row, days
+            await asyncio.sleep(0.2)
 
     async def _results(self) -> tuple[AccountRow | None, dict[int, tuple[int, int]]]:
         """Read the row and the daily finals back from their topics."""

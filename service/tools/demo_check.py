@@ -7,23 +7,36 @@ from collections.abc import Mapping
 from rich.console import Console
 
 from service.audit.check import check
-from service.engine import Checkpoint
+from service.engine import Counts
 from service.kafka import clients
 from service.settings import Settings
 from service.tools.outbox import Outbox
+from service.tools.progress import Committed
 from service.tools.summary import counts_line
+from service.tools.worker_process import WorkerProcess
 
 
-def totals(console: Console, found: Mapping[int, Checkpoint], outbox: Outbox) -> bool:
+async def counts_of(
+    console: Console, found: Mapping[int, Committed], worker: WorkerProcess
+) -> dict[int, Counts]:
+    """Take the five counts from the commits, or from the worker where the broker keeps none."""
+    counts = {p: one.checkpoint.counts for p, one in found.items() if one.checkpoint is not None}
+    if len(counts) == len(found):
+        return counts
+    console.print("counts as the worker's /metrics has them: this broker keeps no commit metadata")
+    gauges = await worker.gauges()
+    return {} if gauges is None else {p: Counts(**by) for p, by in gauges.by_partition.items()}
+
+
+def totals(console: Console, counts: Mapping[int, Counts], outbox: Outbox) -> bool:
     """Print the five counts per partition; -> whether they sum to what was produced."""
     is_right = True
-    for partition, checkpoint in sorted(found.items()):
+    for partition, five in sorted(counts.items()):
         records = outbox.ends.get(partition, 0)
-        line = counts_line(checkpoint.counts, records)
-        console.print(f"partition {partition}: {line}", soft_wrap=True)
-        is_right &= checkpoint.counts.total == records
+        console.print(f"partition {partition}: {counts_line(five, records)}", soft_wrap=True)
+        is_right &= five.total == records
     sent = sum(outbox.sent.values())
-    counted = sum(checkpoint.counts.total for checkpoint in found.values())
+    counted = sum(five.total for five in counts.values())
     is_right &= sent == counted
     say(console, f"{sent:,} records produced, {counted:,} counted", is_right=is_right)
     return is_right

@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import OffsetAndMetadata
 
 from service.engine import Checkpoint
 from service.kafka import clients
@@ -22,6 +23,16 @@ class Stalled(RuntimeError):  # noqa: N818 - says what it is
     """The worker did not come as far as it should in time."""
 
 
+class Committed(NamedTuple):
+    """A commit: offset of the next record, and its checkpoint.
+
+    The embedded broker drops the metadata of a commit: there the checkpoint is None.
+    """
+
+    position: int
+    checkpoint: Checkpoint | None
+
+
 class Progress:
     """Reads the group's checkpoints."""
 
@@ -30,15 +41,15 @@ class Progress:
         self._settings = settings
         self._admin = admin
 
-    async def checkpoints(self) -> dict[int, Checkpoint]:
-        """Partition -> its last checkpoint, of those that have one."""
+    async def committed(self) -> dict[int, Committed]:
+        """Partition -> what the group has committed last, of those with a commit."""
         settings = self._settings
         partitions = [TopicPartition(settings.input_topic, p) for p in range(settings.partitions)]
         found = await self._admin.list_consumer_group_offsets(
             settings.app_id, partitions=partitions
         )
         return {
-            tp.partition: Checkpoint.from_metadata(commit.offset, commit.metadata)
+            tp.partition: Committed(commit.offset, _checkpoint(commit))
             for tp, commit in found.items()
             if commit.offset >= 0
         }
@@ -50,8 +61,8 @@ class Progress:
         within_s: float,
         closed_to_ms: int = -1,
         look: Callable[[], None] = lambda: None,
-    ) -> dict[int, Checkpoint]:
-        """Wait until every partition is committed up to its end; -> the checkpoints.
+    ) -> dict[int, Committed]:
+        """Wait until every partition is committed up to its end; -> the commits.
 
         `closed_to_ms`: and until the windows final at that watermark have been published where the
         watermark is there. `look` is called at every try and may raise.
@@ -59,7 +70,7 @@ class Progress:
         until = time.monotonic() + within_s
         while True:
             look()
-            found = await self.checkpoints()
+            found = await self.committed()
             behind = {p: end for p, end in ends.items() if _position(found, p) < end}
             if not behind and all(_is_swept(at, closed_to_ms) for at in found.values()):
                 return found
@@ -72,12 +83,19 @@ class Progress:
             await asyncio.sleep(_POLL_S)
 
 
-def _position(found: Mapping[int, Checkpoint], partition: int) -> int:
+def _checkpoint(commit: OffsetAndMetadata) -> Checkpoint | None:
+    if not commit.metadata:
+        return None
+    return Checkpoint.from_metadata(commit.offset, commit.metadata)
+
+
+def _position(found: Mapping[int, Committed], partition: int) -> int:
     return found[partition].position if partition in found else 0
 
 
-def _is_swept(checkpoint: Checkpoint, closed_to_ms: int) -> bool:
-    if checkpoint.watermark_ms < closed_to_ms:
+def _is_swept(commit: Committed, closed_to_ms: int) -> bool:
+    checkpoint = commit.checkpoint
+    if checkpoint is None or checkpoint.watermark_ms < closed_to_ms:
         return True
     return checkpoint.sweep.closed_to_ms >= closed_to_ms
 

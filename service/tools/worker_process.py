@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -36,6 +37,7 @@ class Gauges:
     counted: int
     watermark_s: float
     outcomes: dict[str, int]
+    by_partition: dict[int, dict[str, int]]
 
 
 def free_port() -> int:
@@ -150,17 +152,20 @@ class WorkerProcess:
 
 def parse(text: str) -> Gauges:
     """Read the worker's metrics."""
-    outcomes: dict[str, int] = {}
+    by_partition: dict[int, dict[str, int]] = {}
     lag = 0
     watermarks = []
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if sample.name == "netfollowers_records_total":
-                name = sample.labels["outcome"]
-                outcomes[name] = outcomes.get(name, 0) + int(sample.value)
+                counts = by_partition.setdefault(int(sample.labels["partition"]), {})
+                counts[sample.labels["outcome"]] = int(sample.value)
             elif sample.name == "netfollowers_lag_records":
                 lag += int(sample.value)
             elif sample.name == "netfollowers_watermark_seconds" and sample.value > 0:
                 watermarks.append(sample.value)
     oldest = min(watermarks, default=0.0)
-    return Gauges(lag, sum(outcomes.values()), oldest, outcomes)
+    outcomes: Counter[str] = Counter()
+    for counts in by_partition.values():
+        outcomes.update(counts)
+    return Gauges(lag, sum(outcomes.values()), oldest, dict(outcomes), by_partition)
