@@ -1,0 +1,71 @@
+"""generate, worker and show together on a real Kafka: what was sent is what is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from service.cli import Exit, main
+from service.settings import Settings
+from service.tools.broker import LocalBroker
+from service.tools.generate import Shape, Synthetic
+from service.tools.outbox import Outbox
+from service.tools.progress import progress_of
+from service.tools.send import outbox_to
+from service.tools.worker_process import WorkerProcess, environment, free_port
+
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
+T0 = 1_767_225_600_000
+
+
+async def count(settings: Settings, log: Path, records: int) -> Outbox:
+    """Send synthetic events and have a worker count them."""
+    async with WorkerProcess(settings, log) as worker, outbox_to(settings) as outbox:
+        outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=records))
+        await outbox.send()
+        await outbox.settle()
+        async with progress_of(settings) as progress:
+            await progress.wait(outbox.ends, within_s=30, look=worker.check)
+        assert await worker.stop() == 0
+    return outbox
+
+
+def test_what_was_sent_is_what_is_shown(
+    kafka: LocalBroker,
+    unique: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = Settings(
+        brokers=kafka.bootstrap,
+        app_id=unique,
+        input_topic=f"{unique}-input",
+        updates_topic=f"{unique}-updates",
+        windows_topic=f"{unique}-windows",
+        late_topic=f"{unique}-late",
+        rejected_topic=f"{unique}-rejected",
+        web_port=free_port(),
+    )
+    for name, value in environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert main(["topics", "create"]) == Exit.OK
+    outbox = asyncio.run(count(settings, tmp_path / "worker.log", 500))
+    assert sum(outbox.ends.values()) == 500
+
+    sent: Counter[str] = Counter()
+    for made in Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500):
+        event = json.loads(made.value or b"")
+        if event["account_id"] == "acct-7":
+            sent[event["action"]] += 1
+    capsys.readouterr()
+    assert main(["show", "acct-7", "--json"]) == Exit.OK
+    row = json.loads(capsys.readouterr().out)
+    assert (row["gained"], row["lost"]) == (sent["follow"], sent["unfollow"])
+    assert main(["show", "acct-7"]) == Exit.OK
+    assert f"net         {row['net']:+,}" in capsys.readouterr().out
+    assert main(["show", "nobody"]) == Exit.WRONG
