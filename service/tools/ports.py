@@ -1,0 +1,38 @@
+"""TCP ports of this machine: which are free, and whether a Kafka-compatible broker answers."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+
+def free_ports(count: int) -> list[int]:
+    """Find different TCP ports of 127.0.0.1 that nobody listens on."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+def answers(host: str, port: int) -> bool:
+    """Ask for metadata (version 1, all topics); True when a broker names itself in the answer."""
+    client_id = b"start"
+    header = struct.pack(">hhih", 3, 1, 1, len(client_id)) + client_id
+    request = header + struct.pack(">i", -1)
+    try:
+        with socket.create_connection((host, port), timeout=2.0) as connection:
+            connection.sendall(struct.pack(">i", len(request)) + request)
+            head = b""
+            while len(head) < 12:  # noqa: PLR2004 - size, correlation id, number of brokers
+                received = connection.recv(12 - len(head))
+                if not received:
+                    return False
+                head += received
+    except OSError:
+        return False
+    brokers: int = struct.unpack(">iii", head)[2]
+    return brokers >= 1

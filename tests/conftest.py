@@ -1,0 +1,61 @@
+"""Fixtures for every test: a real Kafka, the embedded broker, names of one's own.
+
+Brokers start once, when the first test asks for one. Where a broker cannot be had, its tests skip,
+and the end of the run says so in words: a green run without them must not look like a whole one.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from typing import Final, NoReturn
+
+import pytest
+
+from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
+from service.tools.jars import JarsMissing
+
+_SKIPPED: Final = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.fixture(scope="session")
+def kafka(pytestconfig: pytest.Config) -> Iterator[LocalBroker]:
+    """A real Kafka, with transactions."""
+    try:
+        broker = start_local_broker("kafka")
+    except JarsMissing as missing:
+        _skip(pytestconfig, "tests that need transactions (a real Kafka)", str(missing))
+    with broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def tansu(pytestconfig: pytest.Config) -> Iterator[LocalBroker]:
+    """The embedded broker: memory only, no transactions."""
+    try:
+        broker = start_local_broker("tansu")
+    except BrokerFailed as failed:
+        _skip(pytestconfig, "tests of at-least-once (Tansu)", str(failed))
+    with broker:
+        yield broker
+
+
+@pytest.fixture
+def unique(request: pytest.FixtureRequest) -> str:
+    """A prefix for topics and app ids that no other test has, and no other run."""
+    test = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
+    return f"{test[:40]}-{secrets.token_hex(4)}"
+
+
+def _skip(config: pytest.Config, what: str, why: str) -> NoReturn:
+    config.stash.setdefault(_SKIPPED, {})[what] = why
+    pytest.skip(f"{what}: {why}")
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say loudly what did not run."""
+    for what, why in config.stash.get(_SKIPPED, {}).items():
+        terminalreporter.write_line(f"SKIPPED: {what}: {why}", yellow=True, bold=True)
