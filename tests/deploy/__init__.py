@@ -1,0 +1,1 @@
+"""The files that deploy the service name only what exists."""
