@@ -13,7 +13,7 @@ from service.audit import reading
 from service.audit.compare import RESULT_KINDS, Comparison, finish
 from service.audit.findings import Findings
 from service.audit.model import LogRecord, Rules
-from service.audit.published import Committed, Place, Published
+from service.audit.published import Committed, Place, Published, json_object
 from service.audit.settings import rules_of
 
 Report = Findings
@@ -75,27 +75,38 @@ async def audit(target: Target) -> Report:
         for topic in target.result_topics.values():
             found = await reading.partition_count(reader, topic)
             findings.expect(found, count, "partitions of %s", topic)
-        before = await _committed(target, count)
+        before = await _committed(target, count, reader)
         for partition in range(count if findings.ok else 0):
             one = _Partition(target, partition, reader, findings)
             await one.audit(before.get(partition))
         findings.compared["partitions"] = count
-        if await _committed(target, count) != before:
+        if await _committed(target, count, reader) != before:
             findings.mismatch("the worker committed during the audit: stop it or its input first")
     finally:
         await reader.stop()
     return findings
 
 
-async def _committed(target: Target, count: int) -> dict[int, Committed]:
-    partitions = [TopicPartition(target.input_topic, number) for number in range(count)]
-    return await reading.committed(
-        target.bootstrap,
-        target.client_options,
-        target.app_id,
-        partitions,
-        tansu=target.tansu,
-    )
+async def _committed(
+    target: Target, count: int, reader: AIOKafkaConsumer
+) -> dict[int, Committed]:
+    """Position and metadata by partition: from the group, at least once from the table itself."""
+    if not target.at_least_once:
+        partitions = [TopicPartition(target.input_topic, number) for number in range(count)]
+        return await reading.committed(
+            target.bootstrap, target.client_options, target.app_id, partitions
+        )
+    found = {}
+    for number in range(count):
+        tp = TopicPartition(target.result_topics["updates"], number)
+        start = await reading.beginning(reader, tp)
+        stop = await reading.end(reader, tp, tansu=target.tansu)
+        async for batch in reading.batches(reader, tp, start, stop):
+            for record in batch:
+                if not record.key:
+                    said = json_object(record.value.decode())
+                    found[number] = Committed(int(said["position"]), str(said["metadata"]))
+    return found
 
 
 class _Partition:

@@ -60,10 +60,6 @@ class Comparison:
             return
         if self.model.position > committed.position:
             self._findings.mismatch(f"{at}: committed {committed.position} is before the records")
-        if committed.metadata is None:
-            note = f"{at}: the broker keeps no metadata, watermark and counts were not compared"
-            self._findings.notes.append(note)
-            return
         said = json_object(committed.metadata)
         self._findings.expect(said.get("v"), 1, "%s metadata version", at)
         self._findings.expect(

@@ -30,13 +30,10 @@ class Published(NamedTuple):
 
 
 class Committed(NamedTuple):
-    """What the consumer group committed for one partition: the position and its metadata.
-
-    `metadata` None: the broker does not keep any (Tansu), so there is nothing to compare.
-    """
+    """What was committed for one partition: the position and its metadata (JSON)."""
 
     position: int
-    metadata: str | None
+    metadata: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,8 +37,6 @@ async def committed(
     options: Options,
     app_id: str,
     partitions: list[TopicPartition],
-    *,
-    tansu: bool,
 ) -> dict[int, Committed]:
     """Read what the group has committed, metadata included; partitions without are left out."""
     member = consumer(bootstrap, options, group_id=app_id)
@@ -49,7 +47,7 @@ async def committed(
     finally:
         await member.stop()
     return {
-        tp.partition: Committed(offset.offset, offset.metadata or (None if tansu else ""))
+        tp.partition: Committed(offset.offset, offset.metadata)
         for tp, offset in found.items()
         if offset.offset >= 0
     }

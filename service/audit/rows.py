@@ -13,11 +13,14 @@ class RowsCheck:
         """`model` has been fed all records below the committed position."""
         self._model = model
         self._at = f"{place.topic}/{place.partition}"
+        self._at_least_once = place.at_least_once
         self._findings = findings
         self._latest: dict[bytes, bytes] = {}
 
     def see(self, record: Published) -> None:
         """Take one record; the last value of a key is its row, a null value removes it."""
+        if self._at_least_once and not record.key:
+            return  # the worker's checkpoint, see `check._committed`
         if record.value is None:
             self._latest.pop(record.key or b"", None)
         else:

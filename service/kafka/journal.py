@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
@@ -21,8 +22,19 @@ from service.kafka import clients
 from service.kafka.raw import raw_consumer
 from service.settings import Settings
 
+RESTORE_FETCH_BYTES: Final = 8 * 1_024 * 1_024
 MAX_SEQUENCE: Final = 2**31 - 2**24
 """aiokafka's producer wraps its sequence number wrongly after 2^31 records: renew it before."""
+
+CHECKPOINT_KEY: Final = b""
+
+
+class _CheckpointRecord(msgspec.Struct, frozen=True):
+    """At least once: what a commit with metadata would hold."""
+
+    position: int
+    metadata: str
+
 
 CommitPosition = Callable[[int, int, str], Awaitable[None]]
 """(partition, position, metadata): commit as the member of the group that we are."""
@@ -81,20 +93,15 @@ class KafkaJournal:
     async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
         """See `Journal.open`. RefusedToOpen when the log contradicts the commit."""
         await self._fence()
-        reader = raw_consumer(
-            self._settings,
-            group_id=self._settings.app_id,
-            max_partition_fetch_bytes=8 * 1_024 * 1_024,
-        )
+        reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
         await reader.start()
         try:
             reader.assign([self.source, self.updates])
             await self._check_partitions(reader)
-            checkpoint = await self._committed(reader)
             start = (await reader.beginning_offsets([self.source]))[self.source]
+            checkpoint, rows = await self._checkpoint_and_rows(reader)
             if checkpoint is not None:
                 self._check_log_start(checkpoint, start)
-            rows = await self._rows(reader)
             recent_from, recent = 0, []
             if checkpoint is not None:
                 recent_from = max(start, replay_from(checkpoint))
@@ -105,15 +112,7 @@ class KafkaJournal:
 
     async def reclaim(self) -> Checkpoint | None:
         """See `Journal.reclaim`."""
-        await self.close()
-        await self._fence()
-        reader = clients.consumer(self._settings, group_id=self._settings.app_id)
-        await reader.start()
-        try:
-            reader.assign([self.source])
-            return await self._committed(reader)
-        finally:
-            await reader.stop()
+        raise NotImplementedError
 
     async def close(self) -> None:
         """See `Journal.close`."""
@@ -122,6 +121,11 @@ class KafkaJournal:
             await producer.stop()
 
     async def _fence(self) -> None:
+        raise NotImplementedError
+
+    async def _checkpoint_and_rows(
+        self, reader: AIOKafkaConsumer
+    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
         raise NotImplementedError
 
     async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
@@ -137,21 +141,6 @@ class KafkaJournal:
                     "all topics need the input's count; see `netfollowers topics check`"
                 )
                 raise RefusedToOpen(message)
-
-    async def _committed(self, reader: AIOKafkaConsumer) -> Checkpoint | None:
-        coordinator = reader._coordinator  # noqa: SLF001 - committed() drops the metadata
-        found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
-        if found is None or found.offset < 0:
-            return None
-        try:
-            return Checkpoint.from_metadata(found.offset, found.metadata)
-        except ValueError as error:
-            message = (
-                f"partition {self.source.partition} of {self.source.topic} has a commit at "
-                f"{found.offset} by group {self._settings.app_id} that is not ours "
-                f"({error}): use another NETFOLLOWERS_APP_ID with its own result topics"
-            )
-            raise RefusedToOpen(message) from error
 
     def _check_log_start(self, checkpoint: Checkpoint, start: int) -> None:
         if start > checkpoint.position:
@@ -246,6 +235,39 @@ class TransactionalJournal(KafkaJournal):
         if self._sequence() > MAX_SEQUENCE:
             await self._fence()
 
+    async def reclaim(self) -> Checkpoint | None:
+        """See `Journal.reclaim`."""
+        await self._fence()
+        return await self._committed()
+
+    async def _checkpoint_and_rows(
+        self, reader: AIOKafkaConsumer
+    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
+        return await self._committed(), await self._rows(reader)
+
+    async def _committed(self) -> Checkpoint | None:
+        """Ask the group; with a consumer of its own: aiokafka's group consumers break when they are
+        assigned twice in quick succession."""
+        asker = clients.consumer(self._settings, group_id=self._settings.app_id)
+        await asker.start()
+        try:
+            asker.assign([self.source])
+            coordinator = asker._coordinator  # noqa: SLF001 - committed() drops the metadata
+            found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
+        finally:
+            await asker.stop()
+        if found is None or found.offset < 0:
+            return None
+        try:
+            return Checkpoint.from_metadata(found.offset, found.metadata)
+        except ValueError as error:
+            message = (
+                f"partition {self.source.partition} of {self.source.topic} has a commit at "
+                f"{found.offset} by group {self._settings.app_id} that is not ours "
+                f"({error}): use another NETFOLLOWERS_APP_ID with its own result topics"
+            )
+            raise RefusedToOpen(message) from error
+
     async def _fence(self) -> None:
         """Start a producer: the broker ends the open transaction of any earlier one."""
         await self.close()
@@ -269,7 +291,11 @@ class TransactionalJournal(KafkaJournal):
 
 
 class PlainJournal(KafkaJournal):
-    """At least once: windows, late and rejected first, then rows, then the position."""
+    """At least once: windows, late and rejected first, then rows, then the checkpoint.
+
+    The checkpoint is a record of the updates topic whose key is empty (no account's is): Tansu drops the
+    metadata of a commit. The group's offset is committed as well, for tools that show lag.
+    """
 
     is_atomic = False
 
@@ -286,9 +312,27 @@ class PlainJournal(KafkaJournal):
         await self._send(sealed, names.windows_topic, names.late_topic, names.rejected_topic)
         await self._send(sealed, names.updates_topic)
         checkpoint = sealed.checkpoint
-        await self._commit_position(
-            self.source.partition, checkpoint.position, checkpoint.to_metadata()
+        position, metadata = checkpoint.position, checkpoint.to_metadata()
+        value = msgspec.json.encode(_CheckpointRecord(position, metadata))
+        assert self._producer is not None
+        await self._producer.send_and_wait(
+            names.updates_topic, value, key=CHECKPOINT_KEY, partition=self.source.partition
         )
+        await self._commit_position(self.source.partition, position, metadata)
+
+    async def reclaim(self) -> Checkpoint | None:
+        """Nothing fences, so nothing in memory can be trusted: a shard always opens anew."""
+        return None
+
+    async def _checkpoint_and_rows(
+        self, reader: AIOKafkaConsumer
+    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
+        rows = await self._rows(reader)
+        value = rows.pop(CHECKPOINT_KEY, None)
+        if value is None:
+            return None, rows
+        found = msgspec.json.decode(value, type=_CheckpointRecord)
+        return Checkpoint.from_metadata(found.position, found.metadata), rows
 
     async def _fence(self) -> None:
         await self.close()

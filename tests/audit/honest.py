@@ -62,7 +62,7 @@ class Service:
     def recommit(self, **fields: object) -> None:
         """Change fields of the committed metadata."""
         assert self.committed is not None
-        metadata = {**json.loads(self.committed.metadata or ""), **fields}
+        metadata = {**json.loads(self.committed.metadata), **fields}
         self.committed = self.committed._replace(metadata=json.dumps(metadata))
 
 

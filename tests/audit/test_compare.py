@@ -317,7 +317,7 @@ def test_any_true_reason_is_right() -> None:
 def test_a_wrong_count_is_found_and_so_is_its_sum(outcome: str) -> None:
     service = honest()
     assert service.committed is not None
-    counts = json.loads(service.committed.metadata or "")["counts"]
+    counts = json.loads(service.committed.metadata)["counts"]
     service.recommit(counts={**counts, outcome: counts[outcome] + 1})
 
     lines = service.audit().mismatches
@@ -352,16 +352,6 @@ def test_records_without_any_commit_are_found() -> None:
 
 def test_nothing_at_all_agrees() -> None:
     assert Service({}, None, []).audit().ok
-
-
-def test_a_broker_that_keeps_no_metadata_is_noted() -> None:
-    service = honest()
-    assert service.committed is not None
-    service.committed = service.committed._replace(metadata=None)
-
-    findings = service.audit()
-    assert findings.ok
-    assert "keeps no metadata" in str(findings)
 
 
 def test_a_metadata_that_is_not_ours_is_found() -> None:

@@ -143,26 +143,45 @@ class Deployment:
             await producer.stop()
 
     async def committed(self) -> dict[int, OffsetAndMetadata]:
-        """Partition -> committed offset and metadata."""
-        reader = clients.consumer(self.settings, group_id=self.settings.app_id)
+        """Partition -> committed offset and metadata; at least once from the updates topic."""
+        group = {"group_id": self.settings.app_id} if self.settings.is_exactly_once else {}
+        reader = clients.consumer(self.settings, auto_offset_reset="earliest", **group)
         await reader.start()
         try:
-            everything = self._inputs()
-            reader.assign(everything)
-            found = await reader._coordinator.fetch_committed_offsets(everything)
-            return {tp.partition: commit for tp, commit in found.items() if commit.offset >= 0}
+            if self.settings.is_exactly_once:
+                everything = self._of(self.settings.input_topic)
+                reader.assign(everything)
+                found = await reader._coordinator.fetch_committed_offsets(everything)
+                return {tp.partition: at for tp, at in found.items() if at.offset >= 0}
+            return await self._checkpoint_records(reader)
         finally:
             await reader.stop()
+
+    async def _checkpoint_records(self, reader: Any) -> dict[int, OffsetAndMetadata]:
+        tps = self._of(self.settings.updates_topic)
+        reader.assign(tps)
+        ends = await self._ends(reader, tps)
+        found = {}
+        for tp in tps:
+            reader.seek(tp, 0)
+            while await reader.position(tp) < ends[tp.partition]:
+                for record in (await reader.getmany(tp, timeout_ms=100)).get(tp, ()):
+                    if not record.key:
+                        said = json.loads(record.value)
+                        at = OffsetAndMetadata(said["position"], said["metadata"])
+                        found[tp.partition] = at
+        return found
 
     async def caught_up(self, timeout_s: float = 90) -> None:
         """Wait until everything is counted and committed, and no sweep is unfinished."""
         reader = clients.consumer(self.settings, auto_offset_reset="earliest")
         await reader.start()
         try:
-            reader.assign(self._inputs())
+            inputs = self._of(self.settings.input_topic)
+            reader.assign(inputs)
             until = time.monotonic() + timeout_s
             while time.monotonic() < until:
-                ends = await self._ends(reader)
+                ends = await self._ends(reader, inputs)
                 commits = await self.committed()
                 if all(self._is_done(commits.get(p), end) for p, end in ends.items()):
                     return
@@ -200,21 +219,18 @@ class Deployment:
                     worker.process.kill()
                 worker.process.wait()
 
-    def _inputs(self) -> list[TopicPartition]:
-        return [
-            TopicPartition(self.settings.input_topic, number)
-            for number in range(self.settings.partitions)
-        ]
+    def _of(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in range(self.settings.partitions)]
 
-    async def _ends(self, reader: Any) -> dict[int, int]:
+    async def _ends(self, reader: Any, tps: list[TopicPartition]) -> dict[int, int]:
         if not self.is_tansu:
-            ends = await reader.end_offsets(self._inputs())
+            ends = await reader.end_offsets(tps)
             return {tp.partition: end for tp, end in ends.items()}
         found = {}
-        for tp in self._inputs():
+        for tp in tps:
+            await reader.getmany(tp, timeout_ms=100)
             while reader.highwater(tp) is None:
                 await reader.getmany(tp, timeout_ms=100)
-            await reader.getmany(tp, timeout_ms=100)
             found[tp.partition] = reader.highwater(tp)
         return found
 
