@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
+from service import __version__
 from service.cli import build_parser
 from service.settings import SETTINGS_VARIABLES, Settings
 from service.tools.jars import KAFKA
@@ -79,7 +80,7 @@ def test_the_build_context_and_the_dockerfile_exist(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_our_image_has_the_version_of_the_project(name: str) -> None:
-    assert OURS[name]["image"] == f"netfollowers:{PROJECT['version']}"
+    assert OURS[name]["image"] == f"netfollowers:{__version__}"
 
 
 def test_what_is_copied_into_the_image_exists_and_reaches_the_build() -> None:
