@@ -1,8 +1,9 @@
 """The worker: a Faust app whose one agent hands batches to shards. Composition root of the service.
 
-`build` makes everything and connects to nothing. `run` starts it, waits for a signal, and ends in one
-of three ways: 0 after a clean stop, 2 or 3 when it cannot start, 70 through `exit_now` when anything
-unexpected happens. `exit_now` needs no propagation through Faust or aiokafka, which swallow exceptions.
+`build` makes everything and connects to nothing. `run` starts it, waits for a signal, and ends in
+one of three ways: 0 after a clean stop, 2 or 3 when it cannot start, 70 through `exit_now` when
+anything unexpected happens. `exit_now` needs no propagation through Faust or aiokafka, which
+swallow exceptions.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Worker:
 
 def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Worker:
     """Build a worker for an input of `partitions` partitions. Two can live in one process."""
-    assert faust.streams._CStreamIterator is not None, "Faust's C stream iterator is missing"  # type: ignore[attr-defined]  # noqa: SLF001
+    assert faust.streams._CStreamIterator is not None, "Faust's C stream iterator is missing"  # noqa: SLF001
     metrics = Metrics()
     shards = Shards(fail)
     app = _faust_app(settings, shards)

@@ -1,7 +1,7 @@
 """Logging: one event a line, key=value, and no line three thousand times.
 
-A broker that is down makes aiokafka log every attempt of every client. `OncePerInterval` lets one line
-per logger, level and message template through in an interval, and says how many it held back.
+A broker that is down makes aiokafka log every attempt of every client. `OncePerInterval` lets one
+line per logger, level and message template through in an interval, and says how many it held back.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One metric that is read from a shard: its samples are (label values after partition, value)."""
+    """One metric that is read from a shard; its samples are (labels after partition, value)."""
 
     name: str
     kind: Kind
@@ -148,7 +148,7 @@ READINGS: Final = (
         "gauge",
         "Records whose ids could not be read again at open: input retention had cut the log.",
         (),
-        _one(lambda shard: shard.metrics.horizon_cut_records),
+        _one(lambda shard: float(shard.metrics.horizon_cut_records)),
     ),
 )
 
@@ -189,7 +189,7 @@ class ShardMetrics:
     def __init__(self, metrics: Metrics) -> None:
         """`metrics` of the worker."""
         self._metrics = metrics
-        self.horizon_cut_records = 0
+        self.horizon_cut_records: int = 0
         self.committed_at = time.monotonic()
         self.sealed_records = 0
 

@@ -1,7 +1,7 @@
 """What leaves: rows, window results, late and rejected records, and their bytes.
 
-Under the engine's import ban. A field, once published, keeps its name and meaning; the JSON Schemas in
-`service/schemas/` are what the tests hold these encodings against.
+Under the engine's import ban. A field, once published, keeps its name and meaning; the JSON Schemas
+in `service/schemas/` are what the tests hold these encodings against.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """All settings, read from the environment once.
 
-`Settings.from_env(os.environ)` is the only reader. Every variable stands in `SETTINGS_VARIABLES` with
-its default and meaning; the README's table is tested against it. An error names the variable, its value
-and what would be right.
+`Settings.from_env(os.environ)` is the only reader. Every variable stands in `SETTINGS_VARIABLES`
+with its default and meaning; the README's table is tested against it. An error names the variable,
+its value and what would be right.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Settings:
     results_retention_days: float = 30.0
     guarantee: Guarantee = "exactly_once"
     flush_interval_s: float = 0.25
-    flush_records: int = 50_000
+    flush_records: int = 20_000
     grains: str = ",".join(DEFAULT_GRAINS)
     max_ahead_s: float = 10.0
     dedup_generation: int = 131_072
@@ -58,8 +58,8 @@ class Settings:
     heartbeat_interval_s: float = 3.0
     transaction_timeout_s: float = 60.0
     stuck_after_s: float = 60.0
-    batch_records: int = 10_000
-    fetch_bytes: int = 4_194_304
+    batch_records: int = 5_000
+    fetch_bytes: int = 1_048_576
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     log_level: str = "info"
@@ -103,7 +103,7 @@ class Settings:
         """Read NETFOLLOWERS_* variables. SettingsError: a bad value, or a variable there is not."""
         unknown = {name for name in environ if name.startswith(PREFIX)} - SETTINGS_VARIABLES.keys()
         if unknown:
-            message = f"{sorted(unknown)[0]} is not a setting; see `netfollowers worker --help`"
+            message = f"{min(unknown)} is not a setting; see `netfollowers worker --help`"
             raise SettingsError(message)
         found: dict[str, Any] = {}
         for setting in fields(cls):

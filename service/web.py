@@ -1,4 +1,4 @@
-"""/live, /ready and /metrics, served by the worker's own loop: what does not turn, does not answer."""
+"""/live, /ready and /metrics, served by the worker's own loop: if it stands still, no answer."""
 
 from __future__ import annotations
 
@@ -50,6 +50,4 @@ class Web:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return web.Response(
-            body=encode(self._registry), headers={"Content-Type": content_type}
-        )
+        return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})

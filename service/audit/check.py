@@ -87,9 +87,7 @@ async def audit(target: Target) -> Report:
     return findings
 
 
-async def _committed(
-    target: Target, count: int, reader: AIOKafkaConsumer
-) -> dict[int, Committed]:
+async def _committed(target: Target, count: int, reader: AIOKafkaConsumer) -> dict[int, Committed]:
     """Position and metadata by partition: from the group, at least once from the table itself."""
     if not target.at_least_once:
         partitions = [TopicPartition(target.input_topic, number) for number in range(count)]
@@ -105,7 +103,7 @@ async def _committed(
             for record in batch:
                 if not record.key:
                     said = json_object(record.value.decode())
-                    found[number] = Committed(int(said["position"]), str(said["metadata"]))
+                    found[number] = Committed(int(str(said["position"])), str(said["metadata"]))
     return found
 
 

@@ -1,7 +1,8 @@
 """The counting engine: raw records in, counts and sealed checkpoints out.
 
 Pure and synchronous. Nothing in this package may know a broker, a clock, a log, a metric or the
-environment; time arrives in the records. `tests/engine/test_purity.py` and `ruff.toml` hold the rule.
+environment; time arrives in the records. `tests/engine/test_purity.py` and `ruff.toml` hold the
+rule.
 
     rules.py        grains and the other settings that change results
     rows.py         one account's totals and windows, packed and awake

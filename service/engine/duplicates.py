@@ -1,7 +1,7 @@
 """The event ids of the last one to two generations of offsets, each with its account.
 
-Generation g holds the ids of the accepted records at offsets [g * size, (g + 1) * size). The cut is a
-function of the offset alone, so a restart that reads the log again from `replay_from` remembers
+Generation g holds the ids of the accepted records at offsets [g * size, (g + 1) * size). The cut is
+a function of the offset alone, so a restart that reads the log again from `replay_from` remembers
 exactly what it would have remembered without the restart.
 
     offsets   [----- g-2 -----)[----- g-1 -----)[----- g ----|
@@ -14,7 +14,8 @@ from __future__ import annotations
 class SeenIds:
     """Two generations of event id -> key of the account it last came with.
 
-    The engine's hot loop reads and writes `current` and `previous` directly and calls `turn` at `end`.
+    The engine's hot loop reads and writes `current` and `previous` directly and calls `turn` at
+    `end`.
     """
 
     __slots__ = ("current", "end", "previous", "size")

@@ -2,13 +2,13 @@
 
     restore(checkpoint) -> load(rows)... -> remember(records)... -> apply(records)... -> seal()...
 
-`apply` takes raw records and never raises for what is in them: a record is applied, late, duplicate,
-rejected or a heartbeat, and the five counts sum to the records seen. `seal` hands out what changed since
-the last seal. Both run to completion; nothing is published by any other way.
+`apply` takes raw records and never raises for what is in them: a record is applied, late,
+duplicate, rejected or a heartbeat, and the five counts sum to the records seen. `seal` hands out
+what changed since the last seal. Both run to completion; nothing is published by any other way.
 
 What must hold (G3): the totals, the content of every (account, grain, start, revision) and the last
-revision of every window whose keep has ended are functions of the log prefix and the rules, whatever
-the batches, seals and restarts.
+revision of every window whose keep has ended are functions of the log prefix and the rules,
+whatever the batches, seals and restarts.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ from service.events import (
     Rejection,
     decode_plain,
     judge,
+    read,
 )
 from service.results import (
     ResultRecord,
@@ -56,7 +57,6 @@ from service.results import (
 
 SLICE_WINDOWS: Final = 20_000
 """A seal publishes final windows until it has so many, then leaves the rest to the next seal."""
-
 
 
 class Tally:
@@ -74,6 +74,7 @@ class Tally:
     )
 
     def __init__(self) -> None:
+        """Begin at nothing."""
         self.clamped = 0
         self.ids_under_two_accounts = 0
         self.followed = 0
@@ -90,7 +91,7 @@ class Engine:
     def __init__(
         self, rules: Rules, source: Source, *, settings: Mapping[str, str | int] | None = None
     ) -> None:
-        """`source` is named in late and rejected records; `settings` is put into each checkpoint."""
+        """`source` is named in late and rejected records; `settings` go into each checkpoint."""
         self.rules = rules
         self.tally = Tally()
         self._source = source
@@ -196,7 +197,7 @@ class Engine:
         """Refill the seen ids from records before the position, judged as they were live."""
         for record in records:
             assert record.offset < self._position
-            event = self._read(record)
+            event = read(record)
             if isinstance(event, PlainEvent | Baseline):
                 if record.offset >= self._seen.end:
                     self._seen.turn(record.offset)
@@ -209,7 +210,7 @@ class Engine:
         """Count `records`; `position` is the offset after them, control records included.
 
         The one hot loop: locals, no calls for what is usual, and only that; the rest is in
-        `_read`, `_behind` and `_other`. Any change here needs the benchmark before and after.
+        `judge`, `_behind` and `_other`. Any change here needs the benchmark before and after.
         """
         assert position >= self._position
         awake, sizes, spans = self._awake, self._sizes, self._spans
@@ -224,26 +225,27 @@ class Engine:
             if offset >= end:
                 seen.turn(offset)
                 current, previous, end = seen.current, seen.previous, seen.end
-            key = record.key
-            value = record.value
+            key: bytes = record.key  # type: ignore[assignment] # None goes to `judge`
+            value: bytes = record.value  # type: ignore[assignment] # the same
             try:
                 event = decode_plain(value)
+                is_plain = (
+                    key == event.account_id.encode()
+                    and len(value) <= PLAIN_BYTES
+                    and value.isascii()
+                    and not record.headers
+                )
             except UNREADABLE:
-                event = None
-            if (
-                event is None
-                or key != event.account_id.encode()
-                or len(value) > PLAIN_BYTES
-                or not value.isascii()
-                or record.headers
-            ):
-                event = judge(record)
-                if event.__class__ is not PlainEvent:
+                is_plain = False
+            if not is_plain:
+                verdict = judge(record)
+                if not isinstance(verdict, PlainEvent):
                     self._watermark_ms = watermark
-                    self._other(record, event)
+                    self._other(record, verdict)
                     watermark = self._watermark_ms
                     others += 1
                     continue
+                event = verdict
             event_id = event.event_id
             if event_id in current or event_id in previous:
                 self._count_duplicate(event_id, key)
@@ -255,8 +257,7 @@ class Engine:
             if at > stamp + max_ahead and stamp >= 0:
                 at = stamp
                 self.tally.clamped += 1
-            if at > watermark:
-                watermark = at
+            watermark = max(watermark, at)
             row = awake.get(key)
             if row is None:
                 row = self._wake(key)
@@ -271,8 +272,7 @@ class Engine:
                 row.lost += 1
                 unfollowed += 1
                 side = LOST
-            if at > row.last_event_ms:
-                row.last_event_ms = at
+            row.last_event_ms = max(row.last_event_ms, at)
             if watermark - at >= quiet:
                 self._behind(record, row, at, watermark, side)
                 continue
@@ -295,23 +295,6 @@ class Engine:
         self.tally.followed += counted - unfollowed
         self.tally.unfollowed += unfollowed
 
-    def _read(self, record: RawRecord) -> PlainEvent | Baseline | Heartbeat | Rejection:
-        """Judge a record exactly as the hot loop does: the short way when it suffices."""
-        value = record.value
-        try:
-            event = decode_plain(value)  # type: ignore[arg-type]
-        except UNREADABLE:
-            return judge(record)
-        assert value is not None
-        if (
-            record.key != event.account_id.encode()
-            or len(value) > PLAIN_BYTES
-            or not value.isascii()
-            or record.headers
-        ):
-            return judge(record)
-        return event
-
     def _wake(self, key: bytes) -> Row:
         packed = self._packed.get(key)
         row = new_row(len(self._sizes)) if packed is None else unpack(packed)
@@ -326,7 +309,7 @@ class Engine:
         return window
 
     def _count_duplicate(self, event_id: str, key: bytes) -> None:
-        """Note an id seen again; it enters the generation of its own offset with its own account."""
+        """Note an id seen again; it enters the generation of its own offset."""
         seen = self._seen
         first = seen.current.get(event_id)
         if first is None:
@@ -335,9 +318,7 @@ class Engine:
             self.tally.ids_under_two_accounts += 1
         seen.current[event_id] = key
 
-    def _behind(  # noqa: PLR0913 - the hot loop's own locals
-        self, record: RawRecord, row: Row, at: int, watermark: int, side: int
-    ) -> None:
+    def _behind(self, record: RawRecord, row: Row, at: int, watermark: int, side: int) -> None:
         """Count an event so far behind the watermark that a window of it may be final or gone.
 
         `side`: the column of a window to raise; 0 for a replayed record, whose row has it already.
@@ -416,8 +397,8 @@ class Engine:
     def seal(self) -> Sealed:
         """Hand out all that changed since the last seal, and forget that it was unsealed.
 
-        Corrections are judged before the sweep moves: a window behind the sweep is published now, one
-        ahead of it will be published by the sweep, with its revision already raised.
+        Corrections are judged before the sweep moves: a window behind the sweep is published now,
+        one ahead of it will be published by the sweep, with its revision already raised.
         """
         windows = self._corrections()
         windows += self._sweep_slice()
@@ -462,9 +443,11 @@ class Engine:
         row = self._awake.get(key) or unpack(self._packed[key])
         closed_to, closing_to = self._sweep.closed_to_ms, self._sweep.closing_to_ms
         for index, span in enumerate(self._spans):
-            for window in row.windows[index]:
-                if closed_to < window[0] + span <= closing_to:
-                    published.append((key, self._window_result(key, index, window)))
+            published.extend(
+                (key, self._window_result(key, index, window))
+                for window in row.windows[index]
+                if closed_to < window[0] + span <= closing_to
+            )
 
     def _window_result(self, key: bytes, index: int, window: Window) -> bytes:
         start, gained, lost, revision = window
@@ -477,7 +460,7 @@ class Engine:
         )
 
     def _pack_awake(self) -> list[tuple[bytes, bytes]]:
-        """Encode every changed row, for the topic and for memory. Half of the work on many accounts."""
+        """Encode every changed row, for the topic and for memory: the other hot loop."""
         packed, names, keeps, watermark = self._packed, self._names, self._keeps, self._watermark_ms
         updates = []
         for key, row in self._awake.items():

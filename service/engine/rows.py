@@ -1,7 +1,7 @@
 """One account's totals and windows: awake while it is being changed, packed otherwise.
 
-A packed row is exact-size bytes (MessagePack, fields by position): about a quarter of the public JSON
-row and half the time to wake. That encoding is private; what leaves is `results.AccountRow`.
+A packed row is exact-size bytes (MessagePack, fields by position): about a quarter of the public
+JSON row and half the time to wake. That encoding is private; what leaves is `results.AccountRow`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import msgspec
 
 from service.events import Baseline
 from service.results import AccountRow, Window, decode_row, encode
-
 
 GAINED, LOST, REVISION = 1, 2, 3
 """Columns of a window, after its start."""

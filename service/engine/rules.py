@@ -67,9 +67,9 @@ DEFAULT_GRAINS: Final = ("1m:30s:15m", "1h:1m:3h", "1d:5m:2d")
 class Rules:
     """All settings of the engine that change results; part of every checkpoint.
 
-    `max_ahead_ms`: an event stamped later than its log timestamp by more counts at the log timestamp.
-    `dedup_generation`: offsets per generation of event ids; the last one to two are remembered.
-    `sweep_buckets`: into how many parts of the accounts a sweep is cut.
+    `max_ahead_ms`: an event stamped later than its log timestamp by more counts at the log
+    timestamp. `dedup_generation`: offsets per generation of event ids; the last one to two are
+    remembered. `sweep_buckets`: into how many parts of the accounts a sweep is cut.
     """
 
     grains: tuple[Grain, ...] = tuple(Grain.parse(text) for text in DEFAULT_GRAINS)

@@ -63,7 +63,7 @@ class Sweep:
         return self.is_running or any(at <= watermark_ms for at in self.waiting)
 
     def begin(self, watermark_ms: int) -> None:
-        """Start a sweep of all windows final at `watermark_ms`, unless one is running or none is."""
+        """Start a sweep of what is final at `watermark_ms`, unless one runs or none is due."""
         if self.is_running or not self.is_due(watermark_ms):
             return
         self.closing_to_ms = watermark_ms
@@ -73,7 +73,7 @@ class Sweep:
                 self._pending.setdefault(self.bucket_of(key), []).append(key)
 
     def take(self) -> list[bytes]:
-        """Take the accounts of the next bucket; they count as published. Empty: the sweep is over."""
+        """Take the next bucket's accounts; they count as published. Empty: the sweep is over."""
         if self._pending:
             bucket = min(self._pending)
             self.bucket = bucket + 1

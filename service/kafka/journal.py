@@ -1,8 +1,9 @@
 """The journal: the port between a shard and the broker, and its two Kafka implementations.
 
-`open` fences, *then* reads the position, *then* the rows, then the records that the engine wants to see
-again; in another order a previous owner could still commit behind our back. `commit` makes one sealed
-checkpoint durable; whatever it raises is final. The journal knows no engine: rows and records are bytes.
+`open` fences, *then* reads the position, *then* the rows, then the records that the engine wants to
+see again; in another order a previous owner could still commit behind our back. `commit` makes one
+sealed checkpoint durable; whatever it raises is final. The journal knows no engine: rows and
+records are bytes.
 """
 
 from __future__ import annotations
@@ -172,14 +173,12 @@ class KafkaJournal:
             return []
         reader.assign([self.source])
         reader.seek(self.source, first)
-        recent: list[Sequence[RawRecord]] = []
-        async for records in _until(reader, self.source, position):
-            recent.append([record for record in records if record.offset < position])
-        return recent
+        return [
+            [record for record in records if record.offset < position]
+            async for records in _until(reader, self.source, position)
+        ]
 
-    def _batches(
-        self, records: Iterable[tuple[Any, ...]], producer: AIOKafkaProducer
-    ) -> list[Any]:
+    def _batches(self, records: Iterable[tuple[Any, ...]], producer: AIOKafkaProducer) -> list[Any]:
         """(key, value[, headers]) -> closed batches."""
         batches: list[Any] = []
         batch = producer.create_batch()
@@ -243,11 +242,11 @@ class TransactionalJournal(KafkaJournal):
     async def _checkpoint_and_rows(
         self, reader: AIOKafkaConsumer
     ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
-        return await self._committed(), await self._rows(reader)
+        checkpoint = await self._committed()
+        return checkpoint, await self._rows(reader)
 
     async def _committed(self) -> Checkpoint | None:
-        """Ask the group; with a consumer of its own: aiokafka's group consumers break when they are
-        assigned twice in quick succession."""
+        """Ask the group, with a consumer of its own: a second `assign` breaks aiokafka's."""
         asker = clients.consumer(self._settings, group_id=self._settings.app_id)
         await asker.start()
         try:
@@ -293,8 +292,9 @@ class TransactionalJournal(KafkaJournal):
 class PlainJournal(KafkaJournal):
     """At least once: windows, late and rejected first, then rows, then the checkpoint.
 
-    The checkpoint is a record of the updates topic whose key is empty (no account's is): Tansu drops the
-    metadata of a commit. The group's offset is committed as well, for tools that show lag.
+    The checkpoint is a record of the updates topic whose key is empty (no account's is): Tansu
+    drops the metadata of a commit. The group's offset is committed as well, for tools that show
+    lag.
     """
 
     is_atomic = False

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import aiokafka.consumer.fetcher as fetcher
 from aiokafka import AIOKafkaConsumer
+from aiokafka.consumer import fetcher
 
 from service.kafka.clients import consumer
 from service.settings import Settings

@@ -1,9 +1,9 @@
 """The shard's own consumer: it belongs to one partition and one assignment of it.
 
-A reader is positioned once, at its start, and never seeks: it ends with the assignment, so that no fetch
-in flight can be overtaken by a seek. Its batches carry their positions [start, end), control records
-included. At most `IN_FLIGHT` batches of a reader are on their way, so that a slow shard does not hold
-up the others.
+A reader is positioned once, at its start, and never seeks: it ends with the assignment, so that no
+fetch in flight can be overtaken by a seek. Its batches carry their positions [start, end), control
+records included. At most `IN_FLIGHT` batches of a reader are on their way, so that a slow shard
+does not hold up the others.
 """
 
 from __future__ import annotations

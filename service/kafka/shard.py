@@ -62,12 +62,12 @@ class Shard:
         """Build it in state OPENING; nothing is connected."""
         self.partition = partition
         self.state = State.OPENING
-        self.engine = engine
+        self.engine: Engine = engine
         self.reader: Reader | None = None
         self._settings = settings
         self._journal = journal
         self._new_reader = new_reader
-        self.metrics = metrics
+        self.metrics: ShardMetrics = metrics
         self._fail = fail
         self._reading: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
@@ -234,9 +234,7 @@ class Shard:
         error = task.exception()
         if error is not None:
             position = self._last.position if self._last else -1
-            self._fail(
-                f"a checkpoint failed partition={self.partition} position={position}", error
-            )
+            self._fail(f"a checkpoint failed partition={self.partition} position={position}", error)
             return
         self.metrics.committed(time.monotonic() - began)
         if self._backlog and self.state is State.RUNNING:

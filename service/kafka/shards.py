@@ -1,8 +1,9 @@
 """The shards of one worker: what an assignment opens, what a revoke stops, what a stop leaves.
 
-Called by the transport in the main loop. Each open is a task of its own: running shards go on, and a
-revoke never waits for one. An open that is still under way when its partition comes back continues,
-and is then checked like a retained shard; one whose partition does not come back is cancelled.
+Called by the transport in the main loop. Each open is a task of its own: running shards go on, and
+a revoke never waits for one. An open that is still under way when its partition comes back
+continues, and is then checked like a retained shard; one whose partition does not come back is
+cancelled.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """What the topics must be like: created by one command, checked at every start.
 
-A finding that would make results wrong or lost is an error and keeps the worker from starting; one that
-only weakens something is a warning. Every finding names the exact command that mends it.
+A finding that would make results wrong or lost is an error and keeps the worker from starting; one
+that only weakens something is a warning. Every finding names the exact command that mends it.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
+_VISIBLE_WITHIN_S: Final = 30.0
 _DAY_MS: Final = 86_400_000
 MIN_MESSAGE_BYTES: Final = 1_000_000
 """Our largest batch of results fits into this."""
@@ -87,12 +89,21 @@ async def create(settings: Settings) -> list[str]:
             if code == TopicAlreadyExistsError.errno:
                 lines.append(f"{name}: exists already, left as it is")
             elif code:
-                raise error(f"{name}: {response.topic_errors[0][2]}")
+                message = f"{name}: {response.topic_errors[0][2]}"
+                raise error(message)
             else:
                 lines.append(f"{name}: created with {settings.partitions} partitions")
+        await _visible(admin, settings)
     finally:
         await admin.close()
     return lines
+
+
+async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    """Wait until every broker that we ask knows the new topics: creating one takes a moment."""
+    async with asyncio.timeout(_VISIBLE_WITHIN_S):
+        while len(await _partition_counts(admin, settings)) < len(configuration(settings)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def check(settings: Settings) -> list[Finding]:

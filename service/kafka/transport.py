@@ -1,9 +1,10 @@
 """Faust's transport, cut down to group membership; a Faust message is a whole batch.
 
-Faust's own consumer is a member of the group and fetches nothing: its partitions are paused in aiokafka
-the moment they are assigned. The shards read for themselves; `getmany` hands their batches to Faust one
-by one. Positions travel in our own commits, so acks, commits and seeks of Faust's do nothing here.
-Every override has a test in tests/broker/test_libraries.py that fails when a library changes.
+Faust's own consumer is a member of the group and fetches nothing: its partitions are paused in
+aiokafka the moment they are assigned. The shards read for themselves; `getmany` hands their batches
+to Faust one by one. Positions travel in our own commits, so acks, commits and seeks of Faust's do
+nothing here. Every override has a test in tests/broker/test_libraries.py that fails when a library
+changes.
 """
 
 from __future__ import annotations
@@ -108,7 +109,7 @@ class BatchTransport(Transport):
 
     def create_consumer(self, callback: Any, **kwargs: Any) -> BatchConsumer:  # noqa: ANN401
         """Build the group's member."""
-        consumer = super().create_consumer(callback, **kwargs)
+        consumer: BatchConsumer = super().create_consumer(callback, **kwargs)
         consumer.shards = self._shards
         consumer.input_topic = self._input_topic
         return consumer
@@ -121,6 +122,6 @@ class BatchSchema(faust.Schema):
         """No key: a message is many records."""
         return
 
-    def loads_value(self, app: faust.App, message: ConsumerMessage, **_: Any) -> Any:  # noqa: ANN401
+    def loads_value(self, _: faust.App, message: ConsumerMessage, **__: Any) -> Any:  # noqa: ANN401
         """Return the batch itself."""
         return message.value

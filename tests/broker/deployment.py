@@ -1,7 +1,7 @@
 """A deployment under test: topics, workers as processes of their own, producers, the audit.
 
-Real processes on a real broker. A worker is hurt by pid; what it wrote is judged by `service.audit`,
-which shares no code with it.
+Real processes on a real broker. A worker is hurt by pid; what it wrote is judged by
+`service.audit`, which shares no code with it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Worker:
         """HTTP status and body; (0, "") when nobody answers."""
         url = f"http://127.0.0.1:{self.settings.web_port}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - 127.0.0.1
+            with urllib.request.urlopen(url, timeout=2) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -80,7 +80,8 @@ class Worker:
                 return
             assert self.process.poll() is None or wanted in self.said(), self.said()
             await asyncio.sleep(0.05)
-        raise AssertionError(f"not {wanted!r} after {timeout_s} s:\n{self.said()}")
+        message = f"not {wanted!r} after {timeout_s} s:\n{self.said()}"
+        raise AssertionError(message)
 
     def said(self) -> str:
         """The whole log."""
@@ -191,7 +192,8 @@ class Deployment:
         finally:
             await reader.stop()
         said = "\n".join(worker.said() for worker in self._workers)
-        raise AssertionError(f"not caught up after {timeout_s} s: {commits} of {ends}\n{said}")
+        message = f"not caught up after {timeout_s} s: {commits} of {ends}\n{said}"
+        raise AssertionError(message)
 
     async def audit(self) -> Report:
         """Recompute everything from the input and compare; fails with the findings."""
@@ -239,7 +241,7 @@ class Deployment:
         if commit is None:
             return end == 0
         sweep = json.loads(commit.metadata)["sweep"]
-        return commit.offset >= end and sweep["closed_to_ms"] == sweep["closing_to_ms"]
+        return bool(commit.offset >= end and sweep["closed_to_ms"] == sweep["closing_to_ms"])
 
 
 async def deploy(settings: Settings, home: Path, *, is_tansu: bool = False) -> Deployment:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -58,9 +59,15 @@ REJECTED: dict[str, tuple[bytes | None, bytes | None, str]] = {
     "a key of 1 MB": (b"k" * 900_000, event(), "key_mismatch"),
 }
 COUNTED: dict[str, tuple[bytes, int]] = {  # value, and what it adds to net
-    "the year 2999, counted at its log time": (event(event_id="2999", occurred_at=32_472_144_000_000), 1),
+    "the year 2999, counted at its log time": (
+        event(event_id="2999", occurred_at=32_472_144_000_000),
+        1,
+    ),
     "duplicated keys, the last one wins": (TWICE, -1),
-    "the largest value allowed": (event(event_id="big", padding="x" * (65_536 - len(event(event_id="big", padding="")))), 1),
+    "the largest value allowed": (
+        event(event_id="big", padding="x" * (65_536 - len(event(event_id="big", padding="")))),
+        1,
+    ),
 }
 
 
@@ -105,8 +112,8 @@ async def assert_nothing_vanished(deployment: Deployment, sent: dict[int, str]) 
         tp = TopicPartition(deployment.settings.rejected_topic, 0)
         updates = TopicPartition(deployment.settings.updates_topic, 0)
         reader.assign([tp, updates])
-        found = []
-        rows = []
+        found: list[Any] = []
+        rows: list[Any] = []
         while len(found) < len(sent) or not rows:
             batches = await reader.getmany(timeout_ms=5_000)
             assert batches, f"{len(found)} of {len(sent)} on the rejected topic"

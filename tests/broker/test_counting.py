@@ -64,9 +64,12 @@ async def read_all(deployment: Deployment, topic: str) -> list[tuple[bytes, byte
         await reader.stop()
 
 
-async def assert_it_is_the_channel(deployment: Deployment, *, duplicates: int = 0) -> None:
+async def assert_it_is_the_channel(deployment: Deployment) -> None:
     """The totals, and the daily finals line by line, are those of the real channel."""
-    rows = {key: json.loads(value) for key, value in await read_all(deployment, deployment.settings.updates_topic)}
+    rows = {
+        key: json.loads(value)
+        for key, value in await read_all(deployment, deployment.settings.updates_topic)
+    }
     row = rows[KEY]
     assert row["followers"] == channel.FINAL_FOLLOWERS
     assert (row["gained"], row["lost"]) == (channel.GAINED, channel.LOST)
@@ -152,4 +155,5 @@ async def some_committed(deployment: Deployment, *, at_least: int) -> None:
         if sum(commit.offset for commit in commits.values()) >= at_least:
             return
         await asyncio.sleep(0.02)
-    raise AssertionError(f"{at_least} records were not committed within a minute: {commits}")
+    message = f"{at_least} records were not committed within a minute: {commits}"
+    raise AssertionError(message)

@@ -1,7 +1,8 @@
 """Hurt the service on a real Kafka; afterwards every number is right (G1 to G5).
 
-Processes are hurt by pid. Where a moment must be hit exactly (a batch queued while the revoke arrives, a
-generation missed), the worker's own `Shards` run in the test, with real journals and readers.
+Processes are hurt by pid. Where a moment must be hit exactly (a batch queued while the revoke
+arrives, a generation missed), the worker's own `Shards` run in the test, with real journals and
+readers.
 """
 
 from __future__ import annotations
@@ -152,6 +153,7 @@ class InProcess:
     """`Shards` of a worker without Faust: the test decides when a batch is taken."""
 
     def __init__(self, settings: Settings) -> None:
+        """Nothing is assigned yet."""
         self.failed: list[BaseException | None] = []
         self.shards = Shards(self._fail)
         self.settings = settings

@@ -37,7 +37,7 @@ def test_the_libraries_are_the_ones_that_were_read() -> None:
 
 def test_fausts_compiled_stream_iterator_is_there() -> None:
     """The pure Python one acks events that it skips."""
-    assert faust.streams._CStreamIterator is not None  # type: ignore[attr-defined]
+    assert faust.streams._CStreamIterator is not None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,9 @@ def test_fausts_compiled_stream_iterator_is_there() -> None:
 def test_what_the_transport_overrides_is_still_called_so(name: str) -> None:
     ours, theirs = getattr(BatchConsumer, name), getattr(driver.Consumer, name)
     assert ours is not theirs
-    taken = [p for p in inspect.signature(ours).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    taken = [
+        p for p in inspect.signature(ours).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
+    ]
     known = list(inspect.signature(theirs).parameters)
     assert [one.name for one in taken] == known[: len(taken)]
 
@@ -139,7 +141,7 @@ def test_two_workers_can_be_built_in_one_process_and_connect_to_nothing() -> Non
 @pytest.mark.broker
 @pytest.mark.transactions
 async def test_the_producer_is_renewed_before_its_sequence_wraps(deployed: Deploy) -> None:
-    """aiokafka wraps wrongly at 2^31; the broker then answers UnknownError."""
+    """Aiokafka wraps wrongly at 2^31; the broker then answers UnknownError."""
     deployment = await deployed(batch_records=200)
     worker = InProcess(deployment.settings)
     worker.shards.assign(PARTITIONS)
@@ -157,7 +159,9 @@ async def test_the_producer_is_renewed_before_its_sequence_wraps(deployed: Deplo
         renewed = [s._journal._producer is not before[s.partition] for s in worker.shards]  # type: ignore[attr-defined]
     finally:
         journal.MAX_SEQUENCE = original  # type: ignore[misc]
-    await deployment.produce(list(Synthetic(Shape(seed=2, accounts=500)).at(1_700_000_001_000, 4_000)))
+    await deployment.produce(
+        list(Synthetic(Shape(seed=2, accounts=500)).at(1_700_000_001_000, 4_000))
+    )
     await worker.count()
     await worker.shards.stop()
     assert renewed == [True] * 4

@@ -119,7 +119,9 @@ async def test_a_cut_behind_our_position_is_said_and_survived(deployed: Deploy) 
     worker = deployment.worker()
     await worker.until("ready")
     assert "input retention has cut the log" in worker.said()
-    assert 'netfollowers_dedup_horizon_cut_records{partition="0"} 100.0' in worker.get("/metrics")[1]
+    assert (
+        'netfollowers_dedup_horizon_cut_records{partition="0"} 100.0' in worker.get("/metrics")[1]
+    )
     assert await worker.stop() == 0
 
 

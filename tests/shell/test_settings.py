@@ -1,4 +1,4 @@
-"""Settings come from the environment, once; an error says which variable, its value, what is right."""
+"""Settings come from the environment, once; an error says which variable and what is right."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_an_error_names_the_variable_its_value_and_what_is_right(
         return
     with pytest.raises(SettingsError) as caught:
         Settings.from_env({PREFIX + name: value})
-    assert PREFIX + name in str(caught.value) or name == "LATE_TOPIC" or name == "MAX_AHEAD_S"
+    assert PREFIX + name in str(caught.value) or name in {"LATE_TOPIC", "MAX_AHEAD_S"}
     assert right in str(caught.value)
 
 
