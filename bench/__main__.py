@@ -34,7 +34,8 @@ from service.settings import Settings
 from service.tools.broker import start_local_broker
 from service.tools.generate import Made, Shape, Synthetic
 from service.tools.outbox import Outbox
-from service.tools.worker_process import environment, free_port, parse
+from service.tools.ports import free_ports
+from service.tools.worker_process import environment, parse
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = ROOT / "bench-output"
@@ -111,7 +112,7 @@ async def produce(settings: Settings, load: Load) -> int:
 
 async def measure(settings: Settings, load: Load, sent: int) -> Run:
     """Run a worker until it has counted everything."""
-    port = free_port()
+    [port] = free_ports(1)
     log = (OUTPUT / "worker.log").open("ab")
     worker = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
         [sys.executable, "-m", "service", "worker"],

@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -80,14 +79,22 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     return Worker(app, shards, metrics, Web(metrics.registry, lambda: _why_not_ready(shards)))
 
 
+class _App(faust.App):
+    """Faust holds no state of ours: it needs no directory."""
+
+    logger = logging.getLogger("faust.app")  # Faust would log under the name of this module
+
+    def _create_directories(self) -> None:
+        """Leave the disk alone."""
+
+
 def _faust_app(settings: Settings, shards: Shards) -> faust.App:
     url = yarl.URL(f"kafka://{settings.brokers.replace(',', ';kafka://')}")
-    app = faust.App(
+    app = _App(
         settings.app_id,
         broker=str(url),
         broker_credentials=clients.faust_credentials(settings),
         store="memory://",
-        datadir=tempfile.mkdtemp(prefix="netfollowers-"),
         web_enabled=False,
         stream_wait_empty=False,
         stream_buffer_maxsize=16,

@@ -46,6 +46,6 @@ def configure(level: str) -> None:
     sink.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     sink.addFilter(OncePerInterval())
     logging.basicConfig(level=level.upper(), handlers=[sink], force=True)
-    for name in (*_NOISY, "service.kafka.transport"):  # mode logs under the name of our module
+    for name in _NOISY:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     logging.getLogger("mode.timers").setLevel(logging.ERROR)  # a seal may overrun the 10 ms timer

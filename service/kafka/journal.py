@@ -95,8 +95,8 @@ class KafkaJournal:
         """See `Journal.open`. RefusedToOpen when the log contradicts the commit."""
         await self._fence()
         reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
-        await reader.start()
         try:
+            await reader.start()
             reader.assign([self.source, self.updates])
             await self._check_partitions(reader)
             start = (await reader.beginning_offsets([self.source]))[self.source]
@@ -142,6 +142,28 @@ class KafkaJournal:
                     "all topics need the input's count; see `netfollowers topics check`"
                 )
                 raise RefusedToOpen(message)
+
+    async def _committed(self) -> Checkpoint | None:
+        """Ask the group, with a consumer of its own: a second `assign` breaks aiokafka's."""
+        asker = clients.consumer(self._settings, group_id=self._settings.app_id)
+        try:
+            await asker.start()
+            asker.assign([self.source])
+            coordinator = asker._coordinator  # noqa: SLF001 - committed() drops the metadata
+            found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
+        finally:
+            await asker.stop()
+        if found is None or found.offset < 0:
+            return None
+        try:
+            return Checkpoint.from_metadata(found.offset, found.metadata)
+        except ValueError as error:
+            message = (
+                f"partition {self.source.partition} of {self.source.topic} has a commit at "
+                f"{found.offset} by group {self._settings.app_id} that is not ours "
+                f"({error}): use another NETFOLLOWERS_APP_ID with its own result topics"
+            )
+            raise RefusedToOpen(message) from error
 
     def _check_log_start(self, checkpoint: Checkpoint, start: int) -> None:
         if start > checkpoint.position:
@@ -245,28 +267,6 @@ class TransactionalJournal(KafkaJournal):
         checkpoint = await self._committed()
         return checkpoint, await self._rows(reader)
 
-    async def _committed(self) -> Checkpoint | None:
-        """Ask the group, with a consumer of its own: a second `assign` breaks aiokafka's."""
-        asker = clients.consumer(self._settings, group_id=self._settings.app_id)
-        await asker.start()
-        try:
-            asker.assign([self.source])
-            coordinator = asker._coordinator  # noqa: SLF001 - committed() drops the metadata
-            found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
-        finally:
-            await asker.stop()
-        if found is None or found.offset < 0:
-            return None
-        try:
-            return Checkpoint.from_metadata(found.offset, found.metadata)
-        except ValueError as error:
-            message = (
-                f"partition {self.source.partition} of {self.source.topic} has a commit at "
-                f"{found.offset} by group {self._settings.app_id} that is not ours "
-                f"({error}): use another NETFOLLOWERS_APP_ID with its own result topics"
-            )
-            raise RefusedToOpen(message) from error
-
     async def _fence(self) -> None:
         """Start a producer: the broker ends the open transaction of any earlier one."""
         await self.close()
@@ -330,7 +330,7 @@ class PlainJournal(KafkaJournal):
         rows = await self._rows(reader)
         value = rows.pop(CHECKPOINT_KEY, None)
         if value is None:
-            return None, rows
+            return await self._committed(), rows
         found = msgspec.json.decode(value, type=_CheckpointRecord)
         return Checkpoint.from_metadata(found.position, found.metadata), rows
 

@@ -79,8 +79,8 @@ class Reader:
         """Read from `position` on. Raises when the log start passes the position."""
         self._position = position
         consumer = raw_consumer(self._settings, max_poll_records=self._settings.batch_records)
-        await consumer.start()
         try:
+            await consumer.start()
             consumer.assign([self._source])
             consumer.seek(self._source, position)
             self._consumer = consumer

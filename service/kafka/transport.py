@@ -10,6 +10,7 @@ changes.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
@@ -36,6 +37,7 @@ class PausingListener(ConsumerRebalanceListener):
 class BatchConsumer(Consumer):
     """The group's member; yields the shards' batches."""
 
+    logger = logging.getLogger("faust.transport")  # it would log under the name of this module
     RebalanceListener = PausingListener
     shards: Shards
     input_topic: str

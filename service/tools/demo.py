@@ -26,9 +26,10 @@ from service.tools.demo_check import counts_of, recompute, say, totals
 from service.tools.demo_live import LivePhase, LivePlan
 from service.tools.drawing import new_console
 from service.tools.jars import JarsMissing
+from service.tools.ports import free_ports
 from service.tools.progress import Stalled, progress_of
 from service.tools.send import outbox_to
-from service.tools.worker_process import WorkerFailed, WorkerProcess, free_port
+from service.tools.worker_process import WorkerFailed, WorkerProcess
 
 EXIT_BROKER: Final = 3
 EXIT_CRASH: Final = 70
@@ -89,7 +90,7 @@ def _own(settings: Settings, broker: LocalBroker) -> Settings:
         flush_interval_s=FLUSH_INTERVAL_S,
         instance_id="",
         web_host="127.0.0.1",
-        web_port=free_port(),
+        web_port=free_ports(1)[0],
     )
 
 

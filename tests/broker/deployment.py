@@ -29,7 +29,8 @@ from service.kafka import clients, topics
 from service.settings import Settings
 from service.tools.generate import Made
 from service.tools.outbox import Outbox
-from service.tools.worker_process import environment, free_port
+from service.tools.ports import free_ports
+from service.tools.worker_process import environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +40,7 @@ class Worker:
 
     def __init__(self, settings: Settings, log: Path) -> None:
         """Start it; it is not waited for."""
-        self.settings = replace(settings, web_port=free_port())
+        self.settings = replace(settings, web_port=free_ports(1)[0])
         self.log = log
         with log.open("ab") as sink:
             self.process = subprocess.Popen(

@@ -14,9 +14,10 @@ from service.settings import Settings
 from service.tools.broker import LocalBroker
 from service.tools.generate import Shape, Synthetic
 from service.tools.outbox import Outbox
+from service.tools.ports import free_ports
 from service.tools.progress import progress_of
 from service.tools.send import outbox_to
-from service.tools.worker_process import WorkerProcess, environment, free_port
+from service.tools.worker_process import WorkerProcess, environment
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 T0 = 1_767_225_600_000
@@ -49,7 +50,7 @@ def test_what_was_sent_is_what_is_shown(
         windows_topic=f"{unique}-windows",
         late_topic=f"{unique}-late",
         rejected_topic=f"{unique}-rejected",
-        web_port=free_port(),
+        web_port=free_ports(1)[0],
     )
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
