@@ -163,13 +163,9 @@ def _add_agent(app: faust.App, settings: Settings, shards: Shards, fail: Fail) -
     async def watch() -> None:
         now = time.monotonic()
         for shard in shards:
-            stuck_for_s = shard.stuck_for_s(now)
-            if stuck_for_s >= settings.stuck_after_s:
-                fail(
-                    f"no progress for {stuck_for_s:.0f} s partition={shard.partition} "
-                    f"position={shard.engine.position} lag={shard.lag}",
-                    None,
-                )
+            if why := shard.why_stuck(now):
+                at = f"partition={shard.partition} position={shard.engine.position} lag={shard.lag}"
+                fail(f"{why} {at}", None)
 
 
 def _why_not_ready(shards: Shards) -> str:

@@ -253,19 +253,17 @@ class Shard:
         end = self.reader.end if self.reader else None
         return 0 if end is None else max(0, end - self.engine.position)
 
-    def stuck_for_s(self, now: float) -> float:
-        """Seconds without movement though there is something to do and the broker answers."""
-        if self._committing is not None and now - self._sealed_at > self._commit_limit_s:
-            return now - self._sealed_at
-        if self.engine.position != self._watched or self.lag == 0 or not self.reader:
+    def why_stuck(self, now: float) -> str:
+        """Say what has stood still for too long though it could move; empty when all is well."""
+        in_flight_s = now - self._sealed_at
+        if self._committing is not None and in_flight_s > self._settings.transaction_timeout_s + 1:
+            return f"a checkpoint has not ended for {in_flight_s:.0f} s"
+        if self.engine.position != self._watched or self.lag == 0:
             self._watched, self._moved_at = self.engine.position, now
-        if self.reader and not self.reader.is_answered:
-            return 0.0
-        return now - self._moved_at
-
-    @property
-    def _commit_limit_s(self) -> float:
-        return max(self._settings.transaction_timeout_s, self._settings.stuck_after_s)
+        is_answered = self.reader is not None and self.reader.is_answered
+        if is_answered and now - self._moved_at >= self._settings.stuck_after_s:
+            return f"no progress for {now - self._moved_at:.0f} s"
+        return ""
 
     # ---- revoke, reclaim, close
 

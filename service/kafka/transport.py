@@ -95,7 +95,7 @@ class BatchConsumer(Consumer):
         """Do nothing: Faust's interval tree of gaps would take two thirds of the CPU."""
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Do nothing: the shards watch themselves (`Shard.stuck_for_s`)."""
+        """Do nothing: the shards watch themselves (`Shard.why_stuck`)."""
 
 
 class BatchTransport(Transport):

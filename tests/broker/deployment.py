@@ -38,13 +38,13 @@ ROOT = Path(__file__).parents[2]
 class Worker:
     """One worker process."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
-        """Start it; it is not waited for."""
+    def __init__(self, settings: Settings, log: Path, code: str = "") -> None:
+        """Start it, or the Python `code` that runs it with a planted fault; do not wait."""
         self.settings = replace(settings, web_port=free_ports(1)[0])
         self.log = log
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "service", "worker"],
+                [sys.executable, *(["-c", code] if code else ["-m", "service", "worker"])],
                 env=environment(self.settings),
                 cwd=ROOT,
                 stdout=sink,
@@ -117,10 +117,10 @@ class Deployment:
         self._home = home
         self._workers: list[Worker] = []
 
-    def worker(self, **changes: Any) -> Worker:
-        """Start another worker."""
+    def worker(self, code: str = "", **changes: Any) -> Worker:
+        """Start another worker, with other settings or a planted fault."""
         log = self._home / f"worker-{len(self._workers)}.log"
-        worker = Worker(replace(self.settings, **changes), log)
+        worker = Worker(replace(self.settings, **changes), log, code)
         self._workers.append(worker)
         return worker
 
