@@ -5,6 +5,9 @@ PYTHON ?= python3
 # variable of this name, which must not get in by way of the environment.)
 SECONDS = 60
 
+# Tests wait for brokers more than they compute; each process has brokers of its own (1 GB each).
+TEST_PROCESSES ?= 3
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -34,7 +37,7 @@ demo: install ## watch net followers change, for a minute (make demo SECONDS=15:
 	@$(BIN)/netfollowers demo --seconds $(SECONDS)
 
 test: install ## all tests, those with a real Kafka included
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 check: $(INSTALLED) ## lint, format, types, schemas: everything that needs no test run
 	$(BIN)/ruff check $(SOURCES)

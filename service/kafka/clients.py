@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from typing import Any, Final
@@ -108,6 +109,16 @@ def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafk
         transaction_timeout_ms=timeout_ms,
         request_timeout_ms=timeout_ms,
     )
+
+
+async def start(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
+    """Start a client; a cancelled start ends first: aiokafka would leave its connection behind."""
+    starting = asyncio.ensure_future(client.start())
+    try:
+        await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await asyncio.wait([starting])
+        raise
 
 
 def tune_transactions() -> None:

@@ -96,7 +96,7 @@ class KafkaJournal:
         await self._fence()
         reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
         try:
-            await reader.start()
+            await clients.start(reader)
             reader.assign([self.source, self.updates])
             await self._check_partitions(reader)
             start = (await reader.beginning_offsets([self.source]))[self.source]
@@ -147,7 +147,7 @@ class KafkaJournal:
         """Ask the group, with a consumer of its own: a second `assign` breaks aiokafka's."""
         asker = clients.consumer(self._settings, group_id=self._settings.app_id)
         try:
-            await asker.start()
+            await clients.start(asker)
             asker.assign([self.source])
             coordinator = asker._coordinator  # noqa: SLF001 - committed() drops the metadata
             found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
@@ -273,7 +273,7 @@ class TransactionalJournal(KafkaJournal):
         name = f"{self._settings.app_id}-{self.source.partition}"
         producer = clients.transactional_producer(self._settings, name)
         try:
-            await producer.start()
+            await clients.start(producer)
         except BaseException:
             await producer.stop()
             raise
@@ -337,7 +337,7 @@ class PlainJournal(KafkaJournal):
     async def _fence(self) -> None:
         await self.close()
         self._producer = clients.producer(self._settings)
-        await self._producer.start()
+        await clients.start(self._producer)
 
     async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
         """High watermark of a fetch: the embedded broker answers ListOffsets(latest) wrongly."""

@@ -17,6 +17,7 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.events import RawRecord
+from service.kafka import clients
 from service.kafka.raw import raw_consumer
 from service.settings import Settings
 
@@ -80,7 +81,7 @@ class Reader:
         self._position = position
         consumer = raw_consumer(self._settings, max_poll_records=self._settings.batch_records)
         try:
-            await consumer.start()
+            await clients.start(consumer)
             consumer.assign([self._source])
             consumer.seek(self._source, position)
             self._consumer = consumer
