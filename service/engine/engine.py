@@ -397,8 +397,8 @@ class Engine:
     def seal(self) -> Sealed:
         """Hand out all that changed since the last seal, and forget that it was unsealed.
 
-        Corrections are judged before the sweep moves: a window behind the sweep is published now,
-        one ahead of it will be published by the sweep, with its revision already raised.
+        The sweep moves only here, so a correction was judged right when it was counted: a window
+        behind the sweep is published now, one ahead of it by the sweep, its revision raised.
         """
         windows = self._corrections()
         windows += self._sweep_slice()

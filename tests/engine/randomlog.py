@@ -1,0 +1,103 @@
+"""Random logs, from a seed: every kind of record, crowded around the boundaries of small windows.
+
+one second ... [0----)[1----)[2----)      grains of 1, 5 and 20 s, graces of 1 and 2 s
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from random import Random
+from typing import Any, Final
+
+from service.engine import Grain, Rules
+from service.events import HEARTBEAT_HEADER, LogRecord
+
+SMALL: Final = (
+    Grain("1s", 1_000, 1_000, 3_000),
+    Grain("5s", 5_000, 1_000, 10_000),
+    Grain("20s", 20_000, 2_000, 60_000),
+)
+START_MS: Final = 1_700_000_000_000
+STEPS: Final = (0, 0, 1, 200, 500, 999, 1_000, 1_001, 3_000)
+JUMPS: Final = (15_000, 70_000, 200_000)
+AGES: Final = (0, 0, 0, 0, 1, 500, 1_000, 1_999, 2_000, 4_000, 5_000, 11_000, 30_000, 90_000)
+ACCOUNTS: Final = ("a", "b", "c", "d", "ü", "x" * 200)
+
+
+def small_rules(random: Random) -> Rules:
+    """Rules under which everything happens within a hundred records."""
+    return Rules(
+        grains=SMALL,
+        max_ahead_ms=800,
+        dedup_generation=random.choice((4, 9, 64)),
+        sweep_buckets=random.choice((1, 3, 7)),
+    )
+
+
+def random_log(random: Random, length: int = 120) -> list[LogRecord]:
+    """Records with offsets that have gaps (control records), some twice, some bad, some late."""
+    log: list[LogRecord] = []
+    offset, now = random.choice((0, 0, 7)), START_MS
+    for _ in range(length):
+        now += random.choice(JUMPS) if random.random() < 0.04 else random.choice(STEPS)
+        log.append(_record(random, offset, now, log))
+        offset += random.choice((1, 1, 1, 1, 2, 5, 30)) if random.random() < 0.2 else 1
+    return log
+
+
+def _record(random: Random, offset: int, now: int, log: list[LogRecord]) -> LogRecord:
+    stamp = -1 if random.random() < 0.05 else now
+    kind = random.random()
+    if kind < 0.12 and log:
+        return _again(random, offset, stamp, random.choice(log[-12:]))
+    if kind < 0.17:
+        return _bad(random, offset, stamp, now)
+    if kind < 0.21:
+        beat = {"occurred_at": now + random.choice((0, 500, 60_000))}
+        return LogRecord(offset, stamp, None, json.dumps(beat).encode(), [(HEARTBEAT_HEADER, b"")])
+    account = random.choice(ACCOUNTS)
+    event: dict[str, Any] = {"event_id": f"e{offset}", "account_id": account}
+    if kind < 0.26:
+        event |= {"action": "baseline", "followers": random.randrange(1_000)}
+    else:
+        event |= {"action": random.choice(("follow", "unfollow")), "follower_id": "f"}
+    at = now - random.choice(AGES)
+    if random.random() < 0.3:
+        at -= at % 1_000
+    if random.random() < 0.06:
+        at = now + random.choice((799, 800, 801, 5_000, 10**9))
+    event["occurred_at"] = at
+    if random.random() < 0.15:
+        event["padding"] = "p" * 300
+    headers = [("trace", b"1")] if random.random() < 0.1 else []
+    return LogRecord(offset, stamp, account.encode(), json.dumps(event).encode(), headers)
+
+
+def _again(random: Random, offset: int, stamp: int, first: LogRecord) -> LogRecord:
+    """Send a record again: as it was, under another account, or (if it was bad) repaired."""
+    account = random.choice(ACCOUNTS)
+    found = re.search(rb'"event_id": "(e-?[0-9]+)"', first.value or b"")
+    if found is None or random.random() < 0.5:
+        return LogRecord(offset, stamp, first.key, first.value, first.headers)
+    event = {"event_id": found[1].decode(), "account_id": account, "follower_id": "f"}
+    event |= {"action": "follow", "occurred_at": max(stamp, START_MS)}
+    return LogRecord(offset, stamp, account.encode(), json.dumps(event).encode())
+
+
+def _bad(random: Random, offset: int, stamp: int, now: int) -> LogRecord:
+    good = {"event_id": f"e{offset - random.choice((0, 1, 2))}", "account_id": "a"}
+    good |= {"follower_id": "f", "action": "follow"}
+    value = json.dumps({**good, "occurred_at": now}).encode()
+    key, bad = random.choice(
+        [
+            (b"b", value),
+            (None, value),
+            (b"a", b""),
+            (b"a", None),
+            (b"a", value[:-1]),
+            (b"a", value.replace(b"follow", b"like")),
+            (b"a", json.dumps({**good, "occurred_at": now // 1_000}).encode()),
+        ]
+    )
+    return LogRecord(offset, stamp, key, bad)

@@ -1,0 +1,100 @@
+"""An engine's life in memory: batches, seals, crashes, restarts; and what it published, judged.
+
+The judge is `service.audit`, which shares no code with the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any
+
+from service.audit import model
+from service.audit.compare import Comparison, compare
+from service.audit.findings import Findings
+from service.audit.published import Committed, Place, Published
+from service.engine import Checkpoint, Engine, Rules, Sealed
+from service.events import LogRecord
+from service.results import Source
+
+SOURCE = Source("follow-events", 3)
+NewEngine = Callable[..., Any]
+
+
+def judges_rules(rules: Rules) -> model.Rules:
+    """The same rules in the judge's own words."""
+    grains = [model.Grain(g.name, g.size_ms, g.grace_ms, g.keep_ms) for g in rules.grains]
+    return model.Rules(tuple(grains), rules.max_ahead_ms, rules.dedup_generation)
+
+
+class World:
+    """One partition: the log, what has been published and committed, the engine that runs."""
+
+    def __init__(
+        self, rules: Rules, log: Sequence[LogRecord], *, new_engine: NewEngine = Engine
+    ) -> None:
+        """Nothing has been counted yet."""
+        self.rules = rules
+        self.log = list(log)
+        self.results: dict[str, list[Published]] = {
+            "updates": [], "windows": [], "late": [], "rejected": [],
+        }  # fmt: skip
+        self.rows: dict[bytes, bytes] = {}
+        self.commits: list[tuple[int, str]] = []
+        self._new_engine = new_engine
+        self.engine = new_engine(rules, SOURCE)
+        self.publish(self.engine.seal())  # the first commit precedes the first row
+
+    def run(self, random: Random, *, crashes: float = 0.15, at_least_once: bool = False) -> None:
+        """Count the whole log: random batches, seals and crashes; then seal until all is swept."""
+        position = 0
+        while position < len(self.log):
+            batch = self.log[position : position + random.choice((1, 1, 2, 5, 17))]
+            position += len(batch)
+            after = self.log[position].offset if position < len(self.log) else batch[-1].offset + 1
+            self.engine.apply(batch, random.choice((after, batch[-1].offset + 1)))
+            if random.random() < 0.5:
+                self.publish(self.engine.seal())
+            if random.random() < crashes:
+                back = random.choice((1, 1, 2, 3)) if at_least_once else 1
+                position = self.restart(back)
+        while self.engine.has_unsealed:
+            self.publish(self.engine.seal())
+
+    def publish(self, sealed: Sealed) -> None:
+        """Make a sealed checkpoint durable."""
+        self.rows.update(sealed.updates)
+        for kind, pairs in (("updates", sealed.updates), ("windows", sealed.windows)):
+            self.results[kind] += [Published(0, key, value, []) for key, value in pairs]
+        for kind, records in (("late", sealed.late), ("rejected", sealed.rejected)):
+            self.results[kind] += [Published(0, *record) for record in records]
+        self.commits.append((sealed.checkpoint.position, sealed.checkpoint.to_metadata()))
+
+    def restart(self, back: int = 1) -> int:
+        """Lose the engine; -> index in the log where the new one goes on.
+
+        `back` 2: the last commit was lost though its results are there (at least once).
+        """
+        del self.commits[max(1, len(self.commits) - (back - 1)) :]
+        self.engine = self._new_engine(self.rules, SOURCE)
+        checkpoint = Checkpoint.from_metadata(*self.commits[-1])
+        self.engine.restore(checkpoint)
+        self.engine.load(self.rows.items())
+        first = self.engine.replay_from(checkpoint)
+        before = [one for one in self.log if first <= one.offset < checkpoint.position]
+        for cut in range(0, len(before), 7):
+            self.engine.remember(before[cut : cut + 7])
+        return sum(one.offset < checkpoint.position for one in self.log)
+
+    def findings(self, *, at_least_once: bool = False) -> Findings:
+        """Let the judge compare everything."""
+        findings = Findings()
+        place = Place(SOURCE.topic, SOURCE.partition, at_least_once)
+        comparison = Comparison(judges_rules(self.rules), place, findings)
+        for one in self.log:
+            comparison.feed(
+                model.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
+            )
+        committed = Committed(*self.commits[-1]) if self.commits else None
+        compare(comparison, committed, dict(self.results), expect_swept=True)
+        return findings
