@@ -26,6 +26,9 @@ MIN_EVENT_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
 MAX_EVENT_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 MAX_FOLLOWERS: Final = 2**53
 
+_BEYOND: Final = 2**64
+"""Stands for an integer too long to be decoded: it is beyond every limit."""
+
 PLAIN_BYTES: Final = 256
 """No id in a value of at most so many bytes can exceed MAX_ID_BYTES, nor its nesting MAX_DEPTH:
 JSON spends at least one byte per byte of an id and two per level."""
@@ -156,7 +159,19 @@ class _Known(msgspec.Struct, gc=False):
     followers: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Raw(msgspec.Struct, gc=False):
+    """The same fields, not decoded."""
+
+    event_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    account_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    follower_id: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    action: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    occurred_at: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    followers: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 _decode_known = msgspec.json.Decoder(_Known).decode
+_decode_raw = msgspec.json.Decoder(_Raw).decode
 _decode_any = msgspec.json.Decoder().decode
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _RFC3339 = re.compile(
@@ -189,21 +204,12 @@ def judge(record: RawRecord) -> Verdict:
     try:
         fields = _read(value)
     except msgspec.ValidationError as error:
-        return _not_valid(str(error))
+        return Rejection(Reason.NOT_AN_OBJECT, str(error)[:200])
     except UNREADABLE as error:
         return Rejection(Reason.NOT_JSON, str(error)[:200])
     if is_heartbeat:
         return _heartbeat(fields)
     return _event(fields, record.key)
-
-
-def _not_valid(found: str) -> Rejection:
-    """Name the reason of what msgspec's decoder refuses though it is JSON."""
-    if "Expected `object`" in found:
-        return Rejection(Reason.NOT_AN_OBJECT, found)
-    if found.startswith("Integer") and found.endswith("`$.occurred_at`"):
-        return Rejection(Reason.BAD_TIME, found)
-    return Rejection(Reason.WRONG_TYPE, found)
 
 
 def epoch_ms(text: str) -> int | None:
@@ -225,7 +231,26 @@ def _read(value: bytes) -> _Known:
     if value.count(b"[") + value.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         message = f"nested deeper than {MAX_DEPTH}"
         raise RecursionError(message)
-    return _decode_known(value)
+    try:
+        return _decode_known(value)
+    except msgspec.ValidationError:
+        return _one_by_one(_decode_raw(value))
+
+
+def _one_by_one(raw: _Raw) -> _Known:
+    """Decode what holds a number that no type can hold: it spoils only its own field."""
+    names = ("event_id", "account_id", "follower_id", "action", "occurred_at")
+    fields = {name: _decode_field(getattr(raw, name)) for name in names}
+    return _Known(**fields, followers=raw.followers)
+
+
+def _decode_field(raw: msgspec.Raw | msgspec.UnsetType) -> Any:  # noqa: ANN401 - any JSON value
+    if not isinstance(raw, msgspec.Raw):
+        return raw
+    try:
+        return _decode_any(raw)
+    except msgspec.ValidationError as error:
+        return _BEYOND if str(error).startswith("Integer") else float("inf")
 
 
 def _depth(value: bytes) -> int:
@@ -296,12 +321,7 @@ def _time(at: object) -> int | Rejection:
 
 def _baseline(fields: _Known, at: int) -> Baseline | Rejection:
     assert isinstance(fields.followers, msgspec.Raw)
-    try:
-        followers = _decode_any(fields.followers)
-    except msgspec.ValidationError as error:
-        is_integer = str(error).startswith("Integer")
-        reason = Reason.BAD_FOLLOWERS if is_integer else Reason.WRONG_TYPE
-        return Rejection(reason, str(error))
+    followers = _decode_field(fields.followers)
     if isinstance(followers, bool) or not isinstance(followers, int):
         return Rejection(Reason.WRONG_TYPE, f"followers is {type(followers).__name__}")
     if not 0 <= followers < MAX_FOLLOWERS:

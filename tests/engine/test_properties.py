@@ -94,7 +94,11 @@ def plain_log(random: Random, length: int = 80) -> list[LogRecord]:
     log = []
     for offset in range(length):
         at = START_MS + offset * 300 - random.randrange(2_000)
-        value: dict[str, object] = {"event_id": f"e{offset}", "account_id": random.choice("abc"), "follower_id": "f"}
+        value: dict[str, object] = {
+            "event_id": f"e{offset}",
+            "account_id": random.choice("abc"),
+            "follower_id": "f",
+        }
         value |= {"action": random.choice(("follow", "unfollow")), "occurred_at": at}
         key = str(value["account_id"]).encode()
         log.append(LogRecord(offset, -1, key, json.dumps(value).encode()))

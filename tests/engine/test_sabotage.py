@@ -65,8 +65,7 @@ BUGS = [
         "self._duplicate, self._rejected_count = 0, 0"),
     Bug("rejected ids are remembered", "engine.py",
         "            if isinstance(event, PlainEvent | Baseline):\n",
-        "            if record.value and b'\"e' in record.value and not isinstance(event, PlainEvent"
-        " | Baseline):\n"
+        "            if record.value and not isinstance(event, PlainEvent | Baseline):\n"
         "                import re\n"
         "                for found in re.findall(r'\"(e[0-9]+)\"', record.value.decode()):\n"
         "                    self._seen.current[found] = b'a'\n"

@@ -1,0 +1,31 @@
+"""The README's settings table, made from the code: `python -m tests.shell.readme` writes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from service.settings import SETTINGS_VARIABLES
+
+README = Path(__file__).parents[2] / "README.md"
+BEGIN = "<!-- settings: made by `python -m tests.shell.readme`, held by its test -->"
+END = "<!-- end of settings -->"
+
+
+def table() -> str:
+    """Every variable with its default and meaning."""
+    lines = ["| variable | default | meaning |", "|---|---|---|"]
+    for name, variable in SETTINGS_VARIABLES.items():
+        default = f"`{variable.default}`" if variable.default else ""
+        lines.append(f"| `{name}` | {default} | {variable.meaning} |")
+    return "\n".join(lines)
+
+
+def with_table(text: str) -> str:
+    """Put the table between its marks."""
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n\n{table()}\n\n{END}{tail}"
+
+
+if __name__ == "__main__":
+    README.write_text(with_table(README.read_text()))
