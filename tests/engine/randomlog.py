@@ -18,35 +18,50 @@ SMALL: Final = (
     Grain("5s", 5_000, 1_000, 10_000),
     Grain("20s", 20_000, 2_000, 60_000),
 )
+GRAINS: Final = (
+    SMALL,
+    SMALL,
+    (Grain("1s", 1_000, 2_000, 2_000), Grain("5s", 5_000, 1_000, 5_000)),  # final is gone, nearly
+    (Grain("5s", 5_000, 1_000, 10_000),),
+)
 START_MS: Final = 1_700_000_000_000
 STEPS: Final = (0, 0, 1, 200, 500, 999, 1_000, 1_001, 3_000)
 JUMPS: Final = (15_000, 70_000, 200_000)
-AGES: Final = (0, 0, 0, 0, 1, 500, 1_000, 1_999, 2_000, 4_000, 5_000, 11_000, 30_000, 90_000)
+AGES: Final = (
+    *(0, 0, 0, 1, 1, 300, 500, 999, 1_000, 1_999, 2_000, 4_000, 5_000),
+    *(11_000, 30_000, 90_000),
+)
+BEAT: Final = (HEARTBEAT_HEADER, b"")
 ACCOUNTS: Final = ("a", "b", "c", "d", "ü", "x" * 200)
 
 
 def small_rules(random: Random) -> Rules:
     """Rules under which everything happens within a hundred records."""
     return Rules(
-        grains=SMALL,
+        grains=random.choice(GRAINS),
         max_ahead_ms=800,
         dedup_generation=random.choice((4, 9, 64)),
         sweep_buckets=random.choice((1, 3, 7)),
     )
 
 
-def random_log(random: Random, length: int = 120) -> list[LogRecord]:
-    """Records with offsets that have gaps (control records), some twice, some bad, some late."""
+def random_log(random: Random, length: int = 120, *, scale: int = 1) -> list[LogRecord]:
+    """Records with offsets that have gaps (control records), some twice, some bad, some late.
+
+    `scale`: how many times longer the grains are than those of `SMALL`.
+    """
     log: list[LogRecord] = []
     offset, now = random.choice((0, 0, 7)), START_MS
     for _ in range(length):
-        now += random.choice(JUMPS) if random.random() < 0.04 else random.choice(STEPS)
-        log.append(_record(random, offset, now, log))
+        now += scale * random.choice(JUMPS if random.random() < 0.04 else STEPS)
+        if random.random() < 0.2:
+            now += -now % (1_000 * scale) + random.choice((-1, 0, 0, 1))  # at a boundary
+        log.append(_record(random, offset, now, log, scale))
         offset += random.choice((1, 1, 1, 1, 2, 5, 30)) if random.random() < 0.2 else 1
     return log
 
 
-def _record(random: Random, offset: int, now: int, log: list[LogRecord]) -> LogRecord:
+def _record(random: Random, offset: int, now: int, log: list[LogRecord], scale: int) -> LogRecord:
     stamp = -1 if random.random() < 0.05 else now
     kind = random.random()
     if kind < 0.12 and log:
@@ -54,17 +69,21 @@ def _record(random: Random, offset: int, now: int, log: list[LogRecord]) -> LogR
     if kind < 0.17:
         return _bad(random, offset, stamp, now)
     if kind < 0.21:
-        beat = {"occurred_at": now + random.choice((0, 500, 60_000))}
-        return LogRecord(offset, stamp, None, json.dumps(beat).encode(), [(HEARTBEAT_HEADER, b"")])
+        beat: dict[str, Any] = {"occurred_at": now + random.choice((0, 500, 60_000))}
+        if random.random() < 0.3:  # it looks like an event, and is none
+            beat |= {"event_id": f"e{offset}", "account_id": "a", "follower_id": "f"}
+            beat["action"] = "follow"
+            return LogRecord(offset, stamp, b"a", json.dumps(beat).encode(), [BEAT])
+        return LogRecord(offset, stamp, None, json.dumps(beat).encode(), [BEAT])
     account = random.choice(ACCOUNTS)
     event: dict[str, Any] = {"event_id": f"e{offset}", "account_id": account}
     if kind < 0.26:
         event |= {"action": "baseline", "followers": random.randrange(1_000)}
     else:
         event |= {"action": random.choice(("follow", "unfollow")), "follower_id": "f"}
-    at = now - random.choice(AGES)
+    at = now - scale * random.choice(AGES)
     if random.random() < 0.3:
-        at -= at % 1_000
+        at -= at % (1_000 * scale) + random.choice((-1, 0, 0, 0, 1))
     if random.random() < 0.06:
         at = now + random.choice((799, 800, 801, 5_000, 10**9))
     event["occurred_at"] = at
@@ -97,6 +116,8 @@ def _bad(random: Random, offset: int, stamp: int, now: int) -> LogRecord:
             (b"a", None),
             (b"a", value[:-1]),
             (b"a", value.replace(b"follow", b"like")),
+            (b"a", value.replace(b'"f"', b'"%s"' % (b"f" * 257))),
+            (b"a", value[:-1] + b', "more": "\xff"}'),
             (b"a", json.dumps({**good, "occurred_at": now // 1_000}).encode()),
         ]
     )

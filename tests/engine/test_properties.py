@@ -30,11 +30,12 @@ def small_slices() -> object:
     patch.undo()
 
 
-def lived(seed: int, *, at_least_once: bool = False, crashes: float = 0.15) -> World:
+def lived(seed: int, *, at_least_once: bool = False) -> World:
     """A whole life of a random log."""
     random = Random(seed)
     rules = small_rules(random)
-    world = World(rules, random_log(random))
+    world = World(rules, random_log(random, random.randrange(1, 200)))
+    crashes = random.choice((0, 0.05, 0.15, 0.5))
     world.run(random, crashes=crashes, at_least_once=at_least_once)
     return world
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+import msgspec
+
 from service.audit import model
 from service.audit.compare import Comparison, compare
 from service.audit.findings import Findings
@@ -41,6 +43,7 @@ class World:
         }  # fmt: skip
         self.rows: dict[bytes, bytes] = {}
         self.commits: list[tuple[int, str]] = []
+        self.restarts = 0
         self._new_engine = new_engine
         self.engine = new_engine(rules, SOURCE)
         self.publish(self.engine.seal())  # the first commit precedes the first row
@@ -52,10 +55,15 @@ class World:
             batch = self.log[position : position + random.choice((1, 1, 2, 5, 17))]
             position += len(batch)
             after = self.log[position].offset if position < len(self.log) else batch[-1].offset + 1
-            self.engine.apply(batch, random.choice((after, batch[-1].offset + 1)))
+            end = random.choice((after, batch[-1].offset + 1))
+            self.engine.apply(batch, end)
+            assert self.engine.position == end
+            assert self.engine.counts.total == position
             if random.random() < 0.5:
                 self.publish(self.engine.seal())
             if random.random() < crashes:
+                if at_least_once and random.random() < 0.3:
+                    self.tear(random, self.engine.seal())
                 back = random.choice((1, 1, 2, 3)) if at_least_once else 1
                 position = self.restart(back)
         while self.engine.has_unsealed:
@@ -70,12 +78,20 @@ class World:
             self.results[kind] += [Published(0, *record) for record in records]
         self.commits.append((sealed.checkpoint.position, sealed.checkpoint.to_metadata()))
 
+    def tear(self, random: Random, sealed: Sealed) -> None:
+        """Die in the middle of publishing (at least once): the results and some rows are there."""
+        rows = [row for row in sealed.updates if random.random() < 0.5]
+        commits = list(self.commits)
+        self.publish(msgspec.structs.replace(sealed, updates=rows))
+        self.commits = commits
+
     def restart(self, back: int = 1) -> int:
         """Lose the engine; -> index in the log where the new one goes on.
 
         `back` 2: the last commit was lost though its results are there (at least once).
         """
         del self.commits[max(1, len(self.commits) - (back - 1)) :]
+        self.restarts += 1
         self.engine = self._new_engine(self.rules, SOURCE)
         checkpoint = Checkpoint.from_metadata(*self.commits[-1])
         self.engine.restore(checkpoint)
@@ -97,4 +113,9 @@ class World:
             )
         committed = Committed(*self.commits[-1]) if self.commits else None
         compare(comparison, committed, dict(self.results), expect_swept=True)
+        if not self.restarts:  # a tally begins with its engine
+            tally, judge = self.engine.tally, comparison.model
+            findings.expect(tally.clamped, judge.clamped, "clamped")
+            others = judge.duplicate_other_account
+            findings.expect(tally.ids_under_two_accounts, others, "ids under two accounts")
         return findings
