@@ -41,8 +41,13 @@ class Counted:
     def event(self, at_s: float, action: str = "follow", account: str = "a", **more: Any) -> None:
         """Apply an event at T0 + `at_s` seconds."""
         stamp = more.pop("stamp", -1)
-        fields: dict[str, Any] = {"event_id": f"e{self.offset}", "account_id": account, "action": action}
-        fields |= {"follower_id": "f", "occurred_at": T0 + round(at_s * SECOND), **more}
+        fields: dict[str, Any] = {"event_id": f"e{self.offset}", "account_id": account}
+        fields |= {
+            "action": action,
+            "follower_id": "f",
+            "occurred_at": T0 + round(at_s * SECOND),
+            **more,
+        }
         fields = {name: value for name, value in fields.items() if value is not None}
         self.put(account.encode(), json.dumps(fields).encode(), stamp=stamp)
 
