@@ -67,7 +67,7 @@ BUGS = [
         "            if isinstance(event, PlainEvent | Baseline):\n",
         "            if record.value and not isinstance(event, PlainEvent | Baseline):\n"
         "                import re\n"
-        "                for found in re.findall(r'\"(e[0-9]+)\"', record.value.decode(errors='replace')):\n"
+        "                for found in re.findall(r'\"(e[0-9]+)\"', str(record.value)):\n"
         "                    self._seen.current[found] = b'a'\n"
         "            if isinstance(event, PlainEvent | Baseline):\n"),
     Bug("a duplicate moves time", "engine.py",
