@@ -22,17 +22,18 @@ GRAINS: Final = (
     SMALL,
     SMALL,
     (Grain("1s", 1_000, 2_000, 2_000), Grain("5s", 5_000, 1_000, 5_000)),  # final is gone, nearly
-    (Grain("5s", 5_000, 1_000, 10_000),),
+    (Grain("1s", 1_000, 1_000, 3_000),),
 )
 START_MS: Final = 1_700_000_000_000
-STEPS: Final = (0, 0, 1, 200, 500, 999, 1_000, 1_001, 3_000)
+STEPS: Final = (0, 0, 0, 1, 100, 200, 200, 500, 999, 1_000, 1_001, 3_000)
 JUMPS: Final = (15_000, 70_000, 200_000)
 AGES: Final = (
     *(0, 0, 0, 1, 1, 300, 500, 999, 1_000, 1_999, 2_000, 4_000, 5_000),
     *(11_000, 30_000, 90_000),
 )
 BEAT: Final = (HEARTBEAT_HEADER, b"")
-ACCOUNTS: Final = ("a", "b", "c", "d", "ü", "x" * 200)
+ACCOUNTS: Final = ("a", "a", "a", "a", "b", "b", "c", "d", "ü", "x" * 200)
+KEYS: Final = {account.encode() for account in ACCOUNTS}
 
 
 def small_rules(random: Random) -> Rules:
@@ -76,6 +77,8 @@ def _record(random: Random, offset: int, now: int, log: list[LogRecord], scale: 
             return LogRecord(offset, stamp, b"a", json.dumps(beat).encode(), [BEAT])
         return LogRecord(offset, stamp, None, json.dumps(beat).encode(), [BEAT])
     account = random.choice(ACCOUNTS)
+    if log and random.random() < 0.3 and log[-1].key in KEYS:
+        account = log[-1].key.decode()  # two in a row, the second often the older
     event: dict[str, Any] = {"event_id": f"e{offset}", "account_id": account}
     if kind < 0.26:
         event |= {"action": "baseline", "followers": random.randrange(1_000)}

@@ -73,6 +73,16 @@ def test_at_least_once_repeats_results_but_changes_none(seed: int) -> None:
 
 
 @MANY
+@given(SEEDS)
+def test_the_default_grains_hold_what_the_small_ones_do(seed: int) -> None:
+    random = Random(seed)
+    world = World(Rules(dedup_generation=9, sweep_buckets=3), random_log(random, scale=60))
+    world.run(random)
+    findings = world.findings()
+    assert findings.ok, str(findings)
+
+
+@MANY
 @given(SEEDS, SEEDS)
 def test_two_lives_of_one_log_end_byte_equal(seed: int, other: int) -> None:
     first = lived(seed)

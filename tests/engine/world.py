@@ -20,6 +20,9 @@ from service.events import LogRecord
 from service.results import Source
 
 SOURCE = Source("follow-events", 3)
+MOST_SEALS = 2_000
+MOST_RESTARTS = 20
+"""Each may go back further than was counted since the last: without an end, none need be."""
 NewEngine = Callable[..., Any]
 
 
@@ -51,23 +54,29 @@ class World:
     def run(self, random: Random, *, crashes: float = 0.15, at_least_once: bool = False) -> None:
         """Count the whole log: random batches, seals and crashes; then seal until all is swept."""
         position = 0
+        sizes = random.choice(((1,), (1, 1, 2, 5), (1, 2, 5, 17)))
+        seals = random.choice((0.3, 0.6, 1.0))
         while position < len(self.log):
-            batch = self.log[position : position + random.choice((1, 1, 2, 5, 17))]
+            batch = self.log[position : position + random.choice(sizes)]
             position += len(batch)
             after = self.log[position].offset if position < len(self.log) else batch[-1].offset + 1
             end = random.choice((after, batch[-1].offset + 1))
             self.engine.apply(batch, end)
             assert self.engine.position == end
             assert self.engine.counts.total == position
-            if random.random() < 0.5:
+            if random.random() < seals:
                 self.publish(self.engine.seal())
-            if random.random() < crashes:
+            if random.random() < crashes and self.restarts < MOST_RESTARTS:
                 if at_least_once and random.random() < 0.3:
                     self.tear(random, self.engine.seal())
                 back = random.choice((1, 1, 2, 3)) if at_least_once else 1
                 position = self.restart(back)
-        while self.engine.has_unsealed:
+        for _ in range(MOST_SEALS):
+            if not self.engine.has_unsealed:
+                return
             self.publish(self.engine.seal())
+        message = "the sweep never ends"
+        raise AssertionError(message)
 
     def publish(self, sealed: Sealed) -> None:
         """Make a sealed checkpoint durable."""
