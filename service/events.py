@@ -175,7 +175,7 @@ _decode_raw = msgspec.json.Decoder(_Raw).decode
 _decode_any = msgspec.json.Decoder().decode
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-]\d\d:\d\d))", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-]\d\d:[0-5]\d))", re.ASCII
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -250,7 +250,7 @@ def _decode_field(raw: msgspec.Raw | msgspec.UnsetType) -> Any:  # noqa: ANN401 
     try:
         return _decode_any(raw)
     except msgspec.ValidationError as error:
-        return _BEYOND if str(error).startswith("Integer") else float("inf")
+        return _BEYOND if str(error) == "Integer value out of range" else float("inf")
 
 
 def _depth(value: bytes) -> int:

@@ -379,7 +379,6 @@ BASELINE: Final[dict[str, str | None]] = {"action": '"baseline"', "follower_id":
         pytest.param(
             spoilt(**BASELINE, followers=f"[{DIGITS}]"),
             "wrong_type",
-            marks=pytest.mark.xfail(strict=True, reason="the engine says bad_followers"),
         ),
     ],
 )
@@ -407,13 +406,11 @@ def test_a_number_beyond_a_double_is_judged_where_it_is_read(
             spoilt(occurred_at=f"[{DIGITS}]"),
             [],
             id="a list of digits for a time",
-            marks=pytest.mark.xfail(strict=True, reason="the engine says bad_time"),
         ),
         pytest.param(
             spoilt(occurred_at='"2023-11-14T22:13:20+00:60"'),
             [],
             id="an offset of 60 minutes",
-            marks=pytest.mark.xfail(strict=True, reason="some Pythons' datetime accepts it"),
         ),
     ],
 )
