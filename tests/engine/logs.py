@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from service.engine import Engine, Grain, Rules, Sealed
+from service.engine import Checkpoint, Engine, Grain, Rules, Sealed
 from service.events import HEARTBEAT_HEADER, LogRecord
 from service.results import Source
 
@@ -31,11 +31,13 @@ class Counted:
         self.late: list[dict[str, str]] = []
         self.rejected: list[dict[str, str]] = []
         self.sealed: Sealed | None = None
+        self.log: list[LogRecord] = []
 
     def put(self, key: bytes | None, value: bytes | None, *, stamp: int = -1, **more: Any) -> None:
         """Apply one record; `headers` may be given."""
         record = LogRecord(self.offset, stamp, key, value, more.get("headers", []))
         self.offset += 1
+        self.log.append(record)
         self.engine.apply([record], self.offset)
 
     def event(self, at_s: float, action: str = "follow", account: str = "a", **more: Any) -> None:
@@ -69,6 +71,28 @@ class Counted:
         for found, records in ((self.late, sealed.late), (self.rejected, sealed.rejected)):
             found += [{n: v.decode() for n, v in one.headers} for one in records]
         return sealed
+
+    def seal_all(self) -> None:
+        """Seal until nothing is left to seal."""
+        while self.engine.has_unsealed:
+            self.seal()
+
+    def restarted(self) -> Counted:
+        """Lose the engine: what was not sealed is gone, a new one takes up the last checkpoint."""
+        assert self.sealed is not None
+        rules, position = self.engine.rules, self.sealed.checkpoint.position
+        checkpoint = Checkpoint.from_metadata(position, self.sealed.checkpoint.to_metadata())
+        engine = Engine(rules, Source("follow-events", 3))
+        engine.restore(checkpoint)
+        engine.load((name.encode(), json.dumps(row).encode()) for name, row in self.rows.items())
+        first = engine.replay_from(checkpoint)
+        before = [one for one in self.log if one.offset < position]
+        engine.remember(one for one in before if one.offset >= first)
+        after = Counted(rules, engine)
+        after.rows, after.windows, after.log = dict(self.rows), list(self.windows), before
+        after.late, after.rejected = list(self.late), list(self.rejected)
+        after.sealed = self.sealed
+        return after
 
     def results(self) -> list[tuple[str, int, int, int, int]]:
         """Every published window so far: (account, start in s after T0, gained, lost, revision)."""

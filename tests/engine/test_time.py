@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.engine import Rules
+from service.events import MAX_EVENT_MS, MIN_EVENT_MS, epoch_ms
 from tests.engine.logs import HOUR, MINUTE, SECOND, T0, Counted
 
 
@@ -125,3 +126,103 @@ def test_silence_makes_nothing_final_and_a_heartbeat_does() -> None:
     counted.heartbeat(90)
     assert counted.results() == [("a", 0, 1, 0, 0)]
     assert counted.counts() == {"applied": 1, "heartbeat": 1}
+
+
+def test_a_baseline_moves_the_watermark() -> None:
+    counted = Counted()
+    counted.baseline(100, 5)
+    assert counted.engine.watermark_ms == T0 + 100 * SECOND
+
+
+def test_a_late_event_leaves_the_watermark_where_it_is() -> None:
+    counted = Counted()
+    counted.event(5_000)
+    counted.event(0)
+    assert counted.counts() == {"applied": 1, "late": 1}
+    assert counted.engine.watermark_ms == T0 + 5_000 * SECOND
+
+
+def test_a_duplicate_baseline_and_a_rejected_heartbeat_do_not_move_the_watermark() -> None:
+    counted = Counted()
+    counted.baseline(0, 5, event_id="same")
+    counted.baseline(500, 5, event_id="same")
+    counted.heartbeat(10**15)
+    assert counted.engine.watermark_ms == T0
+    assert counted.counts() == {"applied": 1, "duplicate": 1, "rejected": 1}
+
+
+def test_before_the_first_event_there_is_no_watermark() -> None:
+    counted = Counted()
+    counted.put(None, b"?")
+    assert counted.engine.watermark_ms == -1
+
+
+@pytest.mark.parametrize("ahead_ms", [10_000, 10_001])
+def test_the_clamp_is_the_same_to_the_millisecond_for_all_that_move_time(ahead_ms: int) -> None:
+    at_s, due_ms = ahead_ms / 1_000, T0 + (ahead_ms if ahead_ms == 10_000 else 0)
+    for put in (Counted.event, Counted.heartbeat):
+        counted = Counted()
+        put(counted, at_s, stamp=T0)
+        assert counted.engine.watermark_ms == due_ms
+    counted = Counted()
+    counted.baseline(at_s, 5, stamp=T0)
+    assert counted.engine.watermark_ms == due_ms
+
+
+def test_a_clamped_event_counts_in_the_window_of_its_log_time() -> None:
+    # [0----60)[60----120)
+    counted = Counted()
+    counted.event(70, stamp=T0 + 59_999)
+    counted.event(69.999, stamp=T0 + 59_999)  # exactly at max_ahead
+    counted.event(3_600, stamp=T0 + 59_999)
+    counted.seal()
+    assert counted.rows["a"]["windows"]["1m"] == [[T0, 2, 0, 0], [T0 + MINUTE, 1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("2023-11-14T22:14:00Z", T0),
+        ("2023-11-14t22:14:00z", T0),
+        ("2023-11-15T00:14:00+02:00", T0),
+        ("2023-11-14T16:44:00-05:30", T0),
+        ("2023-11-14T22:14:00-00:00", T0),
+        ("2023-11-14T22:14:00.1Z", T0 + 100),
+        ("2023-11-14T22:14:00.12Z", T0 + 120),
+        ("2023-11-14T22:14:00.123Z", T0 + 123),
+        ("2023-11-14T22:14:00.1239Z", T0 + 123),
+        ("2023-11-14T22:14:00.999999999Z", T0 + 999),
+        ("1969-12-31T23:59:59.9999Z", -1),
+        ("2024-02-29T00:00:00Z", 1_709_164_800_000),
+    ],
+)
+def test_a_time_in_rfc_3339_is_rounded_down_to_the_millisecond(text: str, ms: int) -> None:
+    assert epoch_ms(text) == ms
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2016-12-31T23:59:60Z", "2023-11-14T24:00:00Z", "2023-11-14T22:60:00Z"),
+        *("2023-02-29T00:00:00Z", "2023-11-14T22:14:00", "2023-11-14 22:14:00Z"),
+        *("2023-11-14T22:14Z", "2023-11-14T22:14:00.Z", "2023-11-14T22:14:00.1234567890Z"),
+        *("2023-11-14T22:14:00+0200", "2023-11-14T22:14:00+24:00", "0000-01-01T00:00:00Z"),
+        *("", "now", " 2023-11-14T22:14:00Z", "2023-11-14T22:14:00Z\n", str(T0)),
+    ],
+)
+def test_what_is_not_rfc_3339_is_no_time_and_neither_is_a_leap_second(text: str) -> None:
+    assert epoch_ms(text) is None
+
+
+@pytest.mark.parametrize("at", [MIN_EVENT_MS, "2000-01-01T00:00:00Z", "2000-01-01T02:00:00+02:00"])
+def test_the_year_2000_is_the_first_that_counts(at: int | str) -> None:
+    counted = Counted()
+    counted.event(0, occurred_at=at)
+    assert counted.engine.watermark_ms == MIN_EVENT_MS
+
+
+@pytest.mark.parametrize("at", [MAX_EVENT_MS, "9999-12-31T23:59:59.999999999Z"])
+def test_the_year_9999_is_the_last_that_counts(at: int | str) -> None:
+    counted = Counted()
+    counted.event(0, occurred_at=at)
+    assert counted.engine.watermark_ms == MAX_EVENT_MS
