@@ -113,7 +113,7 @@ class Shards:
 
     async def _settle(self, partition: int, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None:
-            await asyncio.wait([earlier])
+            await self._outlast(earlier)
         while True:
             await self._is_known.wait()
             epoch = self._epoch
@@ -126,6 +126,14 @@ class Shards:
                 await self._let_go(partition)
                 if epoch == self._epoch:
                     return
+
+    async def _outlast(self, earlier: asyncio.Task[None]) -> None:
+        """Wait for a cancelled driver, even when cancelled: two producers of one id would fence."""
+        try:
+            await asyncio.wait([earlier])
+        except asyncio.CancelledError:
+            await asyncio.wait([earlier])
+            raise
 
     async def _take_up(self, partition: int) -> Shard | None:
         """Open a shard, or take it up again; None when that showed that it is out of date."""
