@@ -64,6 +64,15 @@ def test_an_event_between_older_windows_finds_its_place() -> None:
     assert starts == [T0, T0 + MINUTE, T0 + 2 * MINUTE]
 
 
+def test_an_open_window_that_is_born_behind_a_newer_one_is_swept_as_well() -> None:
+    # [0----60)[60----120), the first is open until 90
+    counted = Counted()
+    counted.event(70)
+    counted.event(55)
+    counted.heartbeat(90)
+    assert counted.results() == [("a", 0, 1, 0, 0)]
+
+
 def test_a_window_leaves_its_row_when_it_is_past_keep_and_the_row_changes() -> None:
     counted = Counted()
     counted.event(10)
