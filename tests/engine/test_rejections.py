@@ -168,6 +168,7 @@ GOOD: dict[str, tuple[bytes, bytes]] = {
     "at the end of the short way": (b"a", padded(PLAIN_BYTES)),
     "just beyond the short way": (b"a", padded(PLAIN_BYTES + 1)),
     "as deep as may be": (b"a", nested(MAX_DEPTH)),
+    "as deep as may be, and wide": (b"a", nested(MAX_DEPTH)[:-1] + b', "wide": [[], []]}'),
     "brackets in a text": (b"a", event(follower_id="[" * (MAX_DEPTH + 1))),
     "the longest ids": (b"x" * 256, event(event_id="e" * 256, account_id="x" * 256)),
     "the longest ids in bytes": ("ü".encode() * 128, event(account_id="ü" * 128)),
