@@ -27,7 +27,8 @@ def kafka_command(properties: Path, directory: Path) -> Sequence[str]:
     logging_file = KAFKA / "log4j2.yaml"
     run = (java(), *_HEAP, f"-Dlog4j2.configurationFile={logging_file}", "-cp", f"{jars()}/*")
     if not (directory / "data" / "meta.properties").exists():
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        # Its first byte is 0: an id that begins with "-" would be taken for an option.
+        cluster = base64.urlsafe_b64encode(b"\0" + uuid.uuid4().bytes[1:]).decode().rstrip("=")
         format_it = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(properties))
         done = subprocess.run([*run, *format_it], capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
