@@ -100,11 +100,15 @@ def test_the_five_counts_sum_to_the_records(seed: int) -> None:
     assert world.engine.counts.total == len(world.log)
 
 
-def plain_log(random: Random, length: int = 80) -> list[LogRecord]:
-    """Events that are late in no grain: none is older than the smallest keep."""
-    log = []
-    for offset in range(length):
-        at = START_MS + offset * 300 - random.randrange(2_000)
+def plain_log(random: Random, *, step_ms: int = 300, age_ms: int = 2_000) -> list[LogRecord]:
+    """80 events, late in no grain that keeps windows for `age_ms`; some come twice."""
+    log: list[LogRecord] = []
+    for offset in range(80):
+        if log and random.random() < 0.15:
+            first = random.choice(log[-5:])
+            log.append(LogRecord(offset, -1, first.key, first.value))
+            continue
+        at = START_MS + offset * step_ms - random.randrange(age_ms)
         value: dict[str, object] = {
             "event_id": f"e{offset}",
             "account_id": random.choice("abc"),
@@ -118,32 +122,39 @@ def plain_log(random: Random, length: int = 80) -> list[LogRecord]:
 
 def closing(offset: int) -> LogRecord:
     """A heartbeat that makes every window final."""
-    beat = json.dumps({"occurred_at": START_MS + 10_000_000}).encode()
+    beat = json.dumps({"occurred_at": START_MS + 10**12}).encode()
     return LogRecord(offset, -1, None, beat, [("netfollowers-heartbeat", b"")])
 
 
+@pytest.mark.parametrize(
+    ("rules", "step_ms", "age_ms"),
+    [
+        pytest.param(Rules(grains=SMALL, max_ahead_ms=800), 300, 2_000, id="seconds"),
+        pytest.param(Rules(), 20 * 60_000, 15 * 60_000, id="minutes, over a day and a bit"),
+    ],
+)
 @MANY
-@given(SEEDS)
-def test_seconds_sum_to_five_seconds_and_these_to_twenty(seed: int) -> None:
+@given(seed=SEEDS)
+def test_the_finest_windows_sum_to_the_coarser(
+    rules: Rules, step_ms: int, age_ms: int, seed: int
+) -> None:
     random = Random(seed)
-    log = plain_log(random)
-    world = World(Rules(grains=SMALL, max_ahead_ms=800), [*log, closing(len(log))])
+    log = plain_log(random, step_ms=step_ms, age_ms=age_ms)
+    world = World(rules, [*log, closing(len(log))])
     world.run(random)
     assert world.engine.counts.late == 0
-    finest: dict[tuple[str, str, int], list[int]] = {}
-    for (account, grain, start), (_, value) in last_revisions(world).items():
-        found = json.loads(value)
-        for size, name in ((5_000, "5s"), (20_000, "20s")):
-            if grain == "1s":
-                sums = finest.setdefault((account, name, start - start % size), [0, 0])
-                sums[0] += found["gained"]
-                sums[1] += found["lost"]
-    coarser = {
-        key: [json.loads(value)[name] for name in ("gained", "lost")]
-        for key, (_, value) in last_revisions(world).items()
-        if key[1] != "1s"
-    }
-    assert coarser == finest
+    finest, *coarser = rules.grains
+    sums: dict[tuple[str, str, int], list[int]] = {}
+    published: dict[tuple[str, str, int], list[int]] = {}
+    for (account, name, start), (_, value) in last_revisions(world).items():
+        gross = [json.loads(value)[side] for side in ("gained", "lost")]
+        if name != finest.name:
+            published[account, name, start] = gross
+            continue
+        for grain in coarser:
+            key = (account, grain.name, start - start % grain.size_ms)
+            sums[key] = [a + b for a, b in zip(sums.get(key, [0, 0]), gross, strict=True)]
+    assert published == sums
 
 
 @MANY
@@ -162,6 +173,7 @@ def test_order_does_not_matter_while_nothing_is_late_or_clamped(seed: int) -> No
         world = World(Rules(grains=SMALL, max_ahead_ms=800), [*numbered, closing(len(log))])
         world.run(random)
         assert world.engine.counts.late == 0
+        assert world.engine.counts.duplicate > 0
         counted = {
             key: [json.loads(value)[name] for name in ("gained", "lost", "net")]
             for key, (_, value) in last_revisions(world).items()

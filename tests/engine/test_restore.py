@@ -255,6 +255,15 @@ def test_the_position_never_goes_back() -> None:
         engine.apply([], 4)
 
 
+def test_an_empty_batch_at_the_same_position_changes_nothing() -> None:
+    engine = Engine(ONE_MINUTE, Source("follow-events", 3))
+    engine.apply([], 5)
+    engine.seal()
+    engine.apply([], 5)
+    assert engine.position == 5
+    assert not engine.has_unsealed
+
+
 def test_control_records_move_the_position_and_make_a_checkpoint_due() -> None:
     engine = Engine(ONE_MINUTE, Source("follow-events", 3))
     assert not engine.has_unsealed
