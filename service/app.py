@@ -15,7 +15,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -79,7 +78,7 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     app = _faust_app(settings, shards)
     shards.new_shard = _shard_factory(settings, partitions, app, shards, metrics)
     metrics.bind(shards)
-    _add_agent(app, settings, shards, fail)
+    _add_agent(app, settings, shards)
     return Worker(app, shards, metrics, Web(metrics.registry, lambda: _why_not_ready(shards)))
 
 
@@ -144,32 +143,21 @@ def _shard_factory(
     return new_shard
 
 
-def _add_agent(app: faust.App, settings: Settings, shards: Shards, fail: Fail) -> None:
+def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
     topic = app.topic(settings.input_topic, schema=BatchSchema())
 
     @app.agent(topic, name="count")
     async def count(stream: AsyncIterator[Any]) -> None:
         async for event in stream.noack().events():  # type: ignore[attr-defined]
-            try:
-                batch = event.value
-                shard = shards.owner(batch)
-                if shard is not None:
-                    shard.take(batch)
-                    shard.checkpoint_if_due(time.monotonic())
-            except Exception as error:  # noqa: BLE001 - nothing here may be skipped
-                fail("the engine failed", error)
+            shards.take(event.value)
 
     @app.timer(_TICK_S)
     async def checkpoint() -> None:
-        shards.checkpoint_due(time.monotonic())
+        shards.checkpoint_due()
 
     @app.timer(_WATCH_S)
     async def watch() -> None:
-        now = time.monotonic()
-        for shard in shards:
-            if why := shard.why_stuck(now):
-                at = f"partition={shard.partition} position={shard.engine.position} lag={shard.lag}"
-                fail(f"{why} {at}", None)
+        shards.watch()
 
 
 def _why_not_ready(shards: Shards) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from enum import Enum
@@ -34,6 +33,11 @@ _LOAD_ROWS: Final = 5_000
 """Rows decoded at a stretch while opening; running shards get their turn in between."""
 _SATURATED: Final = 4
 """So many times `flush_records` may wait unsealed behind a commit in flight."""
+
+
+def loop_time() -> float:
+    """Monotonic seconds; the loop's, so that a simulation can have a time of its own."""
+    return asyncio.get_running_loop().time()
 
 
 class State(Enum):
@@ -72,7 +76,7 @@ class Shard:
         self._reading: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
         self._backlog: deque[Batch] = deque()
-        self._sealed_at = self._moved_at = time.monotonic()
+        self._sealed_at = self._moved_at = 0.0
         self._watched = -1
         self._last: Checkpoint | None = None
         self._unsealed = 0
@@ -82,14 +86,14 @@ class Shard:
     async def open(self) -> None:
         """Restore what the log says. RefusedToOpen names what contradicts what."""
         assert self.state is State.OPENING, self.state
-        began = time.monotonic()
+        began = loop_time()
         restored = await self._journal.open(self.engine.replay_from)
         rows, remembered = len(restored.rows), sum(map(len, restored.recent))
         self._check_checkpoint(restored)
         newest = await self._restore(restored)
         self._check_rows(restored, newest)
         self._last = restored.checkpoint or await self._commit_start()
-        seconds = time.monotonic() - began
+        seconds = loop_time() - began
         self.state = State.HELD
         self.metrics.opened(seconds, self.engine)
         log.info(
@@ -105,7 +109,7 @@ class Shard:
         """Start to read at the engine's position."""
         assert self.state is State.HELD, self.state
         self.state = State.RUNNING
-        self._sealed_at = self._moved_at = time.monotonic()
+        self._sealed_at = self._moved_at = loop_time()
         self.reader = self._new_reader()
         self._reading = asyncio.create_task(self.reader.run(self.engine.position))
         self._reading.add_done_callback(self._ended_reading)
@@ -218,11 +222,11 @@ class Shard:
     def _checkpoint(self) -> asyncio.Task[None]:
         assert self._committing is None
         assert self.state is State.RUNNING or self._reading is None
-        began = self._sealed_at = time.monotonic()
+        began = self._sealed_at = loop_time()
         sealed = self.engine.seal()
         self._unsealed = 0
         self._last = sealed.checkpoint
-        self.metrics.sealed(sealed, time.monotonic() - began)
+        self.metrics.sealed(sealed, loop_time() - began)
         self._committing = asyncio.create_task(self._journal.commit(sealed))
         self._committing.add_done_callback(lambda task: self._committed(task, began))
         return self._committing
@@ -236,7 +240,7 @@ class Shard:
             position = self._last.position if self._last else -1
             self._fail(f"a checkpoint failed partition={self.partition} position={position}", error)
             return
-        self.metrics.committed(time.monotonic() - began)
+        self.metrics.committed(loop_time() - began)
         if self._backlog and self.state is State.RUNNING:
             self._apply_backlog()
 

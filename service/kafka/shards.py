@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from service.kafka.journal import RefusedToOpen
 from service.kafka.reader import Batch
-from service.kafka.shard import Fail, Shard, State
+from service.kafka.shard import Fail, Shard, State, loop_time
 
 log = logging.getLogger(__name__)
 
@@ -56,10 +56,29 @@ class Shards:
         shard = self._shards.get(batch.partition)
         return shard if shard is not None and shard.accepts(batch) else None
 
-    def checkpoint_due(self, now: float) -> None:
-        """Start every checkpoint that is due. `now`: monotonic seconds."""
+    def take(self, batch: Batch) -> None:
+        """Count a batch; one of an earlier assignment is dropped."""
+        try:
+            shard = self.owner(batch)
+            if shard is not None:
+                shard.take(batch)
+                shard.checkpoint_if_due(loop_time())
+        except Exception as error:  # noqa: BLE001 - nothing here may be skipped
+            self.fail("the engine failed", error)
+
+    def checkpoint_due(self) -> None:
+        """Start every checkpoint that is due."""
+        now = loop_time()
         for shard in self._shards.values():
             shard.checkpoint_if_due(now)
+
+    def watch(self) -> None:
+        """End the worker when a shard has stood still for too long."""
+        now = loop_time()
+        for shard in self:
+            if why := shard.why_stuck(now):
+                at = f"partition={shard.partition} position={shard.engine.position} lag={shard.lag}"
+                self.fail(f"{why} {at}", None)
 
     async def revoke(self) -> None:
         """Stop taking records at once; make durable what has been counted. Eager: all of it."""

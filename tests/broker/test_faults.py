@@ -202,7 +202,7 @@ class InProcess:
                 else:
                     shard.take(batch)
                     taken += 1
-            self.shards.checkpoint_due(time.monotonic())
+            self.shards.checkpoint_due()
         return taken, dropped
 
 
