@@ -45,6 +45,10 @@ class RefusedToOpen(Exception):  # noqa: N818 - it is a refusal, with its way fo
     """The log and our own commits contradict each other; the message names the way forward."""
 
 
+class Overtaken(Exception):  # noqa: N818 - it is what happened
+    """Another worker has opened the shard since we did: we are the zombie."""
+
+
 @dataclass(frozen=True, slots=True)
 class Restored:
     """What an open found: the checkpoint (None: never counted), rows, and records before it.
@@ -70,6 +74,9 @@ class Journal(Protocol):
 
     async def reclaim(self) -> Checkpoint | None:
         """Fence again and read the committed checkpoint, without the rows."""
+
+    async def committed(self) -> Checkpoint | None:
+        """Read the committed checkpoint."""
 
     async def commit(self, sealed: Sealed) -> None:
         """Make one checkpoint durable. Any exception is final."""
@@ -143,8 +150,8 @@ class KafkaJournal:
                 )
                 raise RefusedToOpen(message)
 
-    async def _committed(self) -> Checkpoint | None:
-        """Ask the group, with a consumer of its own: a second `assign` breaks aiokafka's."""
+    async def committed(self) -> Checkpoint | None:
+        """See `Journal.committed`. A consumer of its own: a second `assign` breaks aiokafka's."""
         asker = clients.consumer(self._settings, group_id=self._settings.app_id)
         try:
             await clients.start(asker)
@@ -196,7 +203,7 @@ class KafkaJournal:
         reader.assign([self.source])
         reader.seek(self.source, first)
         return [
-            [record for record in records if record.offset < position]
+            [record for record in records if first <= record.offset < position]
             async for records in _until(reader, self.source, position)
         ]
 
@@ -259,12 +266,12 @@ class TransactionalJournal(KafkaJournal):
     async def reclaim(self) -> Checkpoint | None:
         """See `Journal.reclaim`."""
         await self._fence()
-        return await self._committed()
+        return await self.committed()
 
     async def _checkpoint_and_rows(
         self, reader: AIOKafkaConsumer
     ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
-        checkpoint = await self._committed()
+        checkpoint = await self.committed()
         return checkpoint, await self._rows(reader)
 
     async def _fence(self) -> None:
@@ -330,7 +337,7 @@ class PlainJournal(KafkaJournal):
         rows = await self._rows(reader)
         value = rows.pop(CHECKPOINT_KEY, None)
         if value is None:
-            return await self._committed(), rows
+            return await self.committed(), rows
         found = msgspec.json.decode(value, type=_CheckpointRecord)
         return Checkpoint.from_metadata(found.position, found.metadata), rows
 

@@ -35,6 +35,12 @@ class Batch:
     start: int
     end: int
 
+    @property
+    def is_consistent(self) -> bool:
+        """False when records lie outside [start, end): they are of another position's fetch."""
+        records = self.records
+        return not records or self.start <= records[0].offset <= records[-1].offset < self.end
+
     def release(self) -> None:
         """Let the reader fetch another one."""
         self.reader.free.release()

@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 from service.engine import Checkpoint, Counts, Engine
 from service.engine.checkpoint import SweepPosition
-from service.kafka.journal import Journal, RefusedToOpen, Restored
+from service.kafka.journal import Journal, Overtaken, RefusedToOpen, Restored
 from service.kafka.reader import Batch, Reader
 from service.metrics import ShardMetrics
 from service.settings import Settings
@@ -89,9 +89,11 @@ class Shard:
         began = loop_time()
         restored = await self._journal.open(self.engine.replay_from)
         rows, remembered = len(restored.rows), sum(map(len, restored.recent))
+        if restored.checkpoint is None and rows:
+            await self._refuse_rows(restored, self._without_commit())
         self._check_checkpoint(restored)
         newest = await self._restore(restored)
-        self._check_rows(restored, newest)
+        await self._check_rows(restored, newest)
         self._last = restored.checkpoint or await self._commit_start()
         seconds = loop_time() - began
         self.state = State.HELD
@@ -141,13 +143,6 @@ class Shard:
     def _check_checkpoint(self, restored: Restored) -> None:
         checkpoint, ours = restored.checkpoint, self.engine.settings
         if checkpoint is None:
-            if restored.rows:
-                self._refuse(
-                    f"{self._settings.updates_topic} holds rows, but group "
-                    f"{self._settings.app_id} has no commit (offsets expired or reset, or another "
-                    "NETFOLLOWERS_APP_ID on the same topics): restore the group's offsets, or give "
-                    "this app id its own result topics"
-                )
             return
         for name in sorted(ours.keys() | checkpoint.settings.keys()):
             if checkpoint.settings.get(name) != ours.get(name):
@@ -167,14 +162,29 @@ class Shard:
                 missing,
             )
 
-    def _check_rows(self, restored: Restored, newest: int) -> None:
+    async def _check_rows(self, restored: Restored, newest: int) -> None:
         checkpoint = restored.checkpoint
         if checkpoint and self._settings.is_exactly_once and newest >= checkpoint.position:
-            self._refuse(
+            await self._refuse_rows(
+                restored,
                 f"a row contains offset {newest}, but the commit is at {checkpoint.position}: the "
                 "group's offsets were set back. Restore them, or count again under a new "
-                "NETFOLLOWERS_APP_ID with new result topics"
+                "NETFOLLOWERS_APP_ID with new result topics",
             )
+
+    def _without_commit(self) -> str:
+        return (
+            f"{self._settings.updates_topic} holds rows, but group {self._settings.app_id} has no "
+            "commit (offsets expired or reset, or another NETFOLLOWERS_APP_ID on the same topics): "
+            "restore the group's offsets, or give this app id its own result topics"
+        )
+
+    async def _refuse_rows(self, restored: Restored, why: str) -> NoReturn:
+        """Rows ahead of the commit are wrong, unless their commit has come since we looked."""
+        if await self._journal.committed() != restored.checkpoint:
+            message = "another worker took the shard over while this one opened it"
+            raise Overtaken(message)
+        self._refuse(why)
 
     def _refuse(self, why: str) -> NoReturn:
         message = f"partition {self.partition}: {why}"
@@ -197,6 +207,7 @@ class Shard:
         while self._backlog:
             batch = self._backlog.popleft()
             assert batch.start == self.engine.position, (batch.start, self.engine.position)
+            assert batch.is_consistent, (batch.start, batch.end, batch.records[0].offset)
             self.engine.apply(batch.records, batch.end)
             self._unsealed += len(batch.records)
             batch.release()

@@ -181,12 +181,15 @@ class Deployment:
         try:
             inputs = self._of(self.settings.input_topic)
             reader.assign(inputs)
-            until = time.monotonic() + timeout_s
+            until, before = time.monotonic() + timeout_s, None
             while time.monotonic() < until:
                 ends = await self._ends(reader, inputs)
                 commits = await self.committed()
                 if all(self._is_done(commits.get(p), end) for p, end in ends.items()):
-                    return
+                    if commits == before:  # nor has a sweep begun that was due
+                        return
+                    before = commits
+                    await asyncio.sleep(2 * self.settings.flush_interval_s)
                 alive = [one for one in self._workers if one.process.poll() is None]
                 assert alive or not self._workers, "\n".join(one.said() for one in self._workers)
                 await asyncio.sleep(0.2)

@@ -1,0 +1,184 @@
+"""Bugs planted into the shell: a copy of the service with one line changed, under another name."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import service
+from tests.simulation.judge import verdict
+from tests.simulation.run import run
+from tests.simulation.scenario import Scenario
+from tests.simulation.worker import House
+
+SERVICE: Final = Path(service.__file__).parent
+SEEDS: Final = range(100)
+_COPIED: Final = ("*.py", "kafka/*.py", "engine/*.py", "schemas/*")
+
+
+class Bug(NamedTuple):
+    """A text of the source, and what it is sabotaged to."""
+
+    name: str
+    file: str
+    text: str
+    sabotage: str
+
+
+_SEND = """        await asyncio.gather(
+            self._send(sealed, *names.result_topics),
+            producer.send_offsets_to_transaction({self.source: position}, names.app_id),
+        )
+        await producer.commit_transaction()
+"""
+
+_NEXT = "assert batch.start == self.engine.position, (batch.start, self.engine.position)\n"
+_CONSISTENT = "assert batch.is_consistent, (batch.start, batch.end, batch.records[0].offset)\n"
+_READ = "self.reader.run(self.engine.position)"
+
+BUGS: Final = (
+    Bug("commit before send", "journal.py", _SEND,
+        """        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+        await producer.commit_transaction()
+        await producer.begin_transaction()
+        await self._send(sealed, *names.result_topics)
+        await producer.commit_transaction()
+"""),
+    Bug("offsets outside the transaction", "journal.py", _SEND,
+        """        await self._send(sealed, *names.result_topics)
+        await producer.commit_transaction()
+        await producer.begin_transaction()
+        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+        await producer.commit_transaction()
+"""),
+    Bug("late and rejected outside the transaction", "journal.py", _SEND,
+        """        await self._send(sealed, names.late_topic, names.rejected_topic)
+        await producer.commit_transaction()
+        await producer.begin_transaction()
+        await self._send(sealed, names.updates_topic, names.windows_topic)
+        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+        await producer.commit_transaction()
+"""),
+    Bug("the transaction is not committed", "journal.py",
+        "        await producer.commit_transaction()\n", "        pass\n"),
+    Bug("restore before fencing", "journal.py",
+        "        await self._fence()\n        reader = raw_consumer",
+        "        before = await self.committed()\n"
+        "        self.committed = lambda: asyncio.sleep(0, before)\n"
+        "        await self._fence()\n        reader = raw_consumer"),
+    Bug("no fencing: an id of its own for every life", "journal.py",
+        'name = f"{self._settings.app_id}-{self.source.partition}"',
+        'name = f"{self._settings.app_id}-{self.source.partition}-{id(self)}"'),
+    Bug("one transactional id for all partitions", "journal.py",
+        'name = f"{self._settings.app_id}-{self.source.partition}"',
+        'name = f"{self._settings.app_id}"'),
+    Bug("wrong partition", "journal.py",
+        "topic, partition=self.source.partition)", "topic, partition=0)"),
+    Bug("rows read uncommitted", "journal.py",
+        "raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)",
+        'raw_consumer(self._settings, isolation_level="read_uncommitted")'),
+    Bug("an old row wins", "journal.py",
+        "rows[record.key] = record.value", "rows.setdefault(record.key, record.value)"),
+    Bug("the last rows are not read", "journal.py",
+        "async for records in _until(reader, self.updates, end):",
+        "async for records in _until(reader, self.updates, end - 3):"),
+    Bug("seen ids are not restored", "journal.py",
+        "recent = await self._recent(reader, recent_from, checkpoint.position)", "pass"),
+    Bug("seen ids of half the horizon", "journal.py",
+        "recent_from = max(start, replay_from(checkpoint))",
+        "recent_from = (max(start, replay_from(checkpoint)) + checkpoint.position) // 2"),
+    Bug("a retained shard trusts its memory", "shard.py",
+        "return found == self._last", "return True"),
+    Bug("rows without a commit are taken", "shard.py",
+        "if restored.checkpoint is None and rows:", "if False:"),
+    Bug("rows ahead of the commit are taken", "shard.py",
+        "and newest >= checkpoint.position:", "and False:"),
+    Bug("the commit's result is not looked at", "shard.py",
+        "        if error is not None:\n", "        if False:\n"),
+    Bug("two checkpoints at a time", "shard.py",
+        "        if self.state is not State.RUNNING or self._committing is not None:\n",
+        "        if self.state is not State.RUNNING:\n"),
+    Bug("a batch of an earlier assignment is taken", "shard.py",
+        "return self.state is State.RUNNING and batch.reader is self.reader",
+        "return self.state is State.RUNNING"),
+    Bug("the reader outlives the revoke", "shard.py",
+        "            task.cancel()\n            await asyncio.wait([task])\n",
+        "            pass\n"),
+    Bug("a revoke drops what was counted", "shard.py",
+        "        if self.engine.has_unsealed:\n            await self._checkpoint()\n",
+        "        self.engine.seal()\n"),
+    Bug("a batch's position is believed", "shard.py",
+        _CONSISTENT, "\n"),
+    Bug("reading begins one late", "shard.py",
+        _READ, "self.reader.run(self.engine.position + 1)"),
+    Bug("reading begins at the last row", "shard.py",
+        _READ, "self.reader.run(max(0, self.engine.position - 1))"),
+    Bug("a position that does not fit is let pass", "shard.py",
+        f"{_NEXT}            {_CONSISTENT}", "\n"),
+    Bug("a saturated shard forgets what waits", "shard.py",
+        "        if not self._is_saturated:\n            self._apply_backlog()",
+        "        if self._is_saturated:\n            self._backlog.clear()\n"
+        "        self._apply_backlog()"),
+    Bug("a shard opens without its rows", "shard.py",
+        "rows = list(restored.rows.items())", "rows = list(restored.rows.items())[1:]"),
+    Bug("counts begin anew", "shard.py",
+        "            restored.checkpoint\n            or Checkpoint(",
+        "            restored.checkpoint and Checkpoint(restored.checkpoint.position, "
+        "restored.checkpoint.watermark_ms, Counts(), restored.checkpoint.sweep, engine.settings)\n"
+        "            or Checkpoint("),
+    Bug("records of a batch are skipped when it is partial", "reader.py",
+        "found.get(self._source, ())", "found.get(self._source, ())[-100:][:19]"),
+)  # fmt: skip
+
+
+@contextmanager
+def sabotaged(bug: Bug | None) -> Iterator[House]:
+    """A copy of the service with the bug in it; without a bug, the copy alone."""
+    name = f"sabotaged_{abs(hash(bug))}"
+    home = Path(tempfile.mkdtemp())
+    try:
+        _copy(bug, home / name, name)
+        sys.path.insert(0, str(home))
+        importlib.invalidate_caches()
+        yield House(name)
+    finally:
+        sys.path.remove(str(home))
+        for module in [one for one in sys.modules if one.split(".")[0] == name]:
+            del sys.modules[module]
+        shutil.rmtree(home)
+
+
+def _copy(bug: Bug | None, copy: Path, name: str) -> None:
+    found = bug is None
+    for pattern in _COPIED:
+        for source in SERVICE.glob(pattern):
+            target = copy / source.relative_to(SERVICE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            text = source.read_text()
+            if bug is not None and source == SERVICE / "kafka" / bug.file:
+                assert bug.text in text, f"the source has changed: {bug}"
+                text, found = text.replace(bug.text, bug.sabotage), True
+            target.write_text(
+                text.replace("from service", f"from {name}").replace('"service.', f'"{name}.')
+            )
+    assert found, bug
+
+
+def caught_by(bug: Bug | None) -> tuple[int, str] | None:
+    """The first seed that shows the bug, and what it shows; None when it survives all."""
+    with sabotaged(bug) as house:
+        for seed in SEEDS:
+            scenario = Scenario.of(seed)
+            try:
+                wrong = verdict(run(scenario, house))
+            except Exception as error:  # noqa: BLE001 - it shows as well
+                wrong = [repr(error)]
+            if wrong:
+                return seed, wrong[0]
+    return None
