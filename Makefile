@@ -8,6 +8,11 @@ SECONDS = 60
 # Tests wait for brokers more than they compute; each process has brokers of its own (1 GB each).
 TEST_PROCESSES ?= 3
 
+# What `make simulate` runs; LEAST: how often each kind of fault must have struck.
+SEEDS ?= 1000
+START ?= 0
+LEAST ?= 0
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -15,7 +20,7 @@ SOURCES := service tests $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check format coverage bench lock clean
+.PHONY: help install broker-jars demo test check format coverage simulate bench lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +56,9 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 
 coverage: $(INSTALLED) ## engine tests; every branch of service/engine must be covered
 	@$(BIN)/python -m pytest tests/engine --cov
+
+simulate: $(INSTALLED) ## hurt a simulated world by seeds: make simulate SEEDS=1000 START=0
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START) --least $(LEAST)
 
 bench: install ## measure throughput and memory of one worker on a real Kafka
 	@$(BIN)/python -m bench
