@@ -24,6 +24,7 @@ import faust
 import faust.streams
 import yarl
 from aiokafka.errors import KafkaError
+from faust.tables import TableManager
 from mode import CrashingSupervisor
 
 from service import logs
@@ -91,6 +92,17 @@ class _App(faust.App):
         """Leave the disk alone."""
 
 
+class NoTables(TableManager):
+    """Faust waits a second here, in case somebody still makes a table: nobody does."""
+
+    logger = logging.getLogger("faust.tables")  # it would log under the name of this module
+
+    async def on_start(self) -> None:
+        """Do the rest of what Faust does."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
 def _faust_app(settings: Settings, shards: Shards) -> faust.App:
     url = yarl.URL(f"kafka://{settings.brokers.replace(',', ';kafka://')}")
     app = _App(
@@ -98,6 +110,7 @@ def _faust_app(settings: Settings, shards: Shards) -> faust.App:
         broker=str(url),
         broker_credentials=clients.faust_credentials(settings),
         store="memory://",
+        TableManager=NoTables,
         web_enabled=False,
         stream_wait_empty=False,
         stream_buffer_maxsize=16,

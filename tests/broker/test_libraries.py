@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from faust.tables import TableManager
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
 
@@ -62,6 +63,8 @@ def test_what_the_transport_overrides_is_still_called_so(name: str) -> None:
         (FaustConsumer._drain_messages, "getmany(timeout="),
         (driver.AIOKafkaConsumerThread, ".RebalanceListener(self)"),
         (driver.ConsumerRebalanceListener, "_ensure_consumer()"),
+        (TableManager.on_start, "self.sleep(1.0)"),
+        (TableManager.on_start, "await self._update_channels()\n            await self.recovery"),
         (fetcher.PartitionRecords._unpack_records, "self._consumer_record(tp, record)"),
         (fetcher.FetchResult.getall, "self._update_position()"),
         (aiokafka.producer.sender, "BACKOFF_OVERRIDE"),
