@@ -6,12 +6,19 @@ kept twice. Only durations are observed as they happen, once per checkpoint or o
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from prometheus_client import CollectorRegistry, Histogram, PlatformCollector, ProcessCollector
+from prometheus_client import (
+    CollectorRegistry,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -161,6 +168,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
         self.checkpoint_seconds = self._histogram(
             "netfollowers_checkpoint_duration_seconds", "From seal to committed."
         )
@@ -232,6 +240,17 @@ class _ShardCollector(Collector):
         for state in ("opening", "held", "running"):
             assigned.add_metric((state,), sum(shard.state.value == state for shard in shards))
         yield assigned
+        tasks = GaugeMetricFamily("netfollowers_tasks", "Tasks of the worker's main loop.")
+        tasks.add_metric((), _tasks())
+        yield tasks
         build = GaugeMetricFamily("netfollowers_build_info", "Version.", labels=("version",))
         build.add_metric((__version__,), 1)
         yield build
+
+
+def _tasks() -> int:
+    """Tasks of the loop that we are called in; 0 outside of one."""
+    try:
+        return len(asyncio.all_tasks())
+    except RuntimeError:
+        return 0

@@ -1,0 +1,59 @@
+"""Is a series flat? The verdicts of the soak, from its samples."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+STEPS = 200
+"""A slope is taken between so many points at most: it is quadratic in them."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One series of the second half: its median, its slope, and what was allowed."""
+
+    name: str
+    median: float
+    per_hour: float
+    allowed_per_hour: float
+
+    @property
+    def is_flat(self) -> bool:
+        """True when it does not grow faster than allowed. Shrinking is allowed."""
+        return self.per_hour <= self.allowed_per_hour
+
+    def __str__(self) -> str:
+        """One line."""
+        flat = "flat" if self.is_flat else "NOT FLAT"
+        return (
+            f"{self.name:<22} median {self.median:>14,.1f}   {self.per_hour:>+12,.1f} per hour "
+            f"(allowed {self.allowed_per_hour:,.1f})   {flat}"
+        )
+
+
+def slope_per_hour(times_s: Sequence[float], values: Sequence[float]) -> float:
+    """Theil and Sen: the median of the slopes between all pairs; a few outliers do not count."""
+    step = max(1, len(times_s) // STEPS)
+    points = list(zip(times_s, values, strict=True))[::step]
+    slopes = [
+        (later[1] - earlier[1]) / (later[0] - earlier[0])
+        for index, earlier in enumerate(points)
+        for later in points[index + 1 :]
+    ]
+    return statistics.median(slopes) * 3_600
+
+
+def verdict(
+    name: str,
+    times_s: Sequence[float],
+    values: Sequence[float],
+    *,
+    share: float = 0.0,
+    absolute: float = 0.0,
+) -> Verdict:
+    """Judge a series: growth per hour up to a share of its median, or an absolute number."""
+    median = statistics.median(values)
+    allowed = max(share * median, absolute)
+    return Verdict(name, median, slope_per_hour(times_s, values), allowed)

@@ -1,0 +1,78 @@
+"""One look at a running worker: what the operating system knows, and what its metrics say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+PAGE = os.sysconf("SC_PAGE_SIZE")
+CHECKPOINT = "netfollowers_checkpoint_duration_seconds"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One row of the soak's table; `at_s` since its begin."""
+
+    at_s: float
+    rss_mb: float
+    cpu_s: float
+    files: int
+    sockets: int
+    threads: int
+    tasks: int
+    counted: int
+    rows: int
+    lag: int
+    checkpoints: int
+    checkpoint_s: float
+    checkpoints_over_1s: int
+    collections: int
+
+
+def sample(at_s: float, pid: int, metrics: str) -> Sample:
+    """Look at process `pid`, whose /metrics were `metrics`."""
+    proc = Path(f"/proc/{pid}")
+    found = sums(metrics)
+    files = links(proc / "fd")
+    stat = (proc / "stat").read_text().rpartition(")")[2].split()
+    checkpoints = int(found.get(f"{CHECKPOINT}_count", 0))
+    return Sample(
+        at_s=round(at_s, 2),
+        rss_mb=int((proc / "statm").read_text().split()[1]) * PAGE / 1e6,
+        cpu_s=(int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"),
+        files=len(files),
+        sockets=sum(name.startswith("socket:") for name in files),
+        threads=len(list((proc / "task").iterdir())),
+        tasks=int(found.get("netfollowers_tasks", 0)),
+        counted=int(found.get("netfollowers_records_total", 0)),
+        rows=int(found.get("netfollowers_table_rows", 0)),
+        lag=int(found.get("netfollowers_lag_records", 0)),
+        checkpoints=checkpoints,
+        checkpoint_s=found.get(f"{CHECKPOINT}_sum", 0.0),
+        checkpoints_over_1s=checkpoints - int(found.get(f"{CHECKPOINT}_bucket le=1.0", 0)),
+        collections=int(found.get("python_gc_collections_total", 0)),
+    )
+
+
+def sums(metrics: str) -> Mapping[str, float]:
+    """Sample name -> sum over all labels; a bucket's name has its bound."""
+    found: dict[str, float] = {}
+    for family in text_string_to_metric_families(metrics):
+        for one in family.samples:
+            name = f"{one.name} le={one.labels['le']}" if "le" in one.labels else one.name
+            found[name] = found.get(name, 0.0) + one.value
+    return found
+
+
+def links(directory: Path) -> list[str]:
+    """Where the links of a directory lead to; one that goes away meanwhile is not there."""
+    found = []
+    for link in directory.iterdir():
+        with suppress(FileNotFoundError):
+            found.append(str(link.readlink()))
+    return found
