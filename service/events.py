@@ -18,10 +18,12 @@ from typing import Annotated, Any, Final, Literal, Protocol
 
 import msgspec
 
+from service.cloudevents import BadEnvelope, Envelope, unwrap
+from service.json_text import MAX_DEPTH, check_text
+
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
 MAX_VALUE_BYTES: Final = 65_536
 MAX_ID_BYTES: Final = 256
-MAX_DEPTH: Final = 128
 MIN_EVENT_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
 MAX_EVENT_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 MAX_FOLLOWERS: Final = 2**53
@@ -73,6 +75,7 @@ class Reason(StrEnum):
 
     EMPTY_VALUE = "empty_value"
     VALUE_TOO_LARGE = "value_too_large"
+    BAD_ENVELOPE = "bad_envelope"
     NOT_JSON = "not_json"
     NOT_AN_OBJECT = "not_an_object"
     MISSING_FIELD = "missing_field"
@@ -89,15 +92,16 @@ class Reason(StrEnum):
 REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.EMPTY_VALUE: "the record has no value",
     Reason.VALUE_TOO_LARGE: f"the value is longer than {MAX_VALUE_BYTES} bytes",
+    Reason.BAD_ENVELOPE: "it claims to be a CloudEvent, but is none of version 1.0 with JSON data",
     Reason.NOT_JSON: f"the value is not UTF-8 JSON nested at most {MAX_DEPTH} deep",
     Reason.NOT_AN_OBJECT: "the value is JSON, but not an object",
     Reason.MISSING_FIELD: "a required field is missing",
     Reason.WRONG_TYPE: "a field has the wrong JSON type",
-    Reason.UNKNOWN_ACTION: "action is none of follow, unfollow, baseline",
+    Reason.UNKNOWN_ACTION: "action is none of follow, unfollow, baseline, forget",
     Reason.BAD_ID: f"an id is not 1 to {MAX_ID_BYTES} bytes of UTF-8",
     Reason.BAD_TIME: "occurred_at is not a time from 2000 to 9999 (epoch ms or RFC 3339)",
     Reason.BAD_FOLLOWERS: "followers of a baseline is not in 0 <= N < 2^53",
-    Reason.UNEXPECTED_FIELD: "a baseline has a follower_id",
+    Reason.UNEXPECTED_FIELD: "a baseline or a forget has a follower_id",
     Reason.MISSING_KEY: "the record has no key",
     Reason.KEY_MISMATCH: "the key is not account_id in UTF-8",
 }
@@ -125,6 +129,14 @@ class Baseline(msgspec.Struct, gc=False):
     occurred_at: int
 
 
+class Forget(msgspec.Struct, gc=False):
+    """Erase an account: what comes after it in the log counts anew."""
+
+    event_id: str
+    account_id: str
+    occurred_at: int
+
+
 class Heartbeat(msgspec.Struct, gc=False):
     """Moves the watermark of a silent partition to `occurred_at` (epoch ms)."""
 
@@ -138,7 +150,7 @@ class Rejection(msgspec.Struct, gc=False):
     detail: str
 
 
-Verdict = PlainEvent | Baseline | Heartbeat | Rejection
+Verdict = PlainEvent | Baseline | Forget | Heartbeat | Rejection
 
 decode_plain = msgspec.json.Decoder(PlainEvent).decode
 UNREADABLE: Final = (msgspec.DecodeError, TypeError, UnicodeDecodeError, RecursionError)
@@ -173,10 +185,10 @@ class _Raw(msgspec.Struct, gc=False):
 _decode_known = msgspec.json.Decoder(_Known).decode
 _decode_raw = msgspec.json.Decoder(_Raw).decode
 _decode_any = msgspec.json.Decoder().decode
-_STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _RFC3339 = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-]\d\d:[0-5]\d))", re.ASCII
 )
+_OF_A_FOLLOW: Final = ("follower_id",)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -196,19 +208,21 @@ def read(record: RawRecord) -> Verdict:
 def judge(record: RawRecord) -> Verdict:
     """Decide what a record is, by every rule, in this order of precedence."""
     value = record.value
-    is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
     if not value:
         return Rejection(Reason.EMPTY_VALUE, "")
     if len(value) > MAX_VALUE_BYTES:
         return Rejection(Reason.VALUE_TOO_LARGE, f"{len(value)} bytes")
-    try:
-        fields = _read(value)
-    except msgspec.ValidationError as error:
-        return Rejection(Reason.NOT_AN_OBJECT, str(error)[:200])
-    except UNREADABLE as error:
-        return Rejection(Reason.NOT_JSON, str(error)[:200])
+    is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
+    envelope = None if is_heartbeat else unwrap(record.headers, value)
+    if isinstance(envelope, BadEnvelope):
+        return Rejection(Reason.BAD_ENVELOPE, envelope.detail)
+    fields = _fields(value if envelope is None else envelope.data)
+    if isinstance(fields, Rejection):
+        return fields
     if is_heartbeat:
         return _heartbeat(fields)
+    if envelope is not None:
+        _stand_in(fields, envelope)
     return _event(fields, record.key)
 
 
@@ -226,15 +240,29 @@ def epoch_ms(text: str) -> int | None:
     return seconds // _MILLISECOND + int(((fraction or "") + "000")[:3])
 
 
-def _read(value: bytes) -> _Known:
-    value.decode()  # msgspec does not look at the bytes of strings that it skips
-    if value.count(b"[") + value.count(b"{") > MAX_DEPTH and _depth(value) > MAX_DEPTH:
-        message = f"nested deeper than {MAX_DEPTH}"
-        raise RecursionError(message)
+def _fields(value: bytes) -> _Known | Rejection:
+    try:
+        check_text(value)
+        return _decode(value)
+    except msgspec.ValidationError as error:
+        return Rejection(Reason.NOT_AN_OBJECT, str(error)[:200])
+    except UNREADABLE as error:
+        return Rejection(Reason.NOT_JSON, str(error)[:200])
+
+
+def _decode(value: bytes) -> _Known:
     try:
         return _decode_known(value)
     except msgspec.ValidationError:
         return _one_by_one(_decode_raw(value))
+
+
+def _stand_in(fields: _Known, envelope: Envelope) -> None:
+    """Take from the envelope what the data leaves out."""
+    for name in ("event_id", "account_id", "action", "occurred_at"):
+        stand_in = getattr(envelope, name)
+        if getattr(fields, name) is msgspec.UNSET and stand_in is not None:
+            setattr(fields, name, stand_in)
 
 
 def _one_by_one(raw: _Raw) -> _Known:
@@ -253,17 +281,6 @@ def _decode_field(raw: msgspec.Raw | msgspec.UnsetType) -> Any:  # noqa: ANN401 
         return _BEYOND if str(error) == "Integer value out of range" else float("inf")
 
 
-def _depth(value: bytes) -> int:
-    deepest = depth = 0
-    for byte in _STRINGS.sub(b"", value):
-        if byte in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif byte in b"]}":
-            depth -= 1
-    return deepest
-
-
 def _heartbeat(fields: _Known) -> Heartbeat | Rejection:
     if fields.occurred_at is msgspec.UNSET:
         return Rejection(Reason.MISSING_FIELD, "occurred_at")
@@ -271,9 +288,12 @@ def _heartbeat(fields: _Known) -> Heartbeat | Rejection:
     return at if isinstance(at, Rejection) else Heartbeat(at)
 
 
-def _event(fields: _Known, key: bytes | None) -> PlainEvent | Baseline | Rejection:
-    subject = "followers" if fields.action == "baseline" else "follower_id"
-    for name in ("event_id", "account_id", "action", "occurred_at", subject):
+def _event(fields: _Known, key: bytes | None) -> PlainEvent | Baseline | Forget | Rejection:
+    more = {"baseline": ("followers",), "forget": ()}
+    named = (
+        more.get(fields.action, _OF_A_FOLLOW) if isinstance(fields.action, str) else _OF_A_FOLLOW
+    )
+    for name in ("event_id", "account_id", "action", "occurred_at", *named):
         if getattr(fields, name) is msgspec.UNSET:
             return Rejection(Reason.MISSING_FIELD, name)
     refused = _bad_text(fields) or _bad_key(fields.account_id, key)
@@ -284,18 +304,21 @@ def _event(fields: _Known, key: bytes | None) -> PlainEvent | Baseline | Rejecti
         return at
     if fields.action == "baseline":
         return _baseline(fields, at)
+    if fields.action == "forget":
+        refused = _unexpected(fields)
+        return refused or Forget(fields.event_id, fields.account_id, at)
     return PlainEvent(fields.event_id, fields.account_id, fields.follower_id, fields.action, at)
 
 
 def _bad_text(fields: _Known) -> Rejection | None:
     names = ["event_id", "account_id", "action"]
-    if fields.action != "baseline":
+    if fields.action not in ("baseline", "forget"):
         names.append("follower_id")
     for name in names:
         text = getattr(fields, name)
         if not isinstance(text, str):
             return Rejection(Reason.WRONG_TYPE, f"{name} is {type(text).__name__}")
-        if name == "action" and text not in {"follow", "unfollow", "baseline"}:
+        if name == "action" and text not in {"follow", "unfollow", "baseline", "forget"}:
             return Rejection(Reason.UNKNOWN_ACTION, text[:64])
         if not 1 <= len(text.encode()) <= MAX_ID_BYTES:
             return Rejection(Reason.BAD_ID, f"{name} has {len(text.encode())} bytes")
@@ -326,6 +349,10 @@ def _baseline(fields: _Known, at: int) -> Baseline | Rejection:
         return Rejection(Reason.WRONG_TYPE, f"followers is {type(followers).__name__}")
     if not 0 <= followers < MAX_FOLLOWERS:
         return Rejection(Reason.BAD_FOLLOWERS, str(followers)[:64])
+    return _unexpected(fields) or Baseline(fields.event_id, fields.account_id, followers, at)
+
+
+def _unexpected(fields: _Known) -> Rejection | None:
     if fields.follower_id is not msgspec.UNSET and fields.follower_id is not None:
         return Rejection(Reason.UNEXPECTED_FIELD, "follower_id")
-    return Baseline(fields.event_id, fields.account_id, followers, at)
+    return None

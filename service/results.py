@@ -15,9 +15,13 @@ from service.events import MAX_VALUE_BYTES, RawRecord, Rejection
 
 MAX_KEY_BYTES: Final = 1_024
 """A refused record's key is kept up to here; a key that was accepted is at most 256 bytes."""
+MAX_HEADERS_BYTES: Final = 16_384
+"""Original headers beyond so many bytes are not kept; their number is."""
 FORMAT_VERSION: Final = 1
 
 Headers = list[tuple[str, bytes]]
+Update = tuple[bytes, bytes | None]
+"""(key, value) of a row; the value of one that is gone is None: a tombstone."""
 Window = list[int]
 """[start_ms, gained, lost, revision]"""
 
@@ -111,7 +115,12 @@ def rejected_record(record: RawRecord, source: Source, rejection: Rejection) -> 
 
 
 def _origin(record: RawRecord, source: Source) -> Headers:
+    """Headers of the input record as they came, if they are not too large; then where it lay."""
+    kept = list(record.headers)
+    if sum(len(name) + len(value or b"") for name, value in kept) > MAX_HEADERS_BYTES:
+        kept = [("netfollowers-original-headers-dropped", b"%d" % len(kept))]
     return [
+        *kept,
         ("netfollowers-source-topic", source.topic.encode()),
         ("netfollowers-source-partition", b"%d" % source.partition),
         ("netfollowers-source-offset", b"%d" % record.offset),

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from service.results import ResultRecord
+from service.results import ResultRecord, Update
 
 METADATA_VERSION: Final = 1
 MAX_METADATA_BYTES: Final = 4_095
@@ -82,11 +82,11 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
 class Sealed(msgspec.Struct, frozen=True, gc=False):
     """What one transaction makes durable: records per result topic, and the checkpoint.
 
-    `updates` and `windows` are (key, value): they carry no headers.
+    `updates` and `windows` carry no headers; an update without a value removes the row.
     """
 
     checkpoint: Checkpoint
-    updates: list[tuple[bytes, bytes]]
+    updates: list[Update]
     windows: list[tuple[bytes, bytes]]
     late: list[ResultRecord]
     rejected: list[ResultRecord]

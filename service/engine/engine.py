@@ -19,6 +19,7 @@ from typing import Final
 
 from service.engine.checkpoint import Checkpoint, Counts, Sealed, SweepPosition
 from service.engine.duplicates import SeenIds
+from service.engine.endings import Endings
 from service.engine.rows import (
     GAINED,
     LOST,
@@ -37,6 +38,7 @@ from service.events import (
     PLAIN_BYTES,
     UNREADABLE,
     Baseline,
+    Forget,
     Heartbeat,
     PlainEvent,
     RawRecord,
@@ -48,6 +50,7 @@ from service.events import (
 from service.results import (
     ResultRecord,
     Source,
+    Update,
     Window,
     WindowResult,
     encode,
@@ -55,6 +58,7 @@ from service.results import (
     rejected_record,
 )
 
+_FOREVER_MS: Final = 2**62
 SLICE_WINDOWS: Final = 20_000
 """A seal publishes final windows until it has so many, then leaves the rest to the next seal."""
 
@@ -108,6 +112,7 @@ class Engine:
         self._rejected_count = self._heartbeat = 0
         self._sweep = Sweep(rules.sweep_buckets)
         self._seen = SeenIds(rules.dedup_generation)
+        self._endings = Endings(self._keeps, rules.expire_after_ms)
         self._packed: dict[bytes, bytes] = {}
         self._awake: dict[bytes, Row] = {}
         self._corrected: dict[tuple[bytes, int, int], None] = {}
@@ -154,8 +159,12 @@ class Engine:
 
     @property
     def has_unsealed(self) -> bool:
-        """True when the position has moved since the last seal, or a sweep is unfinished."""
-        return self._position != self._sealed_position or self._sweep.is_due(self._watermark_ms)
+        """True when the position has moved since the last seal, or a seal would go on sweeping."""
+        return (
+            self._position != self._sealed_position
+            or self._sweep.is_due(self._watermark_ms)
+            or self._endings.is_due(self._watermark_ms)
+        )
 
     # ---- restore
 
@@ -186,6 +195,7 @@ class Engine:
             row = from_record(value, self._names)
             newest = max(newest, row.offset)
             self._packed[key] = pack(row)
+            self._endings.expect(key, row)
             for windows, span in zip(row.windows, self._spans, strict=True):
                 for window in windows:
                     final_at = window[0] + span
@@ -198,7 +208,7 @@ class Engine:
         for record in records:
             assert record.offset < self._position
             event = read(record)
-            if isinstance(event, PlainEvent | Baseline):
+            if isinstance(event, PlainEvent | Baseline | Forget):
                 if record.offset >= self._seen.end:
                     self._seen.turn(record.offset)
                 assert record.key is not None
@@ -219,6 +229,7 @@ class Engine:
         current, previous, end = seen.current, seen.previous, seen.end
         watermark, quiet = self._watermark_ms, self._quiet_ms
         max_ahead = self.rules.max_ahead_ms
+        expire_after = self.rules.expire_after_ms or _FOREVER_MS
         duplicates = others = unfollowed = 0
         for record in records:
             offset = record.offset
@@ -265,6 +276,12 @@ class Engine:
                 self._behind(record, row, at, watermark, 0)
                 continue
             row.offset = offset
+            last = row.last_event_ms
+            if watermark - last >= expire_after:
+                row.clear()
+                last = NEVER_MS
+            if at > last:
+                row.last_event_ms = at
             if event.action == "follow":
                 row.gained += 1
                 side = GAINED
@@ -272,7 +289,6 @@ class Engine:
                 row.lost += 1
                 unfollowed += 1
                 side = LOST
-            row.last_event_ms = max(row.last_event_ms, at)
             if watermark - at >= quiet:
                 self._behind(record, row, at, watermark, side)
                 continue
@@ -356,7 +372,7 @@ class Engine:
                 self._corrected[key, index, start] = None
         return window
 
-    def _other(self, record: RawRecord, verdict: Baseline | Heartbeat | Rejection) -> None:
+    def _other(self, record: RawRecord, verdict: Baseline | Forget | Heartbeat | Rejection) -> None:
         """Count a record that is neither a follow nor an unfollow."""
         if isinstance(verdict, Rejection):
             self._rejected_count += 1
@@ -366,9 +382,9 @@ class Engine:
             self._heartbeat += 1
             self._watermark_ms = max(self._watermark_ms, self._clamp(record, verdict.occurred_at))
         else:
-            self._rebase(record, verdict)
+            self._about_account(record, verdict)
 
-    def _rebase(self, record: RawRecord, event: Baseline) -> None:
+    def _about_account(self, record: RawRecord, event: Baseline | Forget) -> None:
         key = record.key
         assert key is not None
         if event.event_id in self._seen.current or event.event_id in self._seen.previous:
@@ -379,11 +395,40 @@ class Engine:
         self._applied += 1
         at = self._clamp(record, event.occurred_at)
         self._watermark_ms = max(self._watermark_ms, at)
+        if isinstance(event, Forget):
+            self._forget(record, key)
+            return
         row = self._awake.get(key) or self._wake(key)
         if record.offset > row.offset:
+            if self._endings.has_expired(row, self._watermark_ms):
+                row.clear()
             row.rebase(event)
             row.offset = record.offset
             row.last_event_ms = max(row.last_event_ms, at)
+
+    def _forget(self, record: RawRecord, key: bytes) -> None:
+        """Erase what an account counts, and what its windows say that can still be corrected.
+
+        A window that is open vanishes: nothing of it was published. A final one becomes empty in
+        a revision of its own. One past keep stays for its sweep: its last revision is decided.
+        """
+        row = self._awake.get(key)
+        if row is None and key in self._packed:
+            row = self._wake(key)
+        if row is None or record.offset <= row.offset:
+            return
+        row.clear()
+        row.offset = record.offset
+        watermark = self._watermark_ms
+        for index, (span, keep) in enumerate(zip(self._spans, self._keeps, strict=True)):
+            windows = row.windows[index]
+            windows[:] = [window for window in windows if window[0] + span <= watermark]
+            for window in windows:
+                if window[0] + keep > watermark and (window[GAINED] or window[LOST]):
+                    window[GAINED] = window[LOST] = 0
+                    window[REVISION] += 1
+                    if self._sweep.is_published(window[0] + span, key):
+                        self._corrected[key, index, window[0]] = None
 
     def _clamp(self, record: RawRecord, at: int) -> int:
         """Event time of a record: its log timestamp if it claims to be from the future."""
@@ -402,6 +447,7 @@ class Engine:
         """
         windows = self._corrections()
         windows += self._sweep_slice()
+        self._wake_what_ends()
         updates = self._pack_awake()
         late, self._late = self._late, []
         rejected, self._rejected = self._rejected, []
@@ -440,7 +486,12 @@ class Engine:
         return published
 
     def _publish_finals(self, key: bytes, published: list[tuple[bytes, bytes]]) -> None:
-        row = self._awake.get(key) or unpack(self._packed[key])
+        row = self._awake.get(key)
+        if row is None:
+            packed = self._packed.get(key)
+            if packed is None:  # its windows were forgotten, and its row has ended
+                return
+            row = unpack(packed)
         closed_to, closing_to = self._sweep.closed_to_ms, self._sweep.closing_to_ms
         for index, span in enumerate(self._spans):
             published.extend(
@@ -459,18 +510,46 @@ class Engine:
             )
         )
 
-    def _pack_awake(self) -> list[tuple[bytes, bytes]]:
+    def _wake_what_ends(self) -> None:
+        """Wake the rows that have come to their end, for `_pack_awake` to remove."""
+        endings = self._endings
+        for key in endings.take(self._watermark_ms, SLICE_WINDOWS):
+            packed = self._packed.get(key)
+            if packed is None or key in self._awake:
+                continue
+            row = unpack(packed)
+            if endings.has_expired(row, self._watermark_ms):
+                row.clear()
+            if row.is_empty:
+                self._awake[key] = row
+
+    def _pack_awake(self) -> list[Update]:
         """Encode every changed row, for the topic and for memory: the other hot loop."""
         packed, names, keeps, watermark = self._packed, self._names, self._keeps, self._watermark_ms
-        updates = []
+        updates: list[Update] = []
+        expect = self._endings.expect if self.rules.expire_after_ms else None
         for key, row in self._awake.items():
             for windows, keep in zip(row.windows, keeps):  # noqa: B905 - same length by build
                 if windows and windows[0][0] + keep <= watermark:
                     self._drop_unkept(key, row)
+            if not row.gained and row.is_empty:
+                updates.append(self._end(key, row))
+                continue
+            if expect is not None:
+                expect(key, row)
             packed[key] = pack(row)
             updates.append((key, to_record(key, row, names)))
         self._awake.clear()
         return updates
+
+    def _end(self, key: bytes, row: Row) -> Update:
+        """Remove a row that counts nothing, unless windows of it are kept; -> what to publish."""
+        if any(row.windows):
+            self._endings.expect(key, row)
+            self._packed[key] = pack(row)
+            return key, to_record(key, row, self._names)
+        self._packed.pop(key, None)
+        return key, None
 
     def _drop_unkept(self, key: bytes, row: Row) -> None:
         """Let go of windows that are past keep and published."""

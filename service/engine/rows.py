@@ -26,6 +26,17 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     offset: int
     windows: list[list[Window]]
 
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing counts any more: it was forgotten or has expired."""
+        return not self.gained and not self.lost and self.baseline is None
+
+    def clear(self) -> None:
+        """Be as a new row is; windows are left."""
+        self.gained = self.lost = 0
+        self.baseline = self.net_at_baseline = None
+        self.last_event_ms = -1
+
     def rebase(self, event: Baseline) -> None:
         """From here on followers = baseline + net since (in log order)."""
         self.baseline = event.followers

@@ -70,12 +70,14 @@ class Rules:
     `max_ahead_ms`: an event stamped later than its log timestamp by more counts at the log
     timestamp. `dedup_generation`: offsets per generation of event ids; the last one to two are
     remembered. `sweep_buckets`: into how many parts of the accounts a sweep is cut.
+    `expire_after_ms`: an account without events for so long is forgotten; 0: never.
     """
 
     grains: tuple[Grain, ...] = tuple(Grain.parse(text) for text in DEFAULT_GRAINS)
     max_ahead_ms: int = 10_000
     dedup_generation: int = 131_072
     sweep_buckets: int = 1_024
+    expire_after_ms: int = 0
 
     def __post_init__(self) -> None:
         """Refuse rules that contradict each other."""
@@ -91,6 +93,11 @@ class Rules:
             message = "dedup_generation and sweep_buckets must be at least 1"
             raise ValueError(message)
 
+        longest = max(grain.size_ms + grain.keep_ms for grain in self.grains)
+        if self.expire_after_ms and self.expire_after_ms < longest:
+            message = f"expire_after must be 0, or at least {longest} ms: the longest size + keep"
+            raise ValueError(message)
+
     def fingerprint(self) -> dict[str, str | int]:
         """Every setting by name, as it is written into each checkpoint and compared at open."""
         return {
@@ -98,4 +105,5 @@ class Rules:
             "max_ahead_ms": self.max_ahead_ms,
             "dedup_generation": self.dedup_generation,
             "sweep_buckets": self.sweep_buckets,
+            **({"expire_after_ms": self.expire_after_ms} if self.expire_after_ms else {}),
         }

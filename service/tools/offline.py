@@ -86,7 +86,11 @@ class Offline:
     def _seal(self) -> None:
         while self.engine.has_unsealed:
             sealed = self.engine.seal()
-            self._rows.update(sealed.updates)
+            for key, value in sealed.updates:
+                if value is None:
+                    self._rows.pop(key, None)
+                else:
+                    self._rows[key] = value
             for outlet in self._outlets:
                 outlet(sealed)
 

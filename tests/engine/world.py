@@ -80,7 +80,11 @@ class World:
 
     def publish(self, sealed: Sealed) -> None:
         """Make a sealed checkpoint durable."""
-        self.rows.update(sealed.updates)
+        for key, value in sealed.updates:
+            if value is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = value
         for kind, pairs in (("updates", sealed.updates), ("windows", sealed.windows)):
             self.results[kind] += [Published(0, key, value, []) for key, value in pairs]
         for kind, records in (("late", sealed.late), ("rejected", sealed.rejected)):

@@ -44,7 +44,11 @@ def truth(rules: Rules, log: Sequence[LogRecord], source: Source) -> Truth:
 
     def take() -> None:
         sealed = engine.seal()
-        found.rows.update(sealed.updates)
+        for key, value in sealed.updates:
+            if value is None:
+                found.rows.pop(key, None)
+            else:
+                found.rows[key] = value
         found.windows.update({_window(key, value): value for key, value in sealed.windows})
         found.late.extend(sealed.late)
         found.rejected.extend(sealed.rejected)
@@ -95,7 +99,12 @@ def _differences(
 ) -> list[str]:
     """What G3 names, byte for byte."""
     wrong = []
-    rows = {one.key: _row(rules, same.watermark_ms, one.value) for one in results["updates"]}
+    newest = {one.key: one.value for one in results["updates"]}
+    rows = {
+        key: _row(rules, same.watermark_ms, value)
+        for key, value in newest.items()
+        if value is not None
+    }
     if rows != {key: _row(rules, same.watermark_ms, row) for key, row in same.rows.items()}:
         wrong.append("rows differ from the run without faults")
     for one in results["windows"]:

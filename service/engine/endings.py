@@ -1,0 +1,63 @@
+"""When rows come to an end: an index of times, rebuilt from the rows.
+
+A row ends when it counts nothing any more (forgotten, or without events for too long) and its last
+window is past keep. That is a function of the log: removing it a moment later changes no number,
+because an event that comes in between finds the same as on a new row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from service.engine.rows import Row
+
+_STEPS = 64
+"""A time without events is looked at so many times; an index entry per row and step is enough."""
+
+
+class Endings:
+    """Keys by the time (epoch ms of the watermark) at which their row may have come to its end."""
+
+    __slots__ = ("_at", "_keeps", "_step_ms", "expire_after_ms")
+
+    def __init__(self, keeps: Iterable[int], expire_after_ms: int) -> None:
+        """`keeps`: size + keep of each grain. `expire_after_ms`: 0 for never."""
+        self.expire_after_ms = expire_after_ms
+        self._keeps = tuple(keeps)
+        self._step_ms = max(1, expire_after_ms // _STEPS)
+        self._at: defaultdict[int, dict[bytes, None]] = defaultdict(dict)
+
+    def expect(self, key: bytes, row: Row) -> None:
+        """Note when a row may end, if it may."""
+        if row.is_empty:
+            self._at[self._last_keep_ms(row)][key] = None
+        elif self.expire_after_ms:
+            at = row.last_event_ms + self.expire_after_ms
+            self._at[at - at % -self._step_ms][key] = None
+
+    def is_due(self, watermark_ms: int) -> bool:
+        """Tell whether `take` would return something."""
+        return any(at <= watermark_ms for at in self._at)
+
+    def take(self, watermark_ms: int, limit: int) -> list[bytes]:
+        """Take at most about `limit` keys whose time has come."""
+        taken: list[bytes] = []
+        for at in sorted(at for at in self._at if at <= watermark_ms):
+            if len(taken) >= limit:
+                break
+            taken += self._at.pop(at)
+        return taken
+
+    def has_expired(self, row: Row, watermark_ms: int) -> bool:
+        """Tell whether a row has had no event for too long."""
+        return self.expire_after_ms > 0 and watermark_ms - row.last_event_ms >= self.expire_after_ms
+
+    def _last_keep_ms(self, row: Row) -> int:
+        """The time at which the last window of a row is past keep."""
+        ends = [
+            windows[-1][0] + keep
+            for windows, keep in zip(row.windows, self._keeps, strict=True)
+            if windows
+        ]
+        return max(ends, default=0)
