@@ -27,6 +27,7 @@ class Counted:
         self.engine = engine or Engine(rules, Source("follow-events", 3))
         self.offset = self.engine.position
         self.rows: dict[str, dict[str, Any]] = {}
+        self.tombstones: list[str] = []
         self.windows: list[dict[str, Any]] = []
         self.late: list[dict[str, str]] = []
         self.rejected: list[dict[str, str]] = []
@@ -58,6 +59,10 @@ class Counted:
         more = {"follower_id": None, "followers": followers, **more}
         self.event(at_s, "baseline", account, **more)
 
+    def forget(self, at_s: float, account: str = "a", **more: Any) -> None:
+        """Apply a request to forget an account."""
+        self.event(at_s, "forget", account, **{"follower_id": None, **more})
+
     def heartbeat(self, at_s: float, *, stamp: int = -1) -> None:
         """Apply a heartbeat."""
         value = json.dumps({"occurred_at": T0 + round(at_s * SECOND)}).encode()
@@ -66,7 +71,12 @@ class Counted:
     def seal(self) -> Sealed:
         """Seal once and keep what came out."""
         sealed = self.sealed = self.engine.seal()
-        self.rows |= {key.decode(): json.loads(value) for key, value in sealed.updates}
+        for key, row in sealed.updates:
+            if row is None:
+                self.tombstones.append(key.decode())
+                self.rows.pop(key.decode(), None)
+            else:
+                self.rows[key.decode()] = json.loads(row)
         self.windows += [json.loads(value) for _, value in sealed.windows]
         for found, records in ((self.late, sealed.late), (self.rejected, sealed.rejected)):
             found += [{n: v.decode() for n, v in one.headers} for one in records]

@@ -9,7 +9,12 @@ import pytest
 
 from service.events import Baseline, LogRecord, PlainEvent, Reason, Rejection, judge, read
 
-DATA = {"account_id": "ann", "follower_id": "bob", "action": "follow", "event_id": "e1"}
+DATA: dict[str, Any] = {
+    "account_id": "ann",
+    "follower_id": "bob",
+    "action": "follow",
+    "event_id": "e1",
+}
 DATA |= {"occurred_at": 1_700_000_000_000}
 HEADERS = {
     "ce_specversion": "1.0",

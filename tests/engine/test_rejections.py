@@ -9,7 +9,6 @@ import pytest
 
 from service.events import (
     HEARTBEAT_HEADER,
-    MAX_DEPTH,
     MAX_EVENT_MS,
     MAX_FOLLOWERS,
     MAX_ID_BYTES,
@@ -19,6 +18,7 @@ from service.events import (
     REASON_TEXT,
     Reason,
 )
+from service.json_text import MAX_DEPTH
 from tests.engine.logs import SECOND, T0, Counted
 
 BEAT = [(HEARTBEAT_HEADER, b"")]

@@ -1,0 +1,147 @@
+"""Send rejected records to the input again, corrected by a command of the user's.
+
+The command gets one JSON line per record on its standard input and answers with one line each:
+
+    {"place": "3:17", "reason": "bad_time", "key": "ann", "value": "...", "headers": {...}}
+
+`key` and `value` of the answer are what is sent; an answer without a value (`null`, or an empty
+line) leaves the record out. Without a command the records are sent as they are (after a fix of
+ours). The event id is the producer's own, so a record that is sent twice is counted once; a record
+that has been replayed carries a header and is not replayed again.
+"""
+
+# ruff: noqa: T201 - it prints
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import subprocess
+from base64 import b64decode, b64encode
+from collections.abc import Sequence
+from typing import Any, Final
+
+from service.kafka import clients
+from service.settings import Settings
+from service.tools.generate import Made
+from service.tools.option_types import UsageError
+from service.tools.outbox import Outbox
+from service.tools.refused import OURS, REPLAYED, Refused, chosen_by, read
+
+_SHOWN: Final = 5
+_PER_STEP_S: Final = 0.1
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Dry run, or send; -> exit code."""
+    return asyncio.run(_run(settings, arguments))
+
+
+async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
+    is_chosen = chosen_by(arguments)
+    records, skipped = [], {"replayed before": 0, "cut, its bytes are not all here": 0}
+    async for one in read(settings, settings.rejected_topic):
+        if not is_chosen(one):
+            continue
+        if any(name == REPLAYED for name, _ in one.headers):
+            skipped["replayed before"] += 1
+        elif one.labels[f"{OURS}truncated"] == "true":
+            skipped["cut, its bytes are not all here"] += 1
+        else:
+            records.append(one)
+    made = _corrected(records, arguments.filter)
+    skipped["left out by the filter"] = len(records) - len(made)
+    for why, number in skipped.items():
+        if number:
+            print(f"not sent: {number:,} {why}")
+    for one in made[:_SHOWN]:
+        print(f"{_place(one)}  {one.key!r} {(one.value or b'')[:120]!r}")
+    if not arguments.send:
+        print(f"dry run: {len(made):,} records would be sent; add --send")
+        return 0
+    await _send(settings, made, arguments.rate)
+    print(f"sent {len(made):,} records to {settings.input_topic}")
+    return 0
+
+
+def _place(made: Made) -> str:
+    return dict(made.headers)[REPLAYED].decode()
+
+
+def _corrected(records: Sequence[Refused], command: str | None) -> list[Made]:
+    if command is None:
+        answers: list[Any] = [_question(one) for one in records]
+    else:
+        answers = _ask(command, [_question(one) for one in records])
+    made = []
+    for one, answer in zip(records, answers, strict=True):
+        if not answer or answer.get("value") is None:
+            continue
+        mark = (REPLAYED, one.place.encode())
+        key, value = _bytes(answer.get("key")), _bytes(answer["value"])
+        made.append(Made(key, value, [*one.headers, mark], "replayed"))
+    return made
+
+
+def _ask(command: str, questions: Sequence[dict[str, Any]]) -> list[Any]:
+    lines = "".join(json.dumps(question) + "\n" for question in questions)
+    done = subprocess.run(  # noqa: S602 - the user's own command line
+        command, shell=True, input=lines, stdout=subprocess.PIPE, text=True, check=False
+    )
+    answers = done.stdout.splitlines()
+    if done.returncode or len(answers) != len(questions):
+        message = (
+            f"the filter ended with {done.returncode} and {len(answers)} lines "
+            f"for {len(questions)} records"
+        )
+        raise UsageError(message)
+    try:
+        return [json.loads(line) if line.strip() else None for line in answers]
+    except ValueError as error:
+        message = f"the filter's answer is not JSON Lines: {error}"
+        raise UsageError(message) from None
+
+
+def _question(one: Refused) -> dict[str, Any]:
+    return {
+        "place": one.place,
+        "reason": one.why,
+        "detail": one.labels[f"{OURS}detail"],
+        "key": _text(one.key),
+        "value": _text(one.value),
+        "headers": {name: _text(text) for name, text in one.headers},
+    }
+
+
+def _text(data: bytes | None) -> str | dict[str, str] | None:
+    """Bytes as JSON holds them: text, or {"base64": ...} where they are none."""
+    if data is None:
+        return None
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": b64encode(data).decode()}
+
+
+def _bytes(said: object) -> bytes | None:
+    if isinstance(said, dict):
+        return b64decode(str(said["base64"]))
+    return None if said is None else str(said).encode()
+
+
+async def _send(settings: Settings, made: Sequence[Made], rate: float) -> None:
+    producer = clients.producer(settings, enable_idempotence=settings.is_exactly_once)
+    await clients.start(producer)
+    try:
+        partitions = len(await producer.partitions_for(settings.input_topic))
+        outbox = Outbox(producer, settings.input_topic, partitions)
+        step = max(1, round(rate * _PER_STEP_S)) if rate else len(made) or 1
+        for first in range(0, len(made), step):
+            outbox.put_all(made[first : first + step])
+            await outbox.send()
+            if rate:
+                await asyncio.sleep(_PER_STEP_S)
+        await outbox.settle()
+    finally:
+        await producer.stop()
