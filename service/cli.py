@@ -122,6 +122,26 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> int:
     return show.run(settings, arguments)
 
 
+def _rejected(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import refused, resend
+
+    if arguments.action == "replay":
+        return resend.run(settings, arguments)
+    return refused.run(settings, arguments, settings.rejected_topic)
+
+
+def _late(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import refused
+
+    return refused.run(settings, arguments, settings.late_topic)
+
+
+def _forget(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import forget
+
+    return forget.run(settings, arguments)
+
+
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import demo
 
@@ -134,5 +154,8 @@ _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "generate": _generate,
     "replay": _replay,
     "show": _show,
+    "rejected": _rejected,
+    "late": _late,
+    "forget": _forget,
     "demo": _demo,
 }

@@ -130,7 +130,7 @@ class Baseline(msgspec.Struct, gc=False):
 
 
 class Forget(msgspec.Struct, gc=False):
-    """Erase an account: what comes after it in the log counts anew."""
+    """Erase an account: what comes after it in the log counts anew. It moves no time."""
 
     event_id: str
     account_id: str

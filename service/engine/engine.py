@@ -393,11 +393,11 @@ class Engine:
             return
         self._seen.current[event.event_id] = key
         self._applied += 1
-        at = self._clamp(record, event.occurred_at)
-        self._watermark_ms = max(self._watermark_ms, at)
         if isinstance(event, Forget):
             self._forget(record, key)
             return
+        at = self._clamp(record, event.occurred_at)
+        self._watermark_ms = max(self._watermark_ms, at)
         row = self._awake.get(key) or self._wake(key)
         if record.offset > row.offset:
             if self._endings.has_expired(row, self._watermark_ms):

@@ -17,7 +17,7 @@ from service.events import HEARTBEAT_HEADER
 from service.tools.spoil import SPOILERS, Good
 from service.tools.surges import Mover, Surges
 
-Kind = Literal["event", "duplicate", "late", "bad", "heartbeat", "baseline"]
+Kind = Literal["event", "duplicate", "late", "bad", "heartbeat", "baseline", "replayed"]
 Headers = list[tuple[str, bytes]]
 
 REPEATABLE: Final = 4_096

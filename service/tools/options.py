@@ -41,6 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
     _add_generate(commands)
     _add_replay(commands)
     _add_show(commands)
+    _add_rejected(commands)
+    _add_late(commands)
+    _add_forget(commands)
     _add_demo(commands)
     return parser
 
@@ -199,6 +202,72 @@ def _add_show(commands: Commands) -> None:
     )
     show.add_argument("account", metavar="ACCOUNT")
     show.add_argument("--json", action="store_true", help="the row's bytes as they are")
+
+
+def _add_rejected(commands: Commands) -> None:
+    rejected = _add(
+        commands,
+        "rejected",
+        "find, understand and send again what was refused",
+        "`list`, `show` and `stats` read the rejected topic. `replay` gives each record as a JSON\n"
+        "line to --filter, which answers with the corrected line (key, value), and sends them to\n"
+        "the input: a dry run unless --send. The producer's event id stays, so that a record that\n"
+        "is sent twice counts once; what has been replayed before is not replayed again.",
+        "netfollowers rejected stats --since 2026-11-23T00:00:00Z",
+        "netfollowers rejected list --reason bad_time --limit 20",
+        "netfollowers rejected show 3:1742",
+        "netfollowers rejected replay --reason bad_time --filter ./mend.py --rate 500 --send",
+    )
+    actions = rejected.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_reading(actions)
+    replay = actions.add_parser("replay", help="send corrected records to the input again")
+    _add_choice(replay)
+    add = replay.add_argument
+    add("--filter", metavar="COMMAND", help="JSON Lines in, corrected JSON Lines out")
+    add("--rate", type=number, default=1_000.0, metavar="N", help="records/s, 0: all at once")
+    add("--send", action="store_true", help="really send; without it nothing is changed")
+
+
+def _add_late(commands: Commands) -> None:
+    late = _add(
+        commands,
+        "late",
+        "find and understand what came too late for a window",
+        "Late events count in the totals already, so there is nothing to replay.",
+        "netfollowers late stats",
+        "netfollowers late list --account acct-7",
+        "netfollowers late show 3:1742",
+    )
+    _add_reading(late.add_subparsers(dest="action", metavar="ACTION", required=True))
+
+
+def _add_reading(actions: Commands) -> None:
+    listed = actions.add_parser("list", help="one line each")
+    _add_choice(listed)
+    listed.add_argument("--limit", type=whole, default=50, metavar="N", help="(%(default)s)")
+    shown = actions.add_parser("show", help="one record: its bytes, its place, why")
+    shown.add_argument("place", metavar="PARTITION:OFFSET", help="where it lay in the input")
+    _add_choice(actions.add_parser("stats", help="how many, by reason, account and hour"))
+
+
+def _add_choice(action: argparse.ArgumentParser) -> None:
+    add = action.add_argument
+    add("--reason", metavar="R", help="this reason; of late records a grain that they missed")
+    add("--account", metavar="A", help="this account")
+    add("--since", metavar="T", help="refused at T or later (RFC 3339 or epoch ms)")
+    add("--until", metavar="T", help="refused before T")
+
+
+def _add_forget(commands: Commands) -> None:
+    forget = _add(
+        commands,
+        "forget",
+        "erase an account, through the log",
+        "Sends a control event to the input, so that every recomputation forgets at the same\n"
+        "place. Says what remains in which topic, and for how long.",
+        "netfollowers forget acct-7",
+    )
+    forget.add_argument("account", metavar="ACCOUNT")
 
 
 def _add_demo(commands: Commands) -> None:

@@ -179,9 +179,9 @@ def _in_words(one: Refused) -> str:
             f"it happened at {_when(event_ms)}, {behind_s:,.1f} s before the watermark; it is in "
             f"the totals, and missed its windows of {one.why}"
         )
+    topic = one.labels[f"{OURS}source-topic"]
     lines = [
-        f"input       {one.labels[f'{OURS}source-topic']} partition {one.partition} "
-        f"offset {one.offset}",
+        f"input       {topic} partition {one.partition} offset {one.offset}",
         f"refused at  {_when(one.time_ms)}",
         f"why         {why}",
         f"key         {one.key!r}",

@@ -55,8 +55,8 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
     for why, number in skipped.items():
         if number:
             print(f"not sent: {number:,} {why}")
-    for one in made[:_SHOWN]:
-        print(f"{_place(one)}  {one.key!r} {(one.value or b'')[:120]!r}")
+    for each in made[:_SHOWN]:
+        print(f"{_place(each)}  {each.key!r} {(each.value or b'')[:120]!r}")
     if not arguments.send:
         print(f"dry run: {len(made):,} records would be sent; add --send")
         return 0
