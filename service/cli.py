@@ -142,6 +142,12 @@ def _forget(settings: Settings, arguments: argparse.Namespace) -> int:
     return forget.run(settings, arguments)
 
 
+def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import doctor
+
+    return doctor.run(settings, arguments)
+
+
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import demo
 
@@ -157,5 +163,6 @@ _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "rejected": _rejected,
     "late": _late,
     "forget": _forget,
+    "doctor": _doctor,
     "demo": _demo,
 }

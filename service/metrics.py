@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -24,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from service import __version__
 from service.engine import Engine, Sealed
+from service.kafka.partitioners import Partitioner
 
 if TYPE_CHECKING:
     from service.kafka.shard import Shard
@@ -116,6 +118,14 @@ READINGS: Final = (
         _one(lambda shard: shard.engine.tally.revisions),
     ),
     Reading(
+        "netfollowers_sampled_keys",
+        "counter",
+        "Changed accounts looked at, by the partitioner that puts their key here: a mixture "
+        "splits accounts (one key in as many as there are partitions fits murmur2 by chance).",
+        ("partitioner",),
+        lambda shard: [((k,), v) for k, v in shard.metrics.sampled_keys.items()],
+    ),
+    Reading(
         "netfollowers_running",
         "gauge",
         "1 while this worker runs the partition's shard, 0 while it opens or holds it.",
@@ -200,6 +210,7 @@ class ShardMetrics:
         self.horizon_cut_records: int = 0
         self.committed_at = time.monotonic()
         self.sealed_records = 0
+        self.sampled_keys: Counter[Partitioner] = Counter()
 
     def opened(self, seconds: float, _: Engine) -> None:
         """Note that the shard has been restored."""
@@ -208,6 +219,10 @@ class ShardMetrics:
     def horizon_cut(self, records: int) -> None:
         """Note ids that could not be read again."""
         self.horizon_cut_records = records
+
+    def sampled(self, partitioner: Partitioner) -> None:
+        """Note by which partitioner an account came here."""
+        self.sampled_keys[partitioner] += 1
 
     def sealed(self, sealed: Sealed, seconds: float) -> None:
         """Note a sealed checkpoint."""

@@ -17,9 +17,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import Final, NoReturn
 
-from service.engine import Checkpoint, Counts, Engine
+from service.engine import Checkpoint, Counts, Engine, Sealed
 from service.engine.checkpoint import SweepPosition
 from service.kafka.journal import Journal, Overtaken, RefusedToOpen, Restored
+from service.kafka.partitioners import partitioner_of
 from service.kafka.reader import Batch, Reader
 from service.metrics import ShardMetrics
 from service.settings import Settings
@@ -31,6 +32,8 @@ Fail = Callable[[str, BaseException | None], None]
 
 _LOAD_ROWS: Final = 5_000
 """Rows decoded at a stretch while opening; running shards get their turn in between."""
+_SAMPLED_KEYS: Final = 8
+"""So many changed accounts of a checkpoint are looked at."""
 _SATURATED: Final = 4
 """So many times `flush_records` may wait unsealed behind a commit in flight."""
 
@@ -80,6 +83,7 @@ class Shard:
         self._watched = -1
         self._last: Checkpoint | None = None
         self._unsealed = 0
+        self._has_warned = False
 
     # ---- open
 
@@ -238,9 +242,25 @@ class Shard:
         self._unsealed = 0
         self._last = sealed.checkpoint
         self.metrics.sealed(sealed, loop_time() - began)
+        self._sample(sealed)
         self._committing = asyncio.create_task(self._journal.commit(sealed))
         self._committing.add_done_callback(lambda task: self._committed(task, began))
         return self._committing
+
+    def _sample(self, sealed: Sealed) -> None:
+        """Look at a few keys: which partitioner has put them here?"""
+        partitions = int(self.engine.settings.get("partitions", 1))
+        for key, _ in sealed.updates[:_SAMPLED_KEYS]:
+            partitioner = partitioner_of(key, self.partition, partitions)
+            self.metrics.sampled(partitioner)
+            if partitioner != "murmur2" and not self._has_warned:
+                self._has_warned = True
+                log.warning(
+                    "account %r is not where murmur2 would put it partition=%d: harmless only "
+                    "while every producer uses the same partitioner; see `netfollowers doctor`",
+                    key,
+                    self.partition,
+                )
 
     def _committed(self, task: asyncio.Task[None], began: float) -> None:
         self._committing = None

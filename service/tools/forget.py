@@ -13,9 +13,9 @@ from uuid import uuid4
 
 from service.events import MAX_ID_BYTES
 from service.kafka import clients
+from service.kafka.partitioners import partition_of
 from service.settings import Settings
 from service.tools.option_types import UsageError
-from service.tools.outbox import partition_of
 
 REMAINS: Final = """\
 What remains, and for how long:

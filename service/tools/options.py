@@ -44,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rejected(commands)
     _add_late(commands)
     _add_forget(commands)
+    _add_doctor(commands)
     _add_demo(commands)
     return parser
 
@@ -268,6 +269,21 @@ def _add_forget(commands: Commands) -> None:
         "netfollowers forget acct-7",
     )
     forget.add_argument("account", metavar="ACCOUNT")
+
+
+def _add_doctor(commands: Commands) -> None:
+    doctor = _add(
+        commands,
+        "doctor",
+        "look at brokers, topics, transactions, group, commits and input; say what to do",
+        "Looks at everything a deployment stands on and prints, for each thing that is not as it\n"
+        "should be, what to do. Exit code 1 when something is an error.",
+        "netfollowers doctor",
+        "netfollowers doctor --records 100000",
+    )
+    add = doctor.add_argument
+    add("--records", type=count, default=10_000, metavar="N", help="newest input records to read")
+    add("--timeout", type=number, default=30.0, metavar="S", help="for each look (%(default)g)")
 
 
 def _add_demo(commands: Commands) -> None:

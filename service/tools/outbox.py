@@ -10,22 +10,16 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
+from service.kafka.partitioners import partition_of
 from service.tools.generate import Made
 
-_POSITIVE: Final = 0x7FFFFFFF
 _UNSETTLED: Final = 64
 """So many batches may wait for the broker's answer."""
 _TRIPS: Final = 4_096
 """So many batches per partition are remembered with the time when they were handed over."""
-
-
-def partition_of(key: bytes, partitions: int) -> int:
-    """Partition of a key, as Kafka's own clients choose it (murmur2)."""
-    return int(murmur2(key) & _POSITIVE) % partitions
 
 
 class Trip(NamedTuple):

@@ -11,9 +11,9 @@ import pytest
 from service.cli import main
 from service.engine import Engine, Rules
 from service.events import LogRecord, Reason, Rejection, judge
+from service.kafka.partitioners import partition_of
 from service.results import Source
 from service.tools.generate import Made, Shape, Synthetic, heartbeat
-from service.tools.outbox import partition_of
 from service.tools.spoil import SPOILERS, Good
 from service.tools.surges import Surges
 

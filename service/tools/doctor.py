@@ -1,0 +1,206 @@
+"""`netfollowers doctor`: look at everything a deployment stands on, and say what to do.
+
+Changes nothing but one thing: it starts and stops a transactional producer of an id of its own.
+"""
+
+# ruff: noqa: T201 - it prints
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any, Final, Literal, NamedTuple
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError, KafkaError
+
+from service import __version__
+from service.engine import Checkpoint
+from service.kafka import clients, topics
+from service.settings import Settings
+from service.tools.doctor_input import look_at_input
+
+_ANSWER_WITHIN_S: Final = 15.0
+_WELL: Final = {"Stable", "PreparingRebalance", "CompletingRebalance"}
+_READ_GROUP: Final = 1 << 3
+"""READ in Kafka's bit field of authorized operations (AclOperation codes)."""
+
+
+class Note(NamedTuple):
+    """One thing that was looked at. `todo`: what to do about it, for all that is not ok."""
+
+    level: Literal["ok", "warning", "error"]
+    what: str
+    todo: str = ""
+
+    def __str__(self) -> str:
+        """One line, or two."""
+        return f"{self.level:<8} {self.what}" + (f"\n         -> {self.todo}" if self.todo else "")
+
+
+Look = Callable[[Settings], Awaitable[list[Note]]]
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Look at everything; -> 0, or 1 when something is an error."""
+    return asyncio.run(_run(settings, arguments))
+
+
+async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
+    worst = 0
+    looks: list[tuple[str, Look]] = [
+        ("versions", _versions),
+        ("brokers", _brokers),
+        ("topics", _topics),
+        ("transactions", _transactions),
+        ("group", _group),
+        ("commits", _commits),
+        ("input", lambda settings: look_at_input(settings, Note, arguments.records)),
+    ]
+    for name, look in looks:
+        print(f"{name}:")
+        try:
+            async with asyncio.timeout(arguments.timeout):
+                notes = await look(settings)
+        except (KafkaError, TimeoutError, OSError) as error:
+            notes = [Note("error", f"cannot be looked at: {error!r}", _what_to_do(settings, error))]
+        for note in notes:
+            print(note)
+            worst = max(worst, note.level == "error")
+        if name == "brokers" and worst:
+            break  # nothing behind it can be seen
+    print("doctor: " + ("something is wrong" if worst else "nothing is wrong"))
+    return worst
+
+
+def _what_to_do(settings: Settings, error: BaseException) -> str:
+    if "Authorization" in type(error).__name__:
+        return "grant it: the table of rights is in docs/security.md"
+    if isinstance(error, KafkaConnectionError | TimeoutError | OSError):
+        return f"is a broker at NETFOLLOWERS_BROKERS={settings.brokers}, and is the protocol right?"
+    return "look at the broker's log"
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = clients.admin(settings)
+    await admin.start()
+    try:
+        yield admin
+    finally:
+        await admin.close()
+
+
+async def _versions(_: Settings) -> list[Note]:
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("faust-streaming", "aiokafka"))
+    python = ".".join(map(str, sys.version_info[:3]))
+    return [Note("ok", f"netfollowers {__version__}, Python {python}, {libraries}")]
+
+
+async def _brokers(settings: Settings) -> list[Note]:
+    async with _admin(settings) as admin:
+        cluster = await admin.describe_cluster()
+    nodes = [f"{node['host']}:{node['port']}" for node in cluster["brokers"]]
+    notes = [Note("ok", f"{len(nodes)} brokers answer for {settings.brokers}: {', '.join(nodes)}")]
+    if len(nodes) < settings.replication_factor:
+        text = f"replication factor {settings.replication_factor} with {len(nodes)} brokers"
+        notes.append(Note("error", text, "add brokers, or lower NETFOLLOWERS_REPLICATION_FACTOR"))
+    return notes
+
+
+async def _topics(settings: Settings) -> list[Note]:
+    findings = await topics.check(settings)
+    return [
+        Note("error" if finding.is_error else "warning", finding.text, finding.fix)
+        for finding in findings
+    ] or [Note("ok", "all five are as they must be")]
+
+
+async def _transactions(settings: Settings) -> list[Note]:
+    if not settings.is_exactly_once:
+        text = "guarantee at_least_once: one worker only, results may repeat"
+        return [Note("warning", text, "NETFOLLOWERS_GUARANTEE=exactly_once where the broker can")]
+    producer = clients.transactional_producer(settings, f"{settings.app_id}-doctor")
+    try:
+        await clients.start(producer)
+    except (KafkaError, TimeoutError) as error:
+        todo = "a broker with transactions and the right to write to transactional ids "
+        todo += f"{settings.app_id}-*; or NETFOLLOWERS_GUARANTEE=at_least_once"
+        return [Note("error", f"a transactional producer cannot start: {error!r}", todo)]
+    finally:
+        await producer.stop()
+    return [Note("ok", "a transactional producer starts")]
+
+
+async def _group(settings: Settings) -> list[Note]:
+    async with _admin(settings) as admin:
+        answers = await admin.describe_consumer_groups(
+            [settings.app_id], include_authorized_operations=True
+        )
+    group = answers[0].to_object()["groups"][0]
+    state, members = group["state"], group["members"]
+    notes = []
+    operations = group.get("authorized_operations", -1)
+    if operations > 0 and not operations & _READ_GROUP:
+        text = f"no right to read group {settings.app_id}"
+        notes.append(Note("error", text, "grant READ: docs/security.md"))
+    if state in _WELL:
+        hosts = ", ".join(sorted(str(member["client_host"]) for member in members))
+        notes.append(Note("ok", f"group {settings.app_id} is {state}: {len(members)} on {hosts}"))
+    else:
+        text = f"group {settings.app_id} is {state or 'unknown'}: no worker is in it"
+        notes.append(Note("warning", text, "start one: netfollowers worker"))
+    return notes
+
+
+async def _commits(settings: Settings) -> list[Note]:
+    """Position, lag and fingerprint of each partition."""
+    reader = clients.consumer(settings, group_id=settings.app_id)
+    await clients.start(reader)
+    try:
+        count = len(await reader._client._wait_on_metadata(settings.input_topic))  # noqa: SLF001
+        tps = [TopicPartition(settings.input_topic, number) for number in range(count)]
+        reader.assign(tps)
+        found = await reader._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001
+        ends = await reader.end_offsets(tps)
+        starts = await reader.beginning_offsets(tps)
+    finally:
+        await reader.stop()
+    commits = {tp: at for tp, at in found.items() if at.offset >= 0}
+    if not commits:
+        text = f"group {settings.app_id} has committed nothing yet"
+        return [Note("warning", text, "expected before the first worker has run")]
+    notes = []
+    for tp, at in sorted(commits.items()):
+        notes += _commit(settings, count, tp, at, starts[tp])
+    lag = sum(ends[tp] - (commits[tp].offset if tp in commits else starts[tp]) for tp in tps)
+    notes.append(Note("ok", f"{len(commits)} of {count} partitions committed, lag {lag:,} records"))
+    return notes
+
+
+def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: int) -> list[Note]:  # noqa: ANN401
+    where = f"{tp.topic} partition {tp.partition}"
+    if start > at.offset:
+        text = f"{where}: the log begins at {start}, after the commit at {at.offset}"
+        return [Note("error", text, "docs/failures.md: input retention passed the commit")]
+    try:
+        checkpoint = Checkpoint.from_metadata(at.offset, at.metadata)
+    except ValueError as error:
+        text = f"{where}: the commit at {at.offset} is not ours ({error})"
+        return [Note("error", text, "use another NETFOLLOWERS_APP_ID with its own result topics")]
+    ours, theirs = settings.fingerprint(count), checkpoint.settings
+    return [
+        Note(
+            "error",
+            f"{where} was counted with {name}={theirs.get(name)}, these settings have "
+            f"{name}={ours.get(name)}",
+            "set it back, or roll it out as docs/versioning.md says",
+        )
+        for name in sorted(ours.keys() | theirs.keys())
+        if ours.get(name) != theirs.get(name)
+    ]

@@ -1,0 +1,111 @@
+"""What the newest records of the input tell of the producers: keys, ids, partitioners, clocks."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from service.events import PlainEvent, RawRecord, Rejection, read
+from service.kafka import clients
+from service.kafka.partitioners import partitioner_of
+from service.kafka.raw import raw_consumer
+from service.settings import Settings
+
+_AHEAD_MS: Final = 5_000
+_FEW: Final = 3
+
+
+class Sample:
+    """The newest records of every partition, judged one by one."""
+
+    def __init__(self, partitions: int) -> None:
+        """Nothing seen yet."""
+        self.records = 0
+        self.partitioners: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter()
+        self.split: dict[bytes, set[int]] = {}
+        self.repeated: list[str] = []
+        self.ahead = 0
+        self.newest_ms = -1
+        self._partitions = partitions
+        self._ids: dict[str, str] = {}
+
+    def see(self, partition: int, record: RawRecord) -> None:
+        """Judge a record."""
+        self.records += 1
+        self.newest_ms = max(self.newest_ms, record.timestamp)
+        event = read(record)
+        if isinstance(event, Rejection):
+            self.refused[event.reason] += 1
+            return
+        if not isinstance(event, PlainEvent) or record.key is None:
+            return
+        if self._ids.setdefault(event.event_id, event.account_id) != event.account_id:
+            self.repeated.append(event.event_id)
+        self.ahead += 0 <= record.timestamp < event.occurred_at - _AHEAD_MS
+        places = self.split.setdefault(record.key, set())
+        if partition not in places:
+            places.add(partition)
+            self.partitioners[partitioner_of(record.key, partition, self._partitions)] += 1
+
+
+async def look_at_input(settings: Settings, note: Callable[..., Any], records: int) -> list[Any]:
+    """Read up to `records` of each partition's newest; -> notes."""
+    consumer = raw_consumer(settings)
+    await clients.start(consumer)
+    try:
+        count = len(await consumer._client._wait_on_metadata(settings.input_topic))  # noqa: SLF001
+        sample = Sample(count)
+        for partition in range(count):
+            await _read(consumer, TopicPartition(settings.input_topic, partition), records, sample)
+    finally:
+        await consumer.stop()
+    if not sample.records:
+        return [note("warning", "no record is there yet", "expected before the first event")]
+    return _notes(sample, count, note)
+
+
+async def _read(
+    consumer: AIOKafkaConsumer, tp: TopicPartition, records: int, sample: Sample
+) -> None:
+    consumer.assign([tp])
+    start = (await consumer.beginning_offsets([tp]))[tp]
+    end = (await consumer.end_offsets([tp]))[tp]
+    consumer.seek(tp, max(start, end - records))
+    while await consumer.position(tp) < end:
+        for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
+            sample.see(tp.partition, record)
+
+
+def _notes(sample: Sample, partitions: int, note: Callable[..., Any]) -> list[Any]:
+    notes = [note("ok", f"{sample.records:,} of the newest records looked at")]
+    split = [key for key, places in sample.split.items() if len(places) > 1]
+    if split:
+        names = ", ".join(key.decode(errors="replace") for key in split[:_FEW])
+        text = f"{len(split):,} accounts are in more than one partition: {names}"
+        todo = "let all producers use murmur2 (librdkafka: partitioner=murmur2_random), then count "
+        notes.append(note("error", text, todo + "again under a new app id: docs/versioning.md"))
+    others = sample.partitioners["crc32"] + sample.partitioners["other"]
+    if others and partitions > 1:
+        text = f"keys by partitioner: {dict(sample.partitioners)} (1 in {partitions} by chance)"
+        todo = "harmless only while every producer uses the same one; agree on murmur2"
+        notes.append(note("warning", text, todo))
+    if sample.repeated:
+        text = f"{len(sample.repeated):,} event ids under two accounts: {sample.repeated[:_FEW]}"
+        todo = "two producers number alike, and lose events as duplicates: use UUIDs, or source + "
+        notes.append(note("error", text, todo + "sequence"))
+    if sample.refused:
+        text = f"{sample.refused.total():,} refused: {dict(sample.refused)}"
+        notes.append(note("warning", text, "netfollowers rejected stats; rejected show"))
+    if sample.ahead:
+        text = f"{sample.ahead:,} events more than {_AHEAD_MS / 1_000:.0f} s ahead of the log"
+        notes.append(note("warning", text, "set the producers' clocks (NTP)"))
+    ahead_s = sample.newest_ms / 1_000 - time.time()
+    if ahead_s > _AHEAD_MS / 1_000:
+        text = f"the newest log timestamp is {ahead_s:.0f} s ahead of this machine's clock"
+        notes.append(note("warning", text, "set the broker's clock, or this machine's (NTP)"))
+    return notes
