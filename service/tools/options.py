@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 CODES: Final = """\
 exit codes:
   0    done, and everything that was checked is right
-  1    what was checked is wrong (topics, the recomputation, an account that is not there)
+  1    what was checked is wrong (topics, the recomputation, an account or member that is not there)
   2    wrong usage or a setting that cannot be used; one line names it
   3    no broker could be reached
   70   internal error, or the worker could not go on
@@ -38,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_worker(commands)
     _add_topics(commands)
+    _add_leave(commands)
     _add_generate(commands)
     _add_replay(commands)
     _add_show(commands)
@@ -92,6 +93,22 @@ def _add_topics(commands: Commands) -> None:
         "netfollowers topics check",
     )
     topics.add_argument("action", choices=("create", "check"))
+
+
+def _add_leave(commands: Commands) -> None:
+    leave = _add(
+        commands,
+        "leave",
+        "scale in: hand the partitions of a stopped worker to the others at once",
+        "A worker with an instance id stays a member of the group when it stops: a restart is no\n"
+        "rebalance. To stop one for good: stop it, then name it here. Without this, its partitions\n"
+        "wait for NETFOLLOWERS_SESSION_TIMEOUT_S. Exit code 1: no such member.",
+        "netfollowers leave worker-3",
+        "NETFOLLOWERS_APP_ID=other NETFOLLOWERS_INSTANCE_ID=worker-3 netfollowers leave",
+    )
+    leave.add_argument(
+        "instance_id", nargs="?", metavar="INSTANCE_ID", help="(NETFOLLOWERS_INSTANCE_ID)"
+    )
 
 
 def _add_generate(commands: Commands) -> None:
