@@ -101,7 +101,7 @@ def _add_leave(commands: Commands) -> None:
         "leave",
         "scale in: hand the partitions of a stopped worker to the others at once",
         "A worker with an instance id stays a member of the group when it stops: a restart is no\n"
-        "rebalance. To stop one for good: stop it, then name it here. Without this, its partitions\n"
+        "rebalance. To stop one for good: stop it, then name it here. Otherwise its partitions\n"
         "wait for NETFOLLOWERS_SESSION_TIMEOUT_S. Exit code 1: no such member.",
         "netfollowers leave worker-3",
         "NETFOLLOWERS_APP_ID=other NETFOLLOWERS_INSTANCE_ID=worker-3 netfollowers leave",
