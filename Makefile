@@ -25,7 +25,7 @@ SOURCES := service tests $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check format coverage simulate bench lock clean
+.PHONY: help install broker-jars demo test check format coverage simulate bench failover soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
