@@ -7,8 +7,10 @@ session timeout of 20 s that none of these may wait for.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import time
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -20,7 +22,7 @@ from service.tools.worker_process import environment
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import ROOT, Deployment, Worker
 from tests.broker.test_counting import mixed
-from tests.broker.test_faults import owners
+from tests.broker.test_faults import InProcess, owners
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
 
@@ -182,3 +184,27 @@ async def test_a_worker_that_runs_joins_again_after_leave(deployed: Deploy) -> N
     assert await owners(worker) == [PARTITIONS]
     assert await worker.stop() == 0
     await deployment.audit()
+
+
+async def test_a_shard_that_is_let_go_is_freed_without_the_collector(deployed: Deploy) -> None:
+    """The collector looks at young objects only: a table in a cycle would stay for ever."""
+    deployment = await deployed()
+    await deployment.produce(mixed(10_000))
+    worker = InProcess(deployment.settings)
+    gc.collect()
+    gc.disable()
+    try:
+        worker.shards.assign(PARTITIONS)
+        await worker.running()
+        await worker.count()
+        engines = [weakref.ref(shard.engine) for shard in worker.shards]
+        await worker.shards.revoke()
+        worker.shards.assign([])
+        async with asyncio.timeout(30):
+            while list(worker.shards):
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.5)
+        assert [engine() for engine in engines] == [None] * len(engines)
+    finally:
+        gc.enable()
+    await worker.shards.stop()
