@@ -3,7 +3,7 @@
     python -m bench.gc_worker POLICY NOTES_FILE
 
 `ours`: as `service.app` has it. `default`: as Python has it. `full`: collected whole once a minute,
-nothing frozen. `never`: not collected at all. Every few seconds a line of JSON is appended to
+nothing frozen. `once`: the same, but what the first minute has left is frozen. `never`: not collected at all. Every few seconds a line of JSON is appended to
 NOTES_FILE: collections and their pauses since the line before, objects tracked and frozen.
 """
 
@@ -23,7 +23,7 @@ from service import app
 from service.settings import Settings
 
 NOTE_EVERY_S = 5.0
-collect = gc.collect
+collect, freeze = gc.collect, gc.freeze
 
 
 class Notes:
@@ -66,10 +66,17 @@ def nothing(_: int = 2) -> int:
     return 0
 
 
+def freeze_once() -> None:
+    """Freeze the first time only."""
+    if not gc.get_freeze_count():
+        freeze()
+
+
 POLICIES: dict[str, dict[str, Callable[..., Any]]] = {
     "ours": {},
     "default": {"disable": nothing, "collect": nothing, "freeze": nothing},
     "full": {"collect": lambda _=2: collect(), "freeze": nothing},
+    "once": {"collect": lambda _=2: collect(), "freeze": freeze_once},
     "never": {"collect": nothing, "freeze": nothing},
 }
 
