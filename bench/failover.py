@@ -30,6 +30,9 @@ from service.tools.send import outbox_to
 from service.tools.stream import CHUNK, Stream
 
 WORKERS = 3
+ACCOUNTS = 200_000
+SKEW = 0.2
+"""As in the soak: a hot head, and a table that a restart has to restore."""
 STEP_S = 0.05
 CALM_S = 4.0
 """Before and after each scenario; longer than a group heartbeat."""
@@ -114,7 +117,7 @@ SCENARIOS: dict[str, Callable[[Fleet], Awaitable[None]]] = {
 
 async def feed(settings: Settings, rate: float) -> None:
     """Send `rate` events per second to every partition, until cancelled."""
-    source = Synthetic(Shape(accounts=20_000, skew=0.3, disorder_s=0.2))
+    source = Synthetic(Shape(accounts=ACCOUNTS, skew=SKEW, disorder_s=0.2))
     async with outbox_to(settings) as outbox:
         await Stream(source, outbox, rate=rate * settings.partitions).run(lambda: CHUNK)
 

@@ -3,8 +3,9 @@
     python -m bench.gc_worker POLICY NOTES_FILE
 
 `ours`: as `service.app` has it. `default`: as Python has it. `full`: collected whole once a minute,
-nothing frozen. `once`: the same, but what the first minute has left is frozen. `never`: not collected at all. Every few seconds a line of JSON is appended to
-NOTES_FILE: collections and their pauses since the line before, objects tracked and frozen.
+nothing frozen. `once`: the same, but what the first minute has left is frozen. `never`: not
+collected at all. Every few seconds a line of JSON is appended to NOTES_FILE: collections and their
+pauses since the line before, objects tracked and frozen.
 """
 
 from __future__ import annotations
