@@ -3,8 +3,8 @@
     python -m bench.gc_worker POLICY NOTES_FILE
 
 `ours`: as `service.app` has it. `default`: as Python has it. `full`: collected whole once a minute,
-nothing frozen. `once`: the same, but what the first minute has left is frozen. `never`: not
-collected at all. Every few seconds a line of JSON is appended to NOTES_FILE: collections and their
+nothing frozen. `start`: the same, but what there is before the worker starts is frozen. `never`:
+not collected at all. Every few seconds a line of JSON is appended to NOTES_FILE: collections and their
 pauses since the line before, objects tracked and frozen.
 """
 
@@ -67,17 +67,11 @@ def nothing(_: int = 2) -> int:
     return 0
 
 
-def freeze_once() -> None:
-    """Freeze the first time only."""
-    if not gc.get_freeze_count():
-        freeze()
-
-
 POLICIES: dict[str, dict[str, Callable[..., Any]]] = {
     "ours": {},
     "default": {"disable": nothing, "collect": nothing, "freeze": nothing},
     "full": {"collect": lambda _=2: collect(), "freeze": nothing},
-    "once": {"collect": lambda _=2: collect(), "freeze": freeze_once},
+    "start": {"collect": lambda _=2: collect(), "freeze": nothing},
     "never": {"collect": nothing, "freeze": nothing},
 }
 
@@ -86,6 +80,9 @@ def main(policy: str, path: str) -> int:
     """Run a worker; -> its exit code."""
     for name, instead in POLICIES[policy].items():
         setattr(gc, name, instead)
+    if policy == "start":
+        collect()
+        freeze()
     notes = Notes(Path(path))
     gc.callbacks.append(notes)
     threading.Thread(target=notes.run, daemon=True).start()
