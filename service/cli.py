@@ -37,6 +37,7 @@ class Exit(IntEnum):
     WRONG = 1
     USAGE = 2
     BROKER = 3
+    INCOMPLETE = 4
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -138,6 +139,12 @@ def _show(settings: Settings, arguments: argparse.Namespace) -> int:
     return show.run(settings, arguments)
 
 
+def _audit(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import audit
+
+    return audit.run(settings, arguments)
+
+
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import demo
 
@@ -151,5 +158,6 @@ _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "generate": _generate,
     "replay": _replay,
     "show": _show,
+    "audit": _audit,
     "demo": _demo,
 }
