@@ -51,6 +51,18 @@ def test_a_passing_peak_is_flat() -> None:
     assert "flat" in str(verdict("open files", SECONDS, files, absolute=1.0))
 
 
+def test_what_comes_and_goes_is_flat() -> None:
+    draw = random.Random(7)
+    tasks = [80.0 + draw.randrange(12) for _ in SECONDS]
+    assert verdict("tasks", SECONDS, tasks, absolute=6.0).is_flat
+
+
+def test_a_task_left_behind_every_minute_is_not_flat() -> None:
+    draw = random.Random(7)
+    tasks = [80.0 + at // 60 + draw.randrange(12) for at in SECONDS]
+    assert not verdict("tasks", SECONDS, tasks, absolute=6.0).is_flat
+
+
 def test_what_shrinks_is_flat() -> None:
     assert verdict("resident MB", SECONDS, noisy(-100.0, 1.0), share=0.1).is_flat
 
