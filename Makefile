@@ -5,6 +5,11 @@ PYTHON ?= python3
 # variable of this name, which must not get in by way of the environment.)
 SECONDS = 60
 
+# Of make failover, make soak.
+ROUNDS = 3
+MINUTES = 20
+RATE = 20000
+
 # Tests wait for brokers more than they compute; each process has brokers of its own (1 GB each).
 TEST_PROCESSES ?= 3
 
@@ -20,7 +25,7 @@ SOURCES := service tests $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check format coverage simulate bench lock clean
+.PHONY: help install broker-jars demo test check format coverage simulate bench failover soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +67,12 @@ simulate: $(INSTALLED) ## hurt a simulated world by seeds: make simulate SEEDS=1
 
 bench: install ## measure throughput and memory of one worker on a real Kafka
 	@$(BIN)/python -m bench
+
+failover: install ## measure how long updates pause when workers are stopped, killed, replaced (8 min)
+	@$(BIN)/python -m bench.failover --rounds $(ROUNDS)
+
+soak: install ## hold one worker under load, judge what grows (make soak MINUTES=20 RATE=20000)
+	@$(BIN)/python -m bench.soak --minutes $(MINUTES) --rate $(RATE)
 
 lock: ## write requirements/*.txt anew from pyproject.toml
 	$(PYTHON) -m venv $(LOCK)

@@ -27,8 +27,12 @@ from service.settings import Settings
 from service.tools.broker import start_local_broker
 from service.tools.generate import Shape, Synthetic
 from service.tools.send import outbox_to
+from service.tools.stream import CHUNK, Stream
 
 WORKERS = 3
+ACCOUNTS = 200_000
+SKEW = 0.2
+"""As in the soak: a hot head, and a table that a restart has to restore."""
 STEP_S = 0.05
 CALM_S = 4.0
 """Before and after each scenario; longer than a group heartbeat."""
@@ -113,15 +117,9 @@ SCENARIOS: dict[str, Callable[[Fleet], Awaitable[None]]] = {
 
 async def feed(settings: Settings, rate: float) -> None:
     """Send `rate` events per second to every partition, until cancelled."""
-    source = Synthetic(Shape(accounts=20_000, skew=0.3, disorder_s=0.2))
-    began, made = time.monotonic(), 0
+    source = Synthetic(Shape(accounts=ACCOUNTS, skew=SKEW, disorder_s=0.2))
     async with outbox_to(settings) as outbox:
-        while True:
-            due = round((time.monotonic() - began) * rate * settings.partitions)
-            outbox.put_all(source.at(int(time.time() * 1_000), due - made))
-            made = due
-            await outbox.send()
-            await asyncio.sleep(STEP_S)
+        await Stream(source, outbox, rate=rate * settings.partitions).run(lambda: CHUNK)
 
 
 @asynccontextmanager

@@ -33,6 +33,18 @@ class Verdict:
         )
 
 
+def floors(
+    times_s: Sequence[float], values: Sequence[float], parts: int = 10
+) -> tuple[list[float], list[float]]:
+    """Cut a series into parts, keep the lowest of each: what comes and goes is not growth."""
+    size = max(1, len(values) // parts)
+    lows = [
+        min(range(first, min(first + size, len(values))), key=values.__getitem__)
+        for first in range(0, len(values), size)
+    ]
+    return [times_s[low] for low in lows], [values[low] for low in lows]
+
+
 def slope_per_hour(times_s: Sequence[float], values: Sequence[float]) -> float:
     """Theil and Sen: the median of the slopes between all pairs; a few outliers do not count."""
     step = max(1, len(times_s) // STEPS)
@@ -53,7 +65,7 @@ def verdict(
     share: float = 0.0,
     absolute: float = 0.0,
 ) -> Verdict:
-    """Judge a series: growth per hour up to a share of its median, or an absolute number."""
+    """Judge how its floor grows per hour: up to a share of the median, or an absolute number."""
     median = statistics.median(values)
     allowed = max(share * median, absolute)
-    return Verdict(name, median, slope_per_hour(times_s, values), allowed)
+    return Verdict(name, median, slope_per_hour(*floors(times_s, values)), allowed)

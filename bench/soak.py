@@ -40,6 +40,7 @@ SAMPLE_EVERY_S = 5.0
 BYTES_PER_EVENT = 600
 """Of disk, input and results together."""
 HOUR = 1 / 24
+ONE_IN_TEN_MINUTES = 6.0
 CAUGHT_UP_WITHIN_S = 120.0
 ACCOUNTS = 200_000
 SKEW = 0.2
@@ -131,10 +132,10 @@ def verdicts(samples: Sequence[Sample], rate: float) -> list[Verdict]:
     at = [one.at_s for one in half]
     return [
         verdict("resident MB", at, [one.rss_mb for one in half], share=0.1),
-        verdict("open files", at, [one.files for one in half], absolute=1.0),
-        verdict("sockets", at, [one.sockets for one in half], absolute=1.0),
-        verdict("threads", at, [one.threads for one in half], absolute=1.0),
-        verdict("tasks", at, [one.tasks for one in half], absolute=1.0),
+        verdict("open files", at, [one.files for one in half], absolute=ONE_IN_TEN_MINUTES),
+        verdict("sockets", at, [one.sockets for one in half], absolute=ONE_IN_TEN_MINUTES),
+        verdict("threads", at, [one.threads for one in half], absolute=ONE_IN_TEN_MINUTES),
+        verdict("tasks", at, [one.tasks for one in half], absolute=ONE_IN_TEN_MINUTES),
         verdict("lag, records", at, [one.lag for one in half], absolute=rate),
     ]
 

@@ -49,6 +49,7 @@ _M_MMAP_THRESHOLD: Final = -3
 _MAPPED_FROM_BYTES: Final = 262_144
 _TICK_S: Final = 0.01
 _WATCH_S: Final = 1.0
+_COLLECT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 30.0
 _IDLE_POLL_S: Final = 86_400.0
 
@@ -187,7 +188,7 @@ def run(settings: Settings) -> int:
     """Run a worker until SIGTERM or SIGINT; -> exit code."""
     logs.configure(settings.log_level)
     _give_buffers_back()
-    gc.disable()  # the engine makes no cycles; Faust's few are collected by hand, see _collect
+    _collect_by_hand()
     try:
         return asyncio.run(_run(settings))
     except topics.NotUsable as error:
@@ -243,12 +244,18 @@ async def _stop(worker: Worker) -> None:
     os._exit(0)  # Faust leaves threads and tasks behind that would keep the process
 
 
+def _collect_by_hand() -> None:
+    """Set apart what imports have left, and take over from the collector (docs/soak.md)."""
+    gc.disable()
+    gc.collect()
+    gc.freeze()
+
+
 async def _collect() -> None:
-    """Collect Faust's cycles now and then; what is old is frozen and never looked at again."""
+    """Collect the libraries' cycles once a minute: the engine makes none, and is quickly seen."""
     while True:
-        await asyncio.sleep(60)
-        gc.collect(1)
-        gc.freeze()
+        await asyncio.sleep(_COLLECT_S)
+        gc.collect()
 
 
 def _say_what_runs(settings: Settings, partitions: int, port: int) -> None:

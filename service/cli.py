@@ -37,6 +37,7 @@ class Exit(IntEnum):
     WRONG = 1
     USAGE = 2
     BROKER = 3
+    INCOMPLETE = 4
     INTERNAL = 70
     INTERRUPTED = 130
 
@@ -104,6 +105,22 @@ def _topics(settings: Settings, arguments: argparse.Namespace) -> int:
     return Exit.WRONG if findings else Exit.OK
 
 
+def _leave(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.kafka import members
+
+    instance_id = arguments.instance_id or settings.instance_id
+    if not instance_id:
+        message = "leave: which worker? INSTANCE_ID, or NETFOLLOWERS_INSTANCE_ID"
+        raise UsageError(message)
+    try:
+        remaining = asyncio.run(members.leave(settings, instance_id))
+    except members.NoSuchMember as none:
+        print(f"netfollowers: {none}", file=sys.stderr)
+        return Exit.WRONG
+    print(f"{instance_id} has left group {settings.app_id}; members now: {len(remaining)}")
+    return Exit.OK
+
+
 def _generate(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import send
 
@@ -148,6 +165,12 @@ def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     return doctor.run(settings, arguments)
 
 
+def _audit(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import audit
+
+    return audit.run(settings, arguments)
+
+
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import demo
 
@@ -157,6 +180,7 @@ def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
 _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "worker": _worker,
     "topics": _topics,
+    "leave": _leave,
     "generate": _generate,
     "replay": _replay,
     "show": _show,
@@ -164,5 +188,6 @@ _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "late": _late,
     "forget": _forget,
     "doctor": _doctor,
+    "audit": _audit,
     "demo": _demo,
 }

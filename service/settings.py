@@ -55,7 +55,7 @@ class Settings:
     sweep_buckets: int = 1_024
     instance_id: str = ""
     session_timeout_s: float = 20.0
-    heartbeat_interval_s: float = 3.0
+    heartbeat_interval_s: float = 1.0
     transaction_timeout_s: float = 60.0
     stuck_after_s: float = 60.0
     batch_records: int = 5_000
@@ -207,7 +207,7 @@ _MEANINGS: Final[dict[str, str]] = {
     "sweep_buckets": "parts that the accounts are cut into when windows close",
     "instance_id": "static group membership: a restart is not a rebalance (stable per worker)",
     "session_timeout_s": "a silent worker loses its partitions after so long",
-    "heartbeat_interval_s": "group heartbeats",
+    "heartbeat_interval_s": "group heartbeats; a member hears of a rebalance at its next one",
     "transaction_timeout_s": "a broker away for longer ends the worker",
     "stuck_after_s": "lag without movement for so long ends the worker",
     "batch_records": "records per batch",

@@ -51,6 +51,7 @@ class Arrival(NamedTuple):
     action: str
     occurred_ms: int
     followers: int
+    follower_id: str = ""
 
 
 class Faults(NamedTuple):
@@ -92,6 +93,7 @@ def _arrival(fields: Fields) -> Arrival:
         action=str(fields.get("action")),
         occurred_ms=_time_ms(fields) or 0,
         followers=followers if isinstance(followers, int) else 0,
+        follower_id=str(fields.get("follower_id") or ""),
     )
 
 

@@ -1,37 +1,86 @@
-"""The audit of a running system: read everything back, recompute it, compare.
+"""The audit: recompute every partition from its input, compare with all that was published.
 
-The worker must be at rest: what it commits while the audit reads is reported as a mismatch.
+The worker may be running: each partition is judged as of one of its commits.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-
-from service.audit import reading
-from service.audit.compare import RESULT_KINDS, Comparison, finish
+from service.audit.compare import Comparison
 from service.audit.findings import Findings
-from service.audit.model import LogRecord, Rules
-from service.audit.published import Committed, Place, Published, json_object
+from service.audit.horizon import Horizon
+from service.audit.kafka import KafkaSource
+from service.audit.lockstep import Watch, audit_partition
+from service.audit.model import Rules
+from service.audit.published import Place
 from service.audit.settings import rules_of
+from service.audit.source import INPUT, KINDS, Snapshot, Source
 
 Report = Findings
+Begin = Callable[[str, int], Watch]
+"""Is told what begins and how many records it has; what it returns is told how many were read."""
 
 
-@dataclass(frozen=True)
-class Target:
-    """What to audit and how; `rules` None: those that the committed metadata names."""
+def unwatched(_: str, __: int) -> Watch:
+    """Nobody looks on."""
+    return lambda _: None
 
-    bootstrap: str
-    input_topic: str
-    result_topics: Mapping[str, str]  # by kind, see RESULT_KINDS
-    app_id: str
-    rules: Rules | None = None
-    at_least_once: bool = False
-    expect_swept: bool = True
-    tansu: bool = False
-    client_options: Mapping[str, Any] = field(default_factory=dict)
+
+async def audit(
+    source: Source,
+    *,
+    only: int | None = None,
+    rules: Rules | None = None,
+    expect_swept: bool | None = None,
+    begin: Begin = unwatched,
+) -> Report:
+    """Audit all partitions, or one. `rules`: instead of those that the commits name.
+
+    `expect_swept`: whether every final window must be published; None: as far as the commit says.
+    """
+    findings = Findings()
+    count = await source.partitions()
+    for partition in range(count) if only is None else [only]:
+        snapshot = await source.snapshot(partition)
+        comparison = _comparison(source, snapshot, findings, rules)
+        counted = snapshot.counted
+        watch = begin(f"partition {partition}", counted.stop - counted.start)
+        await audit_partition(source, snapshot, comparison, expect_swept=expect_swept, watch=watch)
+        _note(source, snapshot, findings)
+        findings.compared["partitions"] += 1
+    return findings
+
+
+def rules_at(snapshot: Snapshot) -> Rules:
+    """Find the rules that the commit names; the defaults before there is one."""
+    committed = snapshot.committed
+    return (rules_of(committed.metadata) if committed else None) or Rules()
+
+
+def _comparison(
+    source: Source, snapshot: Snapshot, findings: Findings, rules: Rules | None
+) -> Comparison:
+    rules = rules or rules_at(snapshot)
+    place = Place(source.topics[INPUT], snapshot.partition, source.at_least_once)
+    start = snapshot.counted.start
+    return Comparison(rules, place, findings, Horizon(rules, start, is_stamped=snapshot.is_stamped))
+
+
+def _note(source: Source, snapshot: Snapshot, findings: Findings) -> None:
+    """Say what was not read, and what retention has removed from the results."""
+    partition, unread = snapshot.partition, snapshot.extents[INPUT].stop - snapshot.counted.stop
+    if unread:
+        topic = source.topics[INPUT]
+        findings.notes.append(f"{topic}/{partition}: {unread} offsets behind the commit, not read")
+    for kind in KINDS:
+        start = snapshot.extents[kind].start
+        if kind == "windows" and start > 0:
+            findings.leave(
+                f"{source.topics[kind]}/{partition}: the topic begins at offset {start}; whether "
+                "what became final before was published"
+            )
+        elif kind == "updates" and start > 0:
+            findings.notes.append(f"{source.topics[kind]}/{partition}: begins at offset {start}")
 
 
 async def check(  # noqa: PLR0913 - the callers name them all
@@ -49,112 +98,13 @@ async def check(  # noqa: PLR0913 - the callers name them all
     tansu: bool = False,
     client_options: Mapping[str, Any] | None = None,
 ) -> Report:
-    """Audit every partition of the input; see `Target` for the words."""
-    topics = (updates_topic, windows_topic, late_topic, rejected_topic)
-    target = Target(
-        bootstrap=bootstrap,
-        input_topic=input_topic,
-        result_topics=dict(zip(RESULT_KINDS, topics, strict=True)),
-        app_id=app_id,
-        rules=rules,
-        at_least_once=at_least_once,
-        expect_swept=expect_swept,
-        tansu=tansu,
-        client_options=client_options or {},
+    """Audit a worker at rest on a broker. `tansu`: at least once, of necessity."""
+    names = (input_topic, updates_topic, windows_topic, late_topic, rejected_topic)
+    source = KafkaSource(
+        {"bootstrap_servers": bootstrap, **(client_options or {})},
+        dict(zip(KINDS, names, strict=True)),
+        app_id,
+        at_least_once=at_least_once or tansu,
     )
-    return await audit(target)
-
-
-async def audit(target: Target) -> Report:
-    """Audit a target, one partition at a time."""
-    findings = Findings()
-    reader = reading.consumer(target.bootstrap, target.client_options)
-    await reader.start()
-    try:
-        count = await reading.partition_count(reader, target.input_topic)
-        for topic in target.result_topics.values():
-            found = await reading.partition_count(reader, topic)
-            findings.expect(found, count, "partitions of %s", topic)
-        before = await _committed(target, count, reader)
-        for partition in range(count if findings.ok else 0):
-            one = _Partition(target, partition, reader, findings)
-            await one.audit(before.get(partition))
-        findings.compared["partitions"] = count
-        if await _committed(target, count, reader) != before:
-            findings.mismatch("the worker committed during the audit: stop it or its input first")
-    finally:
-        await reader.stop()
-    return findings
-
-
-async def _committed(target: Target, count: int, reader: AIOKafkaConsumer) -> dict[int, Committed]:
-    """Position and metadata by partition: from the group, at least once from the table itself."""
-    if not target.at_least_once:
-        partitions = [TopicPartition(target.input_topic, number) for number in range(count)]
-        return await reading.committed(
-            target.bootstrap, target.client_options, target.app_id, partitions
-        )
-    found = {}
-    for number in range(count):
-        tp = TopicPartition(target.result_topics["updates"], number)
-        start = await reading.beginning(reader, tp)
-        stop = await reading.end(reader, tp, tansu=target.tansu)
-        async for batch in reading.batches(reader, tp, start, stop):
-            for record in batch:
-                if not record.key:
-                    said = json_object(record.value.decode())
-                    found[number] = Committed(int(str(said["position"])), str(said["metadata"]))
-    return found
-
-
-class _Partition:
-    """One partition of the input and of the four results."""
-
-    def __init__(
-        self, target: Target, partition: int, reader: AIOKafkaConsumer, findings: Findings
-    ) -> None:
-        self._target = target
-        self._number = partition
-        self._reader = reader
-        self._findings = findings
-
-    async def audit(self, committed: Committed | None) -> None:
-        """Feed the input to the model, then compare the results and the commit."""
-        target = self._target
-        said = committed.metadata if committed else None
-        rules = target.rules or rules_of(said or "") or Rules()
-        place = Place(target.input_topic, self._number, target.at_least_once)
-        comparison = Comparison(rules, place, self._findings)
-        await self._feed(comparison, committed)
-        for kind in RESULT_KINDS:
-            await self._compare(comparison, kind)
-        comparison.commit(committed)
-
-    async def _feed(self, comparison: Comparison, committed: Committed | None) -> None:
-        tp = TopicPartition(self._target.input_topic, self._number)
-        start = await self._start(tp)
-        stop = await reading.end(self._reader, tp, tansu=self._target.tansu)
-        position = committed.position if committed else stop
-        if position < stop:
-            self._findings.notes.append(f"{tp.topic}/{tp.partition}: {stop - position} unread")
-        async for batch in reading.batches(self._reader, tp, start, position):
-            for one in batch:
-                headers = list(one.headers)
-                comparison.feed(LogRecord(one.offset, one.timestamp, one.key, one.value, headers))
-
-    async def _compare(self, comparison: Comparison, kind: str) -> None:
-        tp = TopicPartition(self._target.result_topics[kind], self._number)
-        check = comparison.check(kind)
-        start = await self._start(tp)
-        stop = await reading.end(self._reader, tp, tansu=self._target.tansu)
-        async for batch in reading.batches(self._reader, tp, start, stop):
-            for one in batch:
-                check.see(Published(one.offset, one.key, one.value, one.headers))
-        finish(check, expect_swept=self._target.expect_swept)
-
-    async def _start(self, tp: TopicPartition) -> int:
-        start = await reading.beginning(self._reader, tp)
-        if start > 0:
-            note = f"{tp.topic}/{tp.partition}: the log begins at {start}, what was before is gone"
-            self._findings.notes.append(note)
-        return start
+    async with source:
+        return await audit(source, rules=rules, expect_swept=expect_swept)

@@ -1,16 +1,19 @@
 """One partition: the model of its input against everything that was published for it.
 
-Pure: no broker. `Comparison` takes the input first, then the four results, then the commit.
+Pure: no broker. `Comparison` takes the input and the four results, each in its own order, then the
+commit. Results may come after the whole input (`compare`) or along with it (`lockstep`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
+from service.audit.commit import CommitCheck
 from service.audit.finals import FinalsCheck
 from service.audit.findings import Findings
+from service.audit.horizon import NEVER_MS, Horizon
 from service.audit.model import LogRecord, Model, Rules
-from service.audit.published import Committed, Original, Place, Published, json_object
-from service.audit.refused import LabelledCheck, late_labels, rejected_labels
+from service.audit.published import Committed, Original, Place, Published
+from service.audit.refused import Due, LabelledCheck, late_labels, rejected_labels
 from service.audit.rows import RowsCheck
 
 RESULT_KINDS: Final = ("updates", "windows", "late", "rejected")
@@ -19,65 +22,75 @@ Check = RowsCheck | FinalsCheck | LabelledCheck
 
 
 class Comparison:
-    """Judges one partition. Verbs in this order: feed..., then check(kind)..., then commit."""
+    """Judges one partition. `feed` the input, let each check see its records, then `commit`."""
 
-    def __init__(self, rules: Rules, place: Place, findings: Findings) -> None:
+    def __init__(
+        self, rules: Rules, place: Place, findings: Findings, horizon: Horizon | None = None
+    ) -> None:
         """Begin a partition; `findings` collects over all of them."""
         self.model = Model(rules)
-        self._place = place
+        self.horizon = horizon or Horizon(rules)
+        self.rows = RowsCheck(self.model, place, findings, self.horizon)
+        self.finals = FinalsCheck(self.model, place, findings, self.horizon, self.rows)
+        self.late = LabelledCheck("late", place, findings, self.horizon)
+        self.rejected = LabelledCheck("rejected", place, findings, self.horizon)
+        self._at = f"{place.topic}/{place.partition}"
         self._findings = findings
         self._records = 0
-        self._originals: dict[int, Original] = {}
 
     def feed(self, record: LogRecord) -> None:
         """Take the next input record below the committed position."""
         self._records += 1
-        if self.model.feed(record) in ("late", "rejected"):
-            self._originals[record.offset] = Original.of(record)
+        outcome = self.model.feed(record)
+        if outcome == "rejected":
+            original = Original.of(record)
+            labels = rejected_labels(self.model.last.reasons, original)
+            self.rejected.expect(record.offset, Due(labels, original))
+            self.model.rejected.clear()
+            self.model.faults.clear()
+        elif outcome == "late":
+            if self.horizon.is_exact(record.offset):
+                labels = late_labels(self.model.late[-1])
+                self.late.expect(record.offset, Due(labels, Original.of(record)))
+            self.model.late.clear()
+        self.horizon.pass_by(record, self.model)
 
     def check(self, kind: str) -> Check:
-        """Make the check of one result topic, one of RESULT_KINDS; it then takes its records."""
-        if kind == "updates":
-            return RowsCheck(self.model, self._place, self._findings)
-        if kind == "windows":
-            return FinalsCheck(self.model, self._place, self._findings)
-        due = (
-            late_labels(self.model)
-            if kind == "late"
-            else rejected_labels(self.model, self._originals)
-        )
-        return LabelledCheck(kind, due, self._originals, self._place, self._findings)
+        """Find the check of one result topic, one of RESULT_KINDS; it takes its records."""
+        checks: dict[str, Check] = {
+            "updates": self.rows,
+            "windows": self.finals,
+            "late": self.late,
+            "rejected": self.rejected,
+        }
+        return checks[kind]
+
+    def settle(self) -> None:
+        """All was fed: where a cut log never became exact, nothing is due."""
+        if self.horizon.exact_from is None:
+            self.horizon.forget(self.model)
+
+    def finish(self, *, swept_to_ms: int = NEVER_MS) -> None:
+        """All was fed and seen: find what is missing. `swept_to_ms`: finals before it are due."""
+        self.settle()
+        self.rows.finish()
+        self.finals.finish(swept_to_ms=swept_to_ms)
+        self.late.finish()
+        self.rejected.finish()
 
     def commit(self, committed: Committed | None) -> None:
         """Compare the position and what its metadata says: watermark and the five counts."""
-        at = f"{self._place.topic}/{self._place.partition}"
         self._findings.compared["input records"] += self._records
         for outcome, number in self.model.counts.items():
             self._findings.compared[outcome] += number
-        if committed is None:
-            if self._records:
-                self._findings.mismatch(f"{at}: {self._records} records and nothing committed")
-            return
-        if self.model.position > committed.position:
-            self._findings.mismatch(f"{at}: committed {committed.position} is before the records")
-        said = json_object(committed.metadata)
-        self._findings.expect(said.get("v"), 1, "%s metadata version", at)
-        self._findings.expect(
-            said.get("watermark_ms"), self.model.watermark_ms, "%s watermark_ms", at
-        )
-        self._findings.expect(said.get("counts"), self.model.counts, "%s counts", at)
-        self._count_all(said.get("counts"), at)
-
-    def _count_all(self, counts: object, at: str) -> None:
-        numbers = list(counts.values()) if isinstance(counts, dict) else []
-        if all(type(number) is int for number in numbers):
-            self._findings.expect(sum(numbers), self._records, "%s sum of the counts", at)
+        check = CommitCheck(self.model, self._at, self._findings, self.horizon)
+        check.compare(committed, self._records)
 
 
 def compare(
     comparison: Comparison,
     committed: Committed | None,
-    results: dict[str, Iterable[Published]],
+    results: Mapping[str, Iterable[Published]],
     *,
     expect_swept: bool = True,
 ) -> None:
@@ -86,13 +99,5 @@ def compare(
         check = comparison.check(kind)
         for record in results.get(kind, ()):
             check.see(record)
-        finish(check, expect_swept=expect_swept)
+    comparison.finish(swept_to_ms=NEVER_MS if expect_swept else -NEVER_MS)
     comparison.commit(committed)
-
-
-def finish(check: Check, *, expect_swept: bool) -> None:
-    """End a check, telling the one that cares whether every sweep must be over."""
-    if isinstance(check, FinalsCheck):
-        check.finish(expect_swept=expect_swept)
-    else:
-        check.finish()

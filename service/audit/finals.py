@@ -1,55 +1,145 @@
-"""The window results against the model: right content, no repetition, nothing missing."""
+"""The window results against the model: right content, no repetition, nothing missing.
+
+Results may be seen while the input is still being fed, each once the model can tell (`is_ready`).
+What has been published for good is then forgotten, so that memory holds kept windows only.
+"""
+
+from typing import Final
 
 from service.audit.findings import Findings
+from service.audit.horizon import NEVER_MS, Horizon
 from service.audit.model import Model
 from service.audit.published import Place, Published, json_object
+from service.audit.rows import RowsCheck
 from service.audit.words import WindowKey
+
+SPARE_WINDOWS: Final = 20_000
+"""Windows are looked through when they are twice as many as the last time, and so many more."""
 
 
 class FinalsCheck:
     """Takes the records of the windows topic's partition in order; judges each, then the whole."""
 
-    def __init__(self, model: Model, place: Place, findings: Findings) -> None:
-        """`model` has been fed all records below the committed position."""
+    def __init__(
+        self, model: Model, place: Place, findings: Findings, horizon: Horizon, rows: RowsCheck
+    ) -> None:
+        """`rows` has seen all rows if windows are to be forgotten."""
         self._model = model
         self._at = f"{place.topic}/{place.partition}"
         self._at_least_once = place.at_least_once
         self._findings = findings
-        self._finals = model.finals()
+        self._horizon = horizon
+        self._rows = rows
         self._sizes_ms = {grain.name: grain.size_ms for grain in model.rules.grains}
+        self._spans_ms = {
+            grain.name: grain.size_ms + grain.grace_ms for grain in model.rules.grains
+        }
         self._newest: dict[WindowKey, int] = {}
+        self._excused: dict[WindowKey, int] = {}
+        self._gone_until_ms = -1
+        self._forgotten = self._unknown = self._look_at = 0
+
+    def is_ready(self, record: Published) -> bool:
+        """Tell whether the model knows the revision, or never will."""
+        key, revision, _ = _named(record)
+        if key is None or (self._horizon.exact_from is not None and not self._judges(key)):
+            return True
+        return self._model.revision(*key, revision) is not None and self._is_final(key)
 
     def see(self, record: Published) -> None:
         """Judge one published result by itself and against those before it."""
         self._findings.compared["window results"] += 1
-        result = json_object(record.value or b"")
-        account_id, grain, start_ms = (result.get(n) for n in ("account_id", "grain", "start_ms"))
-        revision = result.get("revision")
-        is_named = isinstance(account_id, str) and isinstance(grain, str)
-        if not is_named or not isinstance(start_ms, int) or not isinstance(revision, int):
+        key, revision, result = _named(record)
+        if key is None:
             self._findings.mismatch(f"{self._at} windows offset {record.offset}: unreadable")
             return
-        key = (str(account_id), str(grain), start_ms)
         self._findings.expect(record.key, key[0].encode(), "%s result %s %s %s key", self._at, *key)
+        if not self._judges(key):
+            self._unknown += 1
+            return
         self._compare(key, revision, result)
-        self._follow(key, revision)
+        before = self._newest.get(key, -1)
+        if revision <= before and not self._at_least_once:
+            line = f"{self._at} result {key}: revision {revision} published after {before}"
+            self._findings.mismatch(line)
+        self._newest[key] = max(revision, before)
 
-    def finish(self, *, expect_swept: bool = True) -> None:
-        """Every final window's last revision must be there, unless a sweep may be unfinished."""
-        self._findings.compared["final windows"] += len(self._newest)
-        for key, final in self._finals.items():
-            newest = self._newest.get(key)
-            if newest is None and expect_swept:
+    def begin_at(self, timestamp_ms: int) -> None:
+        """Say that results written before a log time are gone; NEVER_MS: all of them."""
+        self._gone_until_ms = timestamp_ms
+
+    def forget_settled(self, log_time_ms: int) -> None:
+        """Forget windows of which all has been said. `log_time_ms`: the input is fed up to there.
+
+        Nothing can change them, their last revision was seen, and no row has to be held against
+        them. At least once nothing is forgotten: any result may come again.
+        """
+        is_gone = 0 <= log_time_ms <= self._gone_until_ms
+        if self._gone_until_ms >= 0 and not is_gone:
+            self._excuse_final()
+        if self._at_least_once or len(self._model.windows) < self._look_at:
+            return
+        settled = [key for key in self._model.windows if self._is_settled(key, is_gone=is_gone)]
+        for key in settled:
+            del self._model.windows[key]
+            self._newest.pop(key, None)
+        self._forgotten += len(settled)
+        self._look_at = 2 * len(self._model.windows) + SPARE_WINDOWS
+
+    def finish(self, *, swept_to_ms: int = NEVER_MS) -> None:
+        """Every final window's last revision must be there, if its sweep was to be over."""
+        if self._gone_until_ms >= 0:
+            self._excuse_final()
+        self._findings.compared["final windows"] += len(self._newest) + self._forgotten
+        unswept = 0
+        for key, contents in self._model.windows.items():
+            if not self._is_final(key) or not self._judges(key):
+                continue
+            newest, due = self._newest.get(key), len(contents) - 1
+            if self._excused.get(key) == due:
+                continue
+            if newest is None and key[2] + self._spans_ms[key[1]] > swept_to_ms:
+                unswept += 1
+            elif newest is None:
                 self._findings.mismatch(f"{self._at} result {key}: never published")
-            elif newest is not None and newest < final.revision:
-                due = final.revision
+            elif newest < due:
                 self._findings.expect(newest, due, "%s result %s %s %s newest", self._at, *key)
+        self._leave(unswept)
+
+    def _leave(self, unswept: int) -> None:
+        if unswept:
+            line = f"{unswept} final windows that were not due yet: the worker was sweeping"
+            self._findings.leave(f"{self._at}: {line}")
+        if self._unknown:
+            line = f"{self._unknown} window results: events before the log began may count in them"
+            self._findings.leave(f"{self._at}: {line}")
+
+    def _judges(self, key: WindowKey) -> bool:
+        return self._horizon.judges(key[2])
+
+    def _is_final(self, key: WindowKey) -> bool:
+        return key[1] in self._sizes_ms and self._model.is_final(key)
+
+    def _is_settled(self, key: WindowKey, *, is_gone: bool) -> bool:
+        if not self._model.is_past_keep(key):
+            return False
+        if not self._judges(key):
+            return True
+        is_published = self._newest.get(key) == self._model.last_revision(*key)
+        return (is_published or is_gone) and not self._rows.lists(key)
+
+    def _excuse_final(self) -> None:
+        """From here on results are due; what is final by now may have been said before."""
+        self._gone_until_ms = -1
+        for key in self._model.windows:
+            if self._model.is_final(key) and key not in self._newest:
+                self._excused[key] = self._model.last_revision(*key)
 
     def _compare(self, key: WindowKey, revision: int, result: dict[str, object]) -> None:
         where = f"{self._at} result {key} revision {revision}"
         contents = self._model.revision(*key, revision)
-        if contents is None or key not in self._finals:
-            state = "no such revision" if key in self._finals else "the window is not final"
+        if contents is None or not self._is_final(key):
+            state = "no such revision" if self._is_final(key) else "the window is not final"
             self._findings.mismatch(f"{where}: {state}")
             return
         if contents == (0, 0):
@@ -67,9 +157,13 @@ class FinalsCheck:
         }
         self._findings.expect(result, expected, "%s", where)
 
-    def _follow(self, key: WindowKey, revision: int) -> None:
-        before = self._newest.get(key, -1)
-        if revision <= before and not self._at_least_once:
-            line = f"{self._at} result {key}: revision {revision} published after {before}"
-            self._findings.mismatch(line)
-        self._newest[key] = max(revision, before)
+
+def _named(record: Published) -> tuple[WindowKey | None, int, dict[str, object]]:
+    """Read which window and revision a result is of; None when it does not say."""
+    result = json_object(record.value or b"")
+    account_id, grain = result.get("account_id"), result.get("grain")
+    start_ms, revision = result.get("start_ms"), result.get("revision")
+    is_named = isinstance(account_id, str) and isinstance(grain, str)
+    if not is_named or not isinstance(start_ms, int) or not isinstance(revision, int):
+        return None, -1, result
+    return (str(account_id), str(grain), start_ms), revision, result

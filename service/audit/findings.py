@@ -15,6 +15,7 @@ class Findings:
     mismatches: list[str] = field(default_factory=list)
     mismatch_count: int = 0
     notes: list[str] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
 
     def expect(self, found: object, expected: object, what: str, *names: object) -> bool:
         """Compare one value; `what` and `names` say where it was found (a `%` format)."""
@@ -29,20 +30,34 @@ class Findings:
         if len(self.mismatches) < MAX_LINES:
             self.mismatches.append(line)
 
+    def leave(self, line: str) -> None:
+        """Note what could not be checked, and why."""
+        self.unchecked.append(line)
+
     @property
     def ok(self) -> bool:
-        """True when all agrees."""
+        """True when all that was compared agrees."""
         return self.mismatch_count == 0
 
+    @property
+    def is_whole(self) -> bool:
+        """True when there was nothing that could not be checked."""
+        return not self.unchecked
+
     def __str__(self) -> str:
-        """Several lines: what was compared, notes, mismatches, verdict."""
+        """Several lines: what was compared, notes, what was not, mismatches, verdict."""
         lines = [f"{number:>12,} {name}" for name, number in self.compared.items()]
         lines += [f"note: {note}" for note in self.notes]
+        lines += [f"NOT CHECKED {line}" for line in self.unchecked]
         lines += [f"MISMATCH {line}" for line in self.mismatches]
         if self.mismatch_count > len(self.mismatches):
             lines.append(f"... and {self.mismatch_count - len(self.mismatches)} more")
-        verdict = "all agrees" if self.ok else f"{self.mismatch_count} mismatches"
-        return "\n".join([*lines, f"audit: {verdict}"])
+        return "\n".join([*lines, f"audit: {self._verdict()}"])
+
+    def _verdict(self) -> str:
+        if not self.ok:
+            return f"{self.mismatch_count} mismatches"
+        return "all agrees" if self.is_whole else "all that could be checked agrees"
 
 
 def _short(value: object) -> str:

@@ -1,6 +1,6 @@
 """The counting rules, slowly and obviously: one record after the other, everything remembered.
 
-Written from the design alone, to judge the engine. Never forgets a window, so that every
+Written from the design alone, to judge the engine. Forgets no window by itself, so that every
 revision of every window can be asked for at the end. Times are epoch milliseconds.
 """
 
@@ -12,6 +12,7 @@ from service.audit.words import (
     Content,
     Final,
     Grain,
+    Judgement,
     Late,
     Rejected,
     Rules,
@@ -19,6 +20,9 @@ from service.audit.words import (
 )
 
 __all__ = ["Account", "Final", "Grain", "Late", "LogRecord", "Model", "Rejected", "Rules"]
+
+NOTHING_YET = Judgement("")
+Sighting = tuple[str, int]  # the account of an event id, and the offset where it was first seen
 
 
 def _no_counts() -> dict[str, int]:
@@ -40,15 +44,16 @@ class Model:
     late: list[Late] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
     faults: dict[int, tuple[str, ...]] = field(default_factory=dict)  # offset: every true reason
-    seen: dict[int, dict[str, str]] = field(default_factory=dict)  # generation: event_id: account
+    seen: dict[int, dict[str, Sighting]] = field(default_factory=dict)  # generation: event_id
+    last: Judgement = field(default=NOTHING_YET)  # of the record fed last
 
     def feed(self, record: LogRecord) -> str:
         """Judge one record; return its outcome, one of the five counts."""
         assert record.offset >= self.position, "records come in offset order"
         self.position = record.offset + 1
-        outcome = self._judge(record)
-        self.counts[outcome] += 1
-        return outcome
+        self.last = self._judge(record)
+        self.counts[self.last.outcome] += 1
+        return self.last.outcome
 
     def revision(self, account_id: str, grain: str, start_ms: int, n: int) -> Content | None:
         """(gained, lost) of a window at revision n; None when there is no such revision."""
@@ -78,6 +83,19 @@ class Model:
             if key not in ended
         }
 
+    def is_final(self, key: WindowKey) -> bool:
+        """Tell whether a window is past its grace."""
+        grain = self._grain(key[1])
+        return self._watermark_reached(key[2] + grain.size_ms + grain.grace_ms)
+
+    def is_past_keep(self, key: WindowKey) -> bool:
+        """Tell whether nothing can change a window any more."""
+        grain = self._grain(key[1])
+        return self._watermark_reached(key[2] + grain.size_ms + grain.keep_ms)
+
+    def _grain(self, name: str) -> Grain:
+        return next(grain for grain in self.rules.grains if grain.name == name)
+
     def _passed(self, after_start_ms: dict[str, int]) -> dict[WindowKey, Final]:
         return {
             key: Final(len(contents) - 1, *contents[-1])
@@ -88,45 +106,49 @@ class Model:
     def _watermark_reached(self, moment_ms: int) -> bool:
         return self.watermark_ms is not None and self.watermark_ms >= moment_ms
 
-    def _judge(self, record: LogRecord) -> str:
+    def _judge(self, record: LogRecord) -> Judgement:
         arrival = read(record)
         if isinstance(arrival, Faults):
             self.rejected.append(Rejected(record.offset, arrival.reasons[0]))
             self.faults[record.offset] = arrival.reasons
-            return "rejected"
-        if arrival.action == "heartbeat":
-            self._move_time(self._event_time_ms(arrival, record))
-            return "heartbeat"
-        if self._was_seen(arrival, record.offset):
-            return "duplicate"
+            return Judgement("rejected", reasons=arrival.reasons)
         event_time_ms = self._event_time_ms(arrival, record)
-        self._move_time(event_time_ms)
+        judged = Judgement("applied", arrival, event_time_ms)
+        if arrival.action == "heartbeat":
+            self._move_time(arrival, event_time_ms)
+            return judged._replace(outcome="heartbeat")
+        duplicate_of = self._was_seen(arrival, record.offset)
+        if duplicate_of is not None:
+            return judged._replace(outcome="duplicate", duplicate_of=duplicate_of)
+        self._move_time(arrival, event_time_ms)
         self._count_in_totals(arrival, event_time_ms, record.offset)
         if arrival.action == "baseline":
-            return "applied"
-        return self._count_in_windows(arrival, event_time_ms, record.offset)
+            return judged
+        missed = self._count_in_windows(arrival, event_time_ms, record.offset)
+        return judged._replace(outcome="late", grains_missed=missed) if missed else judged
 
     def _event_time_ms(self, arrival: Arrival, record: LogRecord) -> int:
-        ahead_of_log = arrival.occurred_ms > record.timestamp_ms + self.rules.max_ahead_ms
-        if record.timestamp_ms >= 0 and ahead_of_log:
-            self.clamped += 1
-            return record.timestamp_ms
-        return arrival.occurred_ms
+        """Event time; the log's own when it is claimed to be later than the log can know."""
+        is_ahead = arrival.occurred_ms > record.timestamp_ms + self.rules.max_ahead_ms
+        return record.timestamp_ms if record.timestamp_ms >= 0 and is_ahead else arrival.occurred_ms
 
-    def _move_time(self, event_time_ms: int) -> None:
+    def _move_time(self, arrival: Arrival, event_time_ms: int) -> None:
+        self.clamped += event_time_ms != arrival.occurred_ms
         if self.watermark_ms is None or event_time_ms > self.watermark_ms:
             self.watermark_ms = event_time_ms
 
-    def _was_seen(self, arrival: Arrival, offset: int) -> bool:
+    def _was_seen(self, arrival: Arrival, offset: int) -> int | None:
+        """Where an id was seen first, if it is remembered; remember it from here on."""
         generation = offset // self.rules.dedup_generation
         self.seen = {n: ids for n, ids in self.seen.items() if n >= generation - 1}
         current = self.seen.setdefault(generation, {})
         previous = self.seen.get(generation - 1, {})
-        account_id = current.get(arrival.event_id) or previous.get(arrival.event_id)
-        current[arrival.event_id] = arrival.account_id
-        if account_id is not None and account_id != arrival.account_id:
-            self.duplicate_other_account += 1
-        return account_id is not None
+        known = current.get(arrival.event_id) or previous.get(arrival.event_id)
+        current[arrival.event_id] = (arrival.account_id, known[1] if known else offset)
+        if known is None:
+            return None
+        self.duplicate_other_account += known[0] != arrival.account_id
+        return known[1]
 
     def _count_in_totals(self, arrival: Arrival, event_time_ms: int, offset: int) -> None:
         account = self.accounts.setdefault(arrival.account_id, Account())
@@ -140,17 +162,19 @@ class Model:
         account.last_event_ms = max(account.last_event_ms, event_time_ms)
         account.offset = offset
 
-    def _count_in_windows(self, arrival: Arrival, event_time_ms: int, offset: int) -> str:
+    def _count_in_windows(
+        self, arrival: Arrival, event_time_ms: int, offset: int
+    ) -> tuple[str, ...]:
+        """Count in the windows that are kept; -> grains that keep it no longer."""
         assert self.watermark_ms is not None, "the event itself has moved it"
         missed = tuple(
             grain.name
             for grain in self.rules.grains
             if not self._count_in_window(arrival, event_time_ms, grain)
         )
-        if not missed:
-            return "applied"
-        self.late.append(Late(offset, event_time_ms, self.watermark_ms, missed))
-        return "late"
+        if missed:
+            self.late.append(Late(offset, event_time_ms, self.watermark_ms, missed))
+        return missed
 
     def _count_in_window(self, arrival: Arrival, event_time_ms: int, grain: Grain) -> bool:
         start_ms = event_time_ms // grain.size_ms * grain.size_ms

@@ -21,12 +21,13 @@ class Place(NamedTuple):
 
 
 class Published(NamedTuple):
-    """One record of a result topic."""
+    """One record of a result topic; timestamp_ms is -1 when unknown."""
 
     offset: int
     key: bytes | None
     value: bytes | None
     headers: Sequence[tuple[str, bytes]]
+    timestamp_ms: int = -1
 
 
 class Committed(NamedTuple):

@@ -1,59 +1,69 @@
 """The late and the rejected records against the model: all of them, unchanged, rightly labelled."""
 
 from collections.abc import Mapping
+from itertools import takewhile
+from typing import NamedTuple
 
 from service.audit.findings import Findings
-from service.audit.model import Model
+from service.audit.horizon import Horizon
 from service.audit.published import MAX_VALUE_BYTES, Original, Place, Published
+from service.audit.words import Late
 
 Labels = dict[str, tuple[str, ...]]
 """Header name -> the values that are right; none: the header must be there, whatever it says."""
 
 
-def late_labels(model: Model) -> dict[int, Labels]:
-    """Headers due on each late record, by source offset."""
+class Due(NamedTuple):
+    """A record that must be found."""
+
+    labels: Labels
+    original: Original
+
+
+def late_labels(late: Late) -> Labels:
+    """Headers due on a late record."""
     return {
-        late.offset: {
-            "netfollowers-event-time-ms": (str(late.event_time_ms),),
-            "netfollowers-watermark-ms": (str(late.watermark_ms),),
-            "netfollowers-grains-missed": (",".join(late.grains_missed),),
-        }
-        for late in model.late
+        "netfollowers-event-time-ms": (str(late.event_time_ms),),
+        "netfollowers-watermark-ms": (str(late.watermark_ms),),
+        "netfollowers-grains-missed": (",".join(late.grains_missed),),
     }
 
 
-def rejected_labels(model: Model, originals: Mapping[int, Original]) -> dict[int, Labels]:
-    """Headers due on each rejected record, by source offset; any true reason is right."""
+def rejected_labels(reasons: tuple[str, ...], original: Original) -> Labels:
+    """Headers due on a rejected record; any true reason is right."""
     return {
-        offset: {
-            "netfollowers-reason": reasons,
-            "netfollowers-detail": (),
-            "netfollowers-original-length": (str(original.length),),
-            "netfollowers-sha256": (original.sha256,),
-            "netfollowers-truncated": ("true" if original.length > MAX_VALUE_BYTES else "false",),
-            "netfollowers-original-key-length": (str(original.key_length),),
-            "netfollowers-version": ("1",),
-        }
-        for offset, reasons in model.faults.items()
-        for original in [originals[offset]]
+        "netfollowers-reason": reasons,
+        "netfollowers-detail": (),
+        "netfollowers-original-length": (str(original.length),),
+        "netfollowers-sha256": (original.sha256,),
+        "netfollowers-truncated": ("true" if original.length > MAX_VALUE_BYTES else "false",),
+        "netfollowers-original-key-length": (str(original.key_length),),
+        "netfollowers-version": ("1",),
     }
+
+
+def source_offset(headers: Mapping[str, str]) -> int:
+    """Offset of the input record that a late or rejected record says it is; -1: it does not."""
+    text = headers.get("netfollowers-source-offset", "")
+    return int(text) if text.isdecimal() else -1
+
+
+def labels_of(record: Published) -> dict[str, str]:
+    """Headers as text."""
+    return {name: value.decode(errors="replace") for name, value in record.headers}
 
 
 class LabelledCheck:
-    """Takes the records of the late or the rejected topic's partition in order, one for one."""
+    """Takes the records of the late or the rejected topic's partition in order, one for one.
 
-    def __init__(
-        self,
-        kind: str,
-        due: Mapping[int, Labels],
-        originals: Mapping[int, Original],
-        place: Place,
-        findings: Findings,
-    ) -> None:
-        """`kind`: "late" or "rejected"; `due`, `originals`: by source offset, in order."""
+    Exactly once, what was found is forgotten, and what comes later than the next one is missing.
+    At least once all are remembered: any may come again.
+    """
+
+    def __init__(self, kind: str, place: Place, findings: Findings, horizon: Horizon) -> None:
+        """`kind`: "late" or "rejected"."""
         self._kind = kind
-        self._due = due
-        self._originals = originals
+        self._horizon = horizon
         self._findings = findings
         self._at_least_once = place.at_least_once
         self._at = f"{place.topic}/{place.partition} {kind}"
@@ -61,36 +71,94 @@ class LabelledCheck:
             "netfollowers-source-topic": (place.topic,),
             "netfollowers-source-partition": (str(place.partition),),
         }
-        self._offsets: list[int] = []
+        self._due: dict[int, Due] = {}
+        self._found: set[int] = set()  # of those due, at least once
+        self._is_cut = False
+        self._gone = self._unknown = self._position = 0
+
+    def expect(self, offset: int, due: Due) -> None:
+        """Say that the input record at an offset must be found."""
+        self._due[offset] = due
+
+    def pass_by(self, position: int) -> None:
+        """Say that all input below a position was fed."""
+        self._position = position
+
+    def begin_cut(self) -> None:
+        """Say that the oldest records of the topic are gone."""
+        self._is_cut = True
+
+    def is_ready(self, record: Published) -> bool:
+        """Tell whether the input that a record names has been fed."""
+        return source_offset(labels_of(record)) < self._position
 
     def see(self, record: Published) -> None:
         """Judge one record by its labels and its bytes."""
-        found = {name: value.decode(errors="replace") for name, value in record.headers}
-        text = found.get("netfollowers-source-offset", "")
-        offset = int(text) if text.isdecimal() else -1
-        self._offsets.append(offset)
-        if offset not in self._due:
+        self._findings.compared[f"{self._kind} records"] += 1
+        found = labels_of(record)
+        offset = source_offset(found)
+        if self._is_cut:
+            self._skip_gone(offset)
+        due = self._due.get(offset)
+        if due is not None:
+            self._compare(offset, due, record, found)
+            self._settle(offset)
+        elif offset >= 0 and not self._is_known(offset):
+            self._unknown += 1
+        else:
+            text = found.get("netfollowers-source-offset", "")
             line = f"{self._at} at {record.offset}: source offset {text!r} is not {self._kind}"
-            self._findings.mismatch(line)
+            self._findings.mismatch(f"{line}, or was found before")
+
+    def finish(self) -> None:
+        """Name what was not found."""
+        self._findings.compared[f"{self._kind} records"] += 0
+        if self._is_cut:
+            self._skip_gone(self._position)
+        self.miss_all()
+        if self._gone:
+            line = f"{self._gone} records that the topic no longer holds"
+            self._findings.leave(f"{self._at}: {line}")
+        if self._unknown:
+            line = f"{self._unknown} records: what came before the log began decides on them"
+            self._findings.leave(f"{self._at}: {line}")
+
+    def miss_all(self) -> None:
+        """Nothing more will come for what is due now."""
+        if self._is_cut:
             return
-        original = self._originals[offset]
-        self._findings.expect(record.key, original.key, "%s %s key", self._at, offset)
-        self._findings.expect(record.value, original.value, "%s %s value", self._at, offset)
-        for name, right in {**self._origin, **self._due[offset]}.items():
+        for offset in [offset for offset in self._due if offset not in self._found]:
+            self._findings.mismatch(f"{self._at} {offset}: missing")
+        self._due.clear()
+
+    def _is_known(self, offset: int) -> bool:
+        """Tell whether the model can say what becomes of an input record."""
+        if self._kind == "rejected":
+            return offset >= self._horizon.start
+        return self._horizon.is_exact(offset)
+
+    def _skip_gone(self, offset: int) -> None:
+        """What the topic holds begins with `offset`: all that was due before it may be gone."""
+        gone = [due for due in self._due if due < offset]
+        for due in gone:
+            del self._due[due]
+        self._gone += len(gone)
+        self._is_cut = False
+
+    def _settle(self, offset: int) -> None:
+        if self._at_least_once:
+            self._found.add(offset)
+            return
+        for due in list(takewhile(lambda due: due != offset, self._due)):
+            self._findings.mismatch(f"{self._at} {due}: missing, or found behind {offset}")
+            del self._due[due]
+        del self._due[offset]
+
+    def _compare(self, offset: int, due: Due, record: Published, found: dict[str, str]) -> None:
+        self._findings.expect(record.key, due.original.key, "%s %s key", self._at, offset)
+        self._findings.expect(record.value, due.original.value, "%s %s value", self._at, offset)
+        for name, right in {**self._origin, **due.labels}.items():
             label = found.get(name)
             if label is None or (right and label not in right):
                 line = f"{self._at} {offset} {name}: found {label}, expected {' or '.join(right)}"
                 self._findings.mismatch(line)
-
-    def finish(self) -> None:
-        """Compare which records are there and, unless at least once, that each is there once."""
-        found = list(dict.fromkeys(self._offsets)) if self._at_least_once else self._offsets
-        there = set(found)
-        missing = [offset for offset in self._due if offset not in there]
-        for offset in missing:
-            self._findings.mismatch(f"{self._at} {offset}: missing")
-        if not missing and len(found) > len(self._due):
-            self._findings.mismatch(f"{self._at}: {len(found)} records, expected {len(self._due)}")
-        elif not missing and not self._at_least_once:
-            self._findings.expect(found, list(self._due), "%s source offsets", self._at)
-        self._findings.compared[f"{self._kind} records"] += len(self._offsets)

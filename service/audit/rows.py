@@ -1,82 +1,130 @@
 """The table against the model: every row, every kept window in it, no row too many."""
 
+from collections import Counter
+from collections.abc import Iterable
+from functools import cached_property
+
 from service.audit.findings import Findings
-from service.audit.model import Account, Model
+from service.audit.horizon import Horizon
+from service.audit.model import Model
 from service.audit.published import Place, Published, json_object
-from service.audit.words import Final, WindowKey
+from service.audit.totals import contradictions, due_totals, last_part
+from service.audit.words import WindowKey
 
 
 class RowsCheck:
     """Takes the records of the updates topic's partition in order; judges at the end."""
 
-    def __init__(self, model: Model, place: Place, findings: Findings) -> None:
-        """`model` has been fed all records below the committed position."""
+    def __init__(self, model: Model, place: Place, findings: Findings, horizon: Horizon) -> None:
+        """`model` has been fed all records below the committed position when `finish` is called."""
         self._model = model
         self._at = f"{place.topic}/{place.partition}"
         self._at_least_once = place.at_least_once
         self._findings = findings
+        self._horizon = horizon
         self._latest: dict[bytes, bytes] = {}
+        self._superseded: set[bytes] = set()
+        self._partly = 0
+        self._listed: tuple[str, set[WindowKey]] = ("", set())
 
     def see(self, record: Published) -> None:
         """Take one record; the last value of a key is its row, a null value removes it."""
         if self._at_least_once and not record.key:
-            return  # the worker's checkpoint, see `check._committed`
+            return  # the worker's checkpoint, see `kafka.committed`
         if record.value is None:
             self._latest.pop(record.key or b"", None)
         else:
             self._latest[record.key or b""] = record.value
 
+    def lists(self, key: WindowKey) -> bool:
+        """Tell whether the account's row lists a window. Quick for one account after another."""
+        if self._listed[0] != key[0]:
+            row = json_object(self._latest.get(key[0].encode(), b""))
+            self._listed = (key[0], {window[0] for window in _windows(key[0], row)})
+        return key in self._listed[1]
+
+    @property
+    def missing(self) -> set[bytes]:
+        """Accounts that should have a row and have none."""
+        due = {account_id.encode() for account_id in self._model.accounts}
+        return due - self._latest.keys()
+
+    def excuse(self, written_again: Iterable[bytes]) -> None:
+        """Leave out rows that the topic holds only as they were written after the commit."""
+        self._superseded = set(written_again)
+
     def finish(self) -> None:
         """Compare all rows."""
-        accounts = {account_id.encode(): account_id for account_id in self._model.accounts}
-        kept = self._kept_by_account()
-        for key in accounts.keys() - self._latest.keys():
-            self._findings.mismatch(f"{self._at} row {accounts[key]}: missing")
+        missing = self.missing
+        for key in missing - self._superseded:
+            self._findings.mismatch(f"{self._at} row {key.decode()}: missing")
+        kept = Counter(key[0] for key in self._model.windows if not self._model.is_past_keep(key))
         for key, row in self._latest.items():
-            account_id = accounts.get(key)
-            if account_id is None:
-                self._findings.mismatch(f"{self._at} row {key!r}: no such account in the input")
-            else:
-                self._compare(account_id, json_object(row), kept.get(account_id, {}))
+            self._compare(key, json_object(row), kept)
         self._findings.compared["rows"] += len(self._latest)
+        self._leave(len(missing & self._superseded))
 
-    def _kept_by_account(self) -> dict[str, dict[WindowKey, Final]]:
-        by_account: dict[str, dict[WindowKey, Final]] = {}
-        for key, final in self._model.kept().items():
-            by_account.setdefault(key[0], {})[key] = final
-        return by_account
+    def _leave(self, superseded: int) -> None:
+        if superseded:
+            self._findings.leave(
+                f"{self._at}: {superseded} rows, written again and compacted during the audit"
+            )
+        if self._partly:
+            self._findings.leave(
+                f"{self._at}: what {self._partly} rows had counted before the log began; "
+                "of these only the sums, and that they hold what was counted since"
+            )
 
-    def _compare(
-        self, account_id: str, row: dict[str, object], kept: dict[WindowKey, Final]
-    ) -> None:
+    def _compare(self, key: bytes, row: dict[str, object], kept: Counter[str]) -> None:
+        account_id = key.decode(errors="replace")
+        account = self._model.accounts.get(account_id)
         windows = row.pop("windows", None)
-        expected = _totals(account_id, self._model.accounts[account_id])
-        for name in expected.keys() | row.keys():
-            found = row.get(name, "no such field")
-            due = expected.get(name, "no such field")
-            self._findings.expect(found, due, "%s row %s %s", self._at, account_id, name)
-        found_windows = self._windows(account_id, windows)
-        for key, window in found_windows.items():
-            self._compare_window(key, window)
-        for key in kept.keys() - found_windows.keys():
-            self._findings.mismatch(f"{self._at} row {account_id}: kept window {key[1:]} missing")
+        if not self._horizon.is_whole:
+            self._partly += 1
+            due = last_part(account_id, account, row, self._horizon.exact_from)
+        elif account is None:
+            self._findings.mismatch(f"{self._at} row {key!r}: no such account in the input")
+            return
+        else:
+            due = due_totals(account_id, account)
+        for name in due.keys() | (row.keys() if self._horizon.is_whole else set()):
+            found, expected = (side.get(name, "no such field") for side in (row, due))
+            self._findings.expect(found, expected, "%s row %s %s", self._at, account_id, name)
+        for line in () if self._horizon.is_whole else contradictions(row, account):
+            self._findings.mismatch(f"{self._at} row {account_id}: {line}")
+        self._compare_windows(account_id, windows, kept[account_id])
 
-    def _windows(self, account_id: str, windows: object) -> dict[WindowKey, tuple[int, ...]]:
-        """Flatten {"grain": [[start_ms, gained, lost, revision]]}; a window twice is a mismatch."""
-        flat: dict[WindowKey, tuple[int, ...]] = {}
+    def _compare_windows(self, account_id: str, windows: object, kept: int) -> None:
+        """Compare the windows in a row: nothing can have changed them since it was written."""
         if not isinstance(windows, dict):
             self._findings.mismatch(f"{self._at} row {account_id}: no windows field")
-            return flat
-        for grain, listed in windows.items():
-            for start_ms, *contents in listed:
-                key = (account_id, grain, start_ms)
-                if key in flat:
-                    self._findings.mismatch(f"{self._at} row {account_id}: {key[1:]} twice")
-                flat[key] = tuple(contents)
-        return flat
+            return
+        seen: set[WindowKey] = set()
+        for key, window in _windows(account_id, {"windows": windows}):
+            if key in seen:
+                self._findings.mismatch(f"{self._at} row {account_id}: {key[1:]} twice")
+            seen.add(key)
+            if self._horizon.judges(key[2]):
+                self._compare_window(key, window)
+        here = {
+            key for key in seen & self._model.windows.keys() if not self._model.is_past_keep(key)
+        }
+        if len(here) < kept:
+            for key in self._kept_by_account.get(account_id, set()) - here:
+                self._findings.mismatch(
+                    f"{self._at} row {account_id}: kept window {key[1:]} missing"
+                )
 
-    def _compare_window(self, key: WindowKey, window: tuple[int, ...]) -> None:
-        """Compare a window in a row: nothing can have changed it since the row was written."""
+    @cached_property
+    def _kept_by_account(self) -> dict[str, set[WindowKey]]:
+        """Kept windows that are known; made only when a row lacks one."""
+        by_account: dict[str, set[WindowKey]] = {}
+        for key in self._model.windows:
+            if self._horizon.judges(key[2]) and not self._model.is_past_keep(key):
+                by_account.setdefault(key[0], set()).add(key)
+        return by_account
+
+    def _compare_window(self, key: WindowKey, window: tuple[object, ...]) -> None:
         contents = self._model.windows.get(key)
         if contents is None:
             self._findings.mismatch(f"{self._at} row {key[0]}: window {key[1:]} had no events")
@@ -86,15 +134,13 @@ class RowsCheck:
         self._findings.compared["windows in rows"] += 1
 
 
-def _totals(account_id: str, account: Account) -> dict[str, object]:
-    return {
-        "account_id": account_id,
-        "gained": account.gained,
-        "lost": account.lost,
-        "net": account.net,
-        "followers": account.followers,
-        "baseline": account.baseline,
-        "net_at_baseline": account.net_at_baseline,
-        "last_event_ms": account.last_event_ms,
-        "offset": account.offset,
-    }
+def _windows(account_id: str, row: dict[str, object]) -> list[tuple[WindowKey, tuple[object, ...]]]:
+    """Flatten {"windows": {"grain": [[start_ms, gained, lost, revision]]}}; -1: unreadable."""
+    windows = row.get("windows")
+    flat: list[tuple[WindowKey, tuple[object, ...]]] = []
+    for grain, listed in windows.items() if isinstance(windows, dict) else ():
+        for window in listed if isinstance(listed, list) else [listed]:
+            is_readable = isinstance(window, list) and window and type(window[0]) is int
+            start_ms, *contents = window if is_readable else (-1, window)
+            flat.append(((account_id, grain, start_ms), tuple(contents)))
+    return flat

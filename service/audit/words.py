@@ -6,6 +6,8 @@ Times are epoch milliseconds.
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from service.audit.arrival import Arrival
+
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
@@ -37,6 +39,17 @@ class Rules:
     grains: tuple[Grain, ...] = DEFAULT_GRAINS
     max_ahead_ms: int = 10_000
     dedup_generation: int = 131_072
+
+
+class Judgement(NamedTuple):
+    """What became of one record, and why. `duplicate_of`: where its event id was seen first."""
+
+    outcome: str
+    arrival: Arrival | None = None
+    event_time_ms: int | None = None
+    grains_missed: tuple[str, ...] = ()
+    duplicate_of: int | None = None
+    reasons: tuple[str, ...] = ()
 
 
 class Late(NamedTuple):

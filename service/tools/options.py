@@ -14,9 +14,10 @@ if TYPE_CHECKING:
 CODES: Final = """\
 exit codes:
   0    done, and everything that was checked is right
-  1    what was checked is wrong (topics, the recomputation, an account that is not there)
+  1    what was checked is wrong (topics, the recomputation, an account or member that is not there)
   2    wrong usage or a setting that cannot be used; one line names it
   3    no broker could be reached
+  4    all that could be checked is right, but not all could be: retention has cut a log
   70   internal error, or the worker could not go on
   130  interrupted with Ctrl-C
 """
@@ -38,6 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_worker(commands)
     _add_topics(commands)
+    _add_leave(commands)
     _add_generate(commands)
     _add_replay(commands)
     _add_show(commands)
@@ -45,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_late(commands)
     _add_forget(commands)
     _add_doctor(commands)
+    _add_audit(commands)
     _add_demo(commands)
     return parser
 
@@ -96,6 +99,22 @@ def _add_topics(commands: Commands) -> None:
         "netfollowers topics check",
     )
     topics.add_argument("action", choices=("create", "check"))
+
+
+def _add_leave(commands: Commands) -> None:
+    leave = _add(
+        commands,
+        "leave",
+        "scale in: hand the partitions of a stopped worker to the others at once",
+        "A worker with an instance id stays a member of the group when it stops: a restart is no\n"
+        "rebalance. To stop one for good: stop it, then name it here. Otherwise its partitions\n"
+        "wait for NETFOLLOWERS_SESSION_TIMEOUT_S. Exit code 1: no such member.",
+        "netfollowers leave worker-3",
+        "NETFOLLOWERS_APP_ID=other NETFOLLOWERS_INSTANCE_ID=worker-3 netfollowers leave",
+    )
+    leave.add_argument(
+        "instance_id", nargs="?", metavar="INSTANCE_ID", help="(NETFOLLOWERS_INSTANCE_ID)"
+    )
 
 
 def _add_generate(commands: Commands) -> None:
@@ -284,6 +303,44 @@ def _add_doctor(commands: Commands) -> None:
     add = doctor.add_argument
     add("--records", type=count, default=10_000, metavar="N", help="newest input records to read")
     add("--timeout", type=number, default=30.0, metavar="S", help="for each look (%(default)g)")
+
+
+def _add_audit(commands: Commands) -> None:
+    audit = _add(
+        commands,
+        "audit",
+        "recompute everything from the input, by other code, and compare",
+        "Reads the input and all results, recomputes them with an implementation that shares no\n"
+        "code with the worker, and compares every row, window, late and rejected record, and what\n"
+        "was committed. One partition after the other; memory grows with accounts and kept\n"
+        "windows, not with events. Workers may be running: a partition is judged as of one of its\n"
+        "commits, what comes later is not read. (At least once they should be at rest: results\n"
+        "are written before the position, and are all held in memory, for any may come again.)\n"
+        "Where retention has cut a log, says what could not be checked and exits with 4, unless\n"
+        "there is a difference.",
+        "netfollowers audit",
+        "netfollowers audit --partition 3",
+        "netfollowers audit --dump audit-files && netfollowers audit --files audit-files",
+    )
+    audit.add_argument("--partition", type=whole, metavar="N", help="only this one")
+    audit.add_argument(
+        "--at-rest",
+        action="store_true",
+        help="the workers have counted all and stopped: every final window must be published",
+    )
+    place = audit.add_mutually_exclusive_group()
+    _add_files(place)
+    place.add_argument(
+        "--dump", metavar="DIR", help="write what an audit reads to DIR, and do not audit"
+    )
+
+
+def _add_files(place: argparse._ActionsContainer) -> None:
+    place.add_argument(
+        "--files",
+        metavar="DIR",
+        help="read what `audit --dump` wrote (JSON Lines, gzip) instead of the broker",
+    )
 
 
 def _add_demo(commands: Commands) -> None:

@@ -43,7 +43,7 @@ def nested(depth: int) -> bytes:
 def test_a_good_event_is_read() -> None:
     found = reading(json.dumps(GOOD).encode())
 
-    assert found == Arrival("alice-follow-0", "alice", "follow", T0, 0)
+    assert found == Arrival("alice-follow-0", "alice", "follow", T0, 0, "bob")
 
 
 def test_unknown_fields_are_ignored_whatever_they_hold() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from service.cli import Exit, build_parser, main
 
-COMMANDS = ("worker", "topics", "generate", "replay", "show", "demo")
+COMMANDS = ("worker", "topics", "generate", "replay", "show", "audit", "demo")
 NOWHERE = "127.0.0.1:1"
 
 

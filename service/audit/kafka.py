@@ -1,0 +1,205 @@
+"""The source of an audit on a broker. The worker may be running."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import ConsumerRecord
+
+from service.audit.arrival import LogRecord
+from service.audit.published import Committed, json_object
+from service.audit.source import INPUT, KINDS, Extent, Snapshot, Topics, Unreadable
+
+BATCH_RECORDS: Final = 10_000
+FETCH_BYTES: Final = 4 * 1_024 * 1_024
+SILENT_FOR_S: Final = 60.0
+QUIET_S: Final = 0.05
+"""Between two looks. When both see the same, no transaction was ending in between."""
+LOOKS: Final = 400
+LOG_APPEND_TIME: Final = 1
+
+Options = Mapping[str, Any]
+
+
+class _Look(NamedTuple):
+    committed: Committed | None
+    stops: Mapping[str, int]
+
+
+class KafkaSource:
+    """`async with`: a consumer for each topic, so that all can be read side by side."""
+
+    def __init__(
+        self, options: Options, topics: Topics, app_id: str, *, at_least_once: bool = False
+    ) -> None:
+        """`options`: brokers and credentials, as aiokafka's clients take them."""
+        self.topics = topics
+        self.at_least_once = at_least_once
+        self._options = dict(options)
+        self._app_id = app_id
+        self._admin = AIOKafkaAdminClient(**self._options)
+        self._consumers: dict[str, AIOKafkaConsumer] = {}
+
+    async def __aenter__(self) -> Self:
+        """Connect."""
+        try:
+            await self._admin.start()
+            for kind in KINDS:
+                self._consumers[kind] = consumer(self._options)
+                await self._consumers[kind].start()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Let go."""
+        for one in self._consumers.values():
+            await one.stop()
+        await self._admin.close()
+
+    async def partitions(self) -> int:
+        """Count without asking for a topic that is not there: that might create it."""
+        existing = set(await self._admin.list_topics())
+        for name in self.topics.values():
+            if name not in existing:
+                message = f"there is no topic {name}: netfollowers topics create"
+                raise Unreadable(message)
+        described = await self._admin.describe_topics(list(self.topics.values()))
+        counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
+        if len(set(counts.values())) != 1:
+            message = f"the topics differ in their numbers of partitions: {counts}"
+            raise Unreadable(message)
+        return counts[self.topics[INPUT]]
+
+    async def snapshot(self, partition: int) -> Snapshot:
+        """Look until nothing moves between two looks; rather when no sweep is unfinished."""
+        before = await self._look(partition)
+        for tries in range(LOOKS):
+            await asyncio.sleep(QUIET_S)
+            now = await self._look(partition)
+            if now == before and (tries > LOOKS // 2 or _is_swept(now.committed)):
+                return await self._snapshot(partition, now)
+            before = now
+        message = f"partition {partition} was never still for {QUIET_S} s: pause its producers"
+        raise Unreadable(message)
+
+    async def records(
+        self, kind: str, partition: int, extent: Extent
+    ) -> AsyncIterator[list[LogRecord]]:
+        """Yield committed records. TimeoutError: the broker holds back what it has promised."""
+        tp = self._tp(kind, partition)
+        reader = self._consumers[kind]
+        reader.assign([tp])
+        reader.seek(tp, extent.start)
+        silent_from = asyncio.get_running_loop().time()
+        while (position := await reader.position(tp)) < extent.stop:
+            batches = await reader.getmany(tp, timeout_ms=200, max_records=BATCH_RECORDS)
+            now = asyncio.get_running_loop().time()
+            if batches or await reader.position(tp) > position:
+                silent_from = now
+            elif now - silent_from > SILENT_FOR_S:
+                message = f"nothing of {tp.topic}/{partition} behind offset {position}"
+                raise TimeoutError(message)
+            for batch in batches.values():
+                yield [_record(one) for one in batch if one.offset < extent.stop]
+
+    async def end(self, kind: str, partition: int) -> int:
+        """Offset after the last committed record; at least once only a fetch's answer is right."""
+        tp = self._tp(kind, partition)
+        reader = self._consumers[kind]
+        reader.assign([tp])
+        if not self.at_least_once:
+            return int((await reader.end_offsets([tp]))[tp])
+        reader.seek(tp, await self._start(kind, partition))
+        while (highwater := reader.highwater(tp)) is None:
+            await reader.getmany(tp, timeout_ms=200, max_records=1)
+        return int(highwater)
+
+    async def _look(self, partition: int) -> _Look:
+        """All at once: what was committed, and how far the results reach."""
+        results = KINDS[1:]
+        ends = await asyncio.gather(*(self.end(kind, partition) for kind in results))
+        stops = dict(zip(results, ends, strict=True))
+        if self.at_least_once:
+            extent = Extent(await self._start("updates", partition), stops["updates"])
+            return _Look(await self._committed_in_table(partition, extent), stops)
+        return _Look(await self._committed(partition), stops)
+
+    async def _snapshot(self, partition: int, look: _Look) -> Snapshot:
+        stops = {**look.stops, INPUT: await self.end(INPUT, partition)}
+        extents = {
+            kind: Extent(await self._start(kind, partition), stop) for kind, stop in stops.items()
+        }
+        is_stamped = await self._is_stamped(partition, extents[INPUT])
+        return Snapshot(partition, look.committed, extents, is_stamped)
+
+    async def _start(self, kind: str, partition: int) -> int:
+        tp = self._tp(kind, partition)
+        self._consumers[kind].assign([tp])
+        return int((await self._consumers[kind].beginning_offsets([tp]))[tp])
+
+    async def _committed(self, partition: int) -> Committed | None:
+        """Exactly once: what the group has committed, with its metadata."""
+        tp = self._tp(INPUT, partition)
+        found = await self._admin.list_consumer_group_offsets(self._app_id, partitions=[tp])
+        if tp not in found or found[tp].offset < 0:
+            return None
+        return Committed(found[tp].offset, found[tp].metadata)
+
+    async def _committed_in_table(self, partition: int, extent: Extent) -> Committed | None:
+        """At least once: the last record with an empty key, in the table itself."""
+        committed = None
+        async for batch in self.records("updates", partition, extent):
+            for record in batch:
+                if not record.key and record.value:
+                    said = json_object(record.value)
+                    committed = Committed(int(str(said["position"])), str(said["metadata"]))
+        return committed
+
+    async def _is_stamped(self, partition: int, extent: Extent) -> bool:
+        """Tell whose the log times are; asked only where it matters, when the log is cut."""
+        if extent.start == 0 or extent.start >= extent.stop:
+            return True
+        tp = self._tp(INPUT, partition)
+        reader = self._consumers[INPUT]
+        reader.assign([tp])
+        reader.seek(tp, extent.start)
+        found = await reader.getmany(tp, timeout_ms=5_000, max_records=1)
+        return all(one.timestamp_type == LOG_APPEND_TIME for one in found.get(tp, ()))
+
+    def _tp(self, kind: str, partition: int) -> TopicPartition:
+        return TopicPartition(self.topics[kind], partition)
+
+
+def consumer(options: Options) -> AIOKafkaConsumer:
+    """Build a consumer that reads committed records and moves by our word only."""
+    return AIOKafkaConsumer(
+        **{
+            **options,
+            "isolation_level": "read_committed",
+            "enable_auto_commit": False,
+            "auto_offset_reset": "none",
+            "max_partition_fetch_bytes": FETCH_BYTES,
+            "fetch_max_wait_ms": 100,
+        }
+    )
+
+
+def _record(one: ConsumerRecord) -> LogRecord:
+    return LogRecord(one.offset, one.timestamp, one.key, one.value, list(one.headers))
+
+
+def _is_swept(committed: Committed | None) -> bool:
+    sweep = json_object(committed.metadata).get("sweep") if committed else None
+    if not isinstance(sweep, dict):
+        return True
+    return bool(sweep.get("closed_to_ms") == sweep.get("closing_to_ms"))

@@ -1,0 +1,161 @@
+"""One partition, in bounded memory: the input and its results side by side.
+
+The rows come first (they are the state, one per account). Then the input, batch by batch; after
+each the results are read on for as far as the model can judge them, and what is settled is
+forgotten.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from typing import Final
+
+from service.audit.arrival import LogRecord
+from service.audit.compare import Comparison
+from service.audit.finals import FinalsCheck
+from service.audit.horizon import NEVER_MS
+from service.audit.published import Committed, Published, json_object
+from service.audit.refused import LabelledCheck
+from service.audit.source import INPUT, Extent, Snapshot, Source
+
+Watch = Callable[[int], None]
+"""Is told how many records of the input have been read since the last time."""
+
+LOOK_AHEAD: Final = 1_000
+"""So many window results may wait for the model; a wrong one waits to the end, others pass it."""
+CLOCKS_MS: Final = 60_000
+"""Brokers' clocks may be so far apart."""
+
+
+async def audit_partition(
+    source: Source,
+    snapshot: Snapshot,
+    comparison: Comparison,
+    *,
+    expect_swept: bool | None,
+    watch: Watch,
+) -> None:
+    """Compare one partition. `expect_swept` None: as far as the commit says it was swept."""
+    async for batch in _read(source, snapshot, "updates"):
+        for record in batch:
+            comparison.rows.see(record)
+    followers = [await _finals(source, snapshot, comparison.finals)]
+    for kind, check in (("late", comparison.late), ("rejected", comparison.rejected)):
+        if snapshot.extents[kind].start > 0:
+            check.begin_cut()
+        followers.append(Follower(_read(source, snapshot, kind), check, look_ahead=1))
+    async for fed in source.records(INPUT, snapshot.partition, snapshot.counted):
+        for one in fed:
+            comparison.feed(one)
+        for follower in followers:
+            await follower.catch_up(comparison.model.position)
+        comparison.finals.forget_settled(fed[-1].timestamp_ms if fed else -1)
+        watch(len(fed))
+    for follower in followers:
+        await follower.finish()
+    comparison.settle()
+    if comparison.rows.missing:
+        comparison.rows.excuse(await _written_since(source, snapshot))
+    comparison.finish(swept_to_ms=_swept_to(snapshot.committed, expect_swept=expect_swept))
+    comparison.commit(snapshot.committed)
+
+
+class Follower:
+    """Hands a check the results that the model can judge by now."""
+
+    def __init__(
+        self,
+        batches: AsyncIterator[list[Published]],
+        check: FinalsCheck | LabelledCheck,
+        *,
+        look_ahead: int,
+    ) -> None:
+        """`look_ahead`: so many results may wait before no more are read."""
+        self._batches = batches
+        self._check = check
+        self._look_ahead = look_ahead
+        self._read: deque[Published] = deque()
+        self._waiting: deque[Published] = deque()
+        self._is_at_end = False
+
+    async def peek(self) -> Published | None:
+        """Look at the next result; None when there is no more."""
+        while not self._read and not self._is_at_end:
+            batch = await anext(self._batches, None)
+            if batch is None:
+                self._is_at_end = True
+            else:
+                self._read.extend(batch)
+        return self._read[0] if self._read else None
+
+    async def catch_up(self, position: int) -> None:
+        """Let the check see what the model, fed up to `position`, can judge."""
+        if isinstance(self._check, LabelledCheck):
+            self._check.pass_by(position)
+        waiting, self._waiting = self._waiting, deque()
+        keys: set[bytes | None] = set()
+        for result in waiting:
+            self._offer(result, keys)
+        while len(self._waiting) < self._look_ahead:
+            if await self.peek() is None:
+                self._nothing_more()
+                return
+            self._offer(self._read.popleft(), keys)
+
+    async def finish(self) -> None:
+        """Let the check see all that is left."""
+        for result in self._waiting:
+            self._check.see(result)
+        while await self.peek() is not None:
+            self._check.see(self._read.popleft())
+
+    def _offer(self, result: Published, keys: set[bytes | None]) -> None:
+        """Show it, or let it wait; results of one key stay in order."""
+        if result.key not in keys and self._check.is_ready(result):
+            self._check.see(result)
+        else:
+            self._waiting.append(result)
+            keys.add(result.key)
+
+    def _nothing_more(self) -> None:
+        if isinstance(self._check, LabelledCheck) and not self._waiting:
+            self._check.miss_all()
+
+
+async def _finals(source: Source, snapshot: Snapshot, check: FinalsCheck) -> Follower:
+    follower = Follower(_read(source, snapshot, "windows"), check, look_ahead=LOOK_AHEAD)
+    if snapshot.extents["windows"].start > 0:
+        first = await follower.peek()
+        check.begin_at(first.timestamp_ms + CLOCKS_MS if first else NEVER_MS)
+    return follower
+
+
+async def _read(
+    source: Source, snapshot: Snapshot, kind: str, extent: Extent | None = None
+) -> AsyncIterator[list[Published]]:
+    extent = extent or snapshot.extents[kind]
+    async for batch in source.records(kind, snapshot.partition, extent):
+        yield [_published(one) for one in batch]
+
+
+async def _written_since(source: Source, snapshot: Snapshot) -> set[bytes]:
+    """Keys of rows behind the snapshot: their older versions may have been compacted away."""
+    stop = snapshot.extents["updates"].stop
+    extent = Extent(stop, await source.end("updates", snapshot.partition))
+    return {
+        row.key or b""
+        async for batch in _read(source, snapshot, "updates", extent)
+        for row in batch
+    }
+
+
+def _published(one: LogRecord) -> Published:
+    return Published(one.offset, one.key, one.value, one.headers, one.timestamp_ms)
+
+
+def _swept_to(committed: Committed | None, *, expect_swept: bool | None) -> int:
+    """Windows final by then must have been published."""
+    if expect_swept is not None:
+        return NEVER_MS if expect_swept else -NEVER_MS
+    sweep = json_object(committed.metadata).get("sweep") if committed else None
+    closed_to = sweep.get("closed_to_ms") if isinstance(sweep, dict) else None
+    return closed_to if isinstance(closed_to, int) else NEVER_MS

@@ -1,0 +1,69 @@
+"""Where an audit reads from: a broker (`kafka.py`) or files that were dumped from one (`files.py`).
+
+Partition by partition; of each first a snapshot: what was committed, and how far each topic reached
+when it was. What comes later does not concern the audit.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Final, NamedTuple, Protocol
+
+from service.audit.arrival import LogRecord
+from service.audit.published import Committed
+
+INPUT: Final = "input"
+KINDS: Final = (INPUT, "updates", "windows", "late", "rejected")
+
+Topics = Mapping[str, str]
+"""Kind, one of KINDS -> name."""
+
+
+class Extent(NamedTuple):
+    """Offsets [start, stop) of one partition of one topic."""
+
+    start: int
+    stop: int
+
+
+class Snapshot(NamedTuple):
+    """One partition at one moment. `is_stamped`: the input's log times are the broker's."""
+
+    partition: int
+    committed: Committed | None
+    extents: Mapping[str, Extent]
+    is_stamped: bool = True
+
+    @property
+    def counted(self) -> Extent:
+        """The input that the commit covers; all of it when there is none."""
+        extent = self.extents[INPUT]
+        if self.committed is None:
+            return extent
+        return Extent(extent.start, max(extent.start, min(self.committed.position, extent.stop)))
+
+
+class Unreadable(Exception):  # noqa: N818 - says what it is
+    """The source is not what was asked for; the message says how."""
+
+
+class Source(Protocol):
+    """Committed records only, in the order of their offsets."""
+
+    @property
+    def topics(self) -> Topics:
+        """Names by kind."""
+
+    @property
+    def at_least_once(self) -> bool:
+        """True when results may repeat."""
+
+    async def partitions(self) -> int:
+        """Count the partitions, the same of every topic. Unreadable: they differ."""
+
+    async def snapshot(self, partition: int) -> Snapshot:
+        """Take a moment at which commit and results belong together."""
+
+    def records(self, kind: str, partition: int, extent: Extent) -> AsyncIterator[list[LogRecord]]:
+        """Yield what is there, in batches."""
+
+    async def end(self, kind: str, partition: int) -> int:
+        """Offset after what can be read now: later than the snapshot's, if there is more."""

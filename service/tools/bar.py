@@ -1,0 +1,73 @@
+"""How far a long reading has come: a bar where a person is watching, else a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+EVERY_S: Final = 5.0
+
+
+class Bar:
+    """`async with` not needed: `with Bar() as bar`, then `bar.begin(what, total)`."""
+
+    def __init__(self, *, every_s: float = EVERY_S) -> None:
+        """`every_s`: between two lines where there is no terminal."""
+        self._every_s = every_s
+        self._is_shown = sys.stderr.isatty()
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=40),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not self._is_shown,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        """Show it."""
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take it away."""
+        self._progress.stop()
+
+    def begin(self, what: str, total: int) -> Callable[[int], None]:
+        """Begin something; -> to be told how many more of its `total` are done."""
+        if self._is_shown:
+            task = self._progress.add_task(what, total=total)
+            return lambda number: self._progress.advance(task, number)
+        return _Lines(what, total, self._every_s)
+
+
+class _Lines:
+    """Says on standard error how far it is, every few seconds."""
+
+    def __init__(self, what: str, total: int, every_s: float) -> None:
+        self._what = what
+        self._total = total
+        self._every_s = every_s
+        self._done = 0
+        self._said_at = time.monotonic()
+
+    def __call__(self, number: int) -> None:
+        self._done += number
+        now = time.monotonic()
+        if now - self._said_at >= self._every_s:
+            self._said_at = now
+            share = self._done / max(1, self._total)
+            line = f"{self._what}: {self._done:,} of {self._total:,} records ({share:.0%})"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command line prints

@@ -1,0 +1,250 @@
+"""`netfollowers audit` on a real Kafka: agreement, every single flipped record, a cut log."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+
+from service.cli import Exit, main
+from service.kafka import clients
+from service.tools.worker_process import environment
+from tests.broker.conftest import Deploy
+from tests.broker.deployment import Deployment
+from tests.broker.test_counting import mixed, some_committed
+from tests.broker.test_faults import trickle
+
+pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
+
+EVENTS = 16_000
+
+
+async def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run a command of `netfollowers` against the deployment; -> its exit code."""
+    for name, text in environment(deployment.settings).items():
+        if name.startswith("NETFOLLOWERS_"):
+            monkeypatch.setenv(name, text)
+    return await asyncio.to_thread(main, arguments)
+
+
+async def counted(deployed: Deploy, **changes: Any) -> Deployment:
+    """A deployment at rest that has counted events of every outcome."""
+    deployment = await deployed(**changes)
+    worker = deployment.worker()
+    await deployment.produce(mixed(EVENTS))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    return deployment
+
+
+async def newest(deployment: Deployment, topic: str) -> ConsumerRecord:
+    """The last committed record of a topic's first partition that has one."""
+    reader = clients.consumer(deployment.settings, auto_offset_reset="earliest")
+    await reader.start()
+    try:
+        tp = TopicPartition(topic, 0)
+        reader.assign([tp])
+        end = (await reader.end_offsets([tp]))[tp]
+        found = None
+        while await reader.position(tp) < end:
+            for batch in (await reader.getmany(tp, timeout_ms=200)).values():
+                found = batch[-1]
+        assert found is not None, f"nothing on {topic}/0"
+        return found
+    finally:
+        await reader.stop()
+
+
+async def publish(deployment: Deployment, like: ConsumerRecord, value: bytes | None) -> None:
+    """Write another record like one that is there, with another value."""
+    producer = clients.producer(deployment.settings)
+    await producer.start()
+    try:
+        headers = list(like.headers)
+        await producer.send_and_wait(
+            like.topic, value, key=like.key, partition=like.partition, headers=headers
+        )
+    finally:
+        await producer.stop()
+
+
+def plus_one(value: bytes | None, field: str) -> bytes:
+    """The same JSON with one number that is one higher."""
+    fields = json.loads(value or b"")
+    return json.dumps({**fields, field: fields[field] + 1}).encode()
+
+
+async def flip_a_row(deployment: Deployment) -> None:
+    """One row has gained one more than there was."""
+    row = await newest(deployment, deployment.settings.updates_topic)
+    await publish(deployment, row, plus_one(row.value, "gained"))
+
+
+async def remove_a_row(deployment: Deployment) -> None:
+    """One account has no row."""
+    await publish(deployment, await newest(deployment, deployment.settings.updates_topic), None)
+
+
+async def flip_a_window(deployment: Deployment) -> None:
+    """One window has lost one more, in a revision that comes next."""
+    window = await newest(deployment, deployment.settings.windows_topic)
+    value = plus_one(plus_one(plus_one(window.value, "lost"), "net"), "revision")
+    await publish(deployment, window, value)
+
+
+async def repeat_a_late_record(deployment: Deployment) -> None:
+    """One late record is there twice."""
+    late = await newest(deployment, deployment.settings.late_topic)
+    await publish(deployment, late, late.value)
+
+
+async def flip_a_rejected_record(deployment: Deployment) -> None:
+    """One rejected record is there again, with other bytes."""
+    rejected = await newest(deployment, deployment.settings.rejected_topic)
+    await publish(deployment, rejected, b"other")
+
+
+async def flip_the_committed_counts(deployment: Deployment) -> None:
+    """One partition's metadata has one applied event more and one late event less."""
+    committed = (await deployment.committed())[0]
+    said = json.loads(committed.metadata)
+    said["counts"]["applied"] += 1
+    said["counts"]["late"] -= 1
+    tp = TopicPartition(deployment.settings.input_topic, 0)
+    reader = clients.consumer(deployment.settings, group_id=deployment.settings.app_id)
+    await reader.start()
+    try:
+        reader.assign([tp])
+        await reader.commit({tp: OffsetAndMetadata(committed.offset, json.dumps(said))})
+    finally:
+        await reader.stop()
+
+
+async def test_what_was_counted_agrees_and_the_report_says_what_was_compared(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await counted(deployed)
+    assert await run(deployment, monkeypatch, "audit", "--at-rest") == Exit.OK
+    told = capsys.readouterr().out
+    assert told.endswith("audit: all agrees\n")
+    kinds = ("rows", "windows in rows", "window results", "late records", "rejected records")
+    counts = ("input records", "applied", "late", "duplicate", "rejected", "partitions")
+    for name in (*kinds, *counts):
+        line = next(line for line in told.splitlines() if line.endswith(f" {name}"))
+        assert int(line.split()[0].replace(",", "")) > 0
+
+
+@pytest.mark.parametrize(
+    ("flip", "named"),
+    [
+        (flip_a_row, " gained: found"),
+        (remove_a_row, ": missing"),
+        (flip_a_window, "no such revision"),
+        (repeat_a_late_record, "was found before"),
+        (flip_a_rejected_record, "was found before"),
+        (flip_the_committed_counts, " counts: found"),
+    ],
+)
+async def test_one_flipped_record_ends_the_audit_with_1(
+    deployed: Deploy,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    flip: Callable[[Deployment], Awaitable[None]],
+    named: str,
+) -> None:
+    deployment = await counted(deployed)
+    await flip(deployment)
+    assert await run(deployment, monkeypatch, "audit") == Exit.WRONG
+    told = capsys.readouterr().out
+    assert [named in line for line in told.splitlines() if "MISMATCH" in line] == [True], told
+
+
+async def test_a_dump_is_audited_without_the_broker_and_a_flipped_line_is_found(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    deployment = await counted(deployed)
+    files = str(tmp_path / "dump")
+    assert await run(deployment, monkeypatch, "audit", "--dump", files) == Exit.OK
+    monkeypatch.setenv("NETFOLLOWERS_BROKERS", "127.0.0.1:1")
+    assert await asyncio.to_thread(main, ["audit", "--files", files]) == Exit.OK
+
+
+async def test_workers_may_be_running(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await deployed()
+    first, second = deployment.worker(), deployment.worker()
+    sending = asyncio.create_task(trickle(deployment, mixed(60_000), per_step=100))
+    await some_committed(deployment, at_least=2_000)
+    codes = [await run(deployment, monkeypatch, "audit") for _ in range(3)]
+    assert not sending.done(), "the audits were to run along with the events"
+    told = capsys.readouterr().out
+    assert set(codes) <= {Exit.OK, Exit.INCOMPLETE}, told
+    assert Exit.OK in codes, told
+    await sending
+    await deployment.caught_up()
+    assert [await first.stop(), await second.stop()] == [0, 0]
+    assert await run(deployment, monkeypatch, "audit", "--at-rest") == Exit.OK
+
+
+async def cut(deployment: Deployment, topic: str, before: int) -> None:
+    """What retention does: the oldest records of every partition are gone."""
+    admin = clients.admin(deployment.settings)
+    await admin.start()
+    try:
+        partitions = range(deployment.settings.partitions)
+        await admin.delete_records(
+            {TopicPartition(topic, number): RecordsToDelete(before) for number in partitions}
+        )
+    finally:
+        await admin.close()
+
+
+async def test_a_cut_input_ends_with_a_code_of_its_own_and_says_what_was_not_checked(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await counted(deployed, dedup_generation=200)
+    await cut(deployment, deployment.settings.input_topic, 300)
+    assert await run(deployment, monkeypatch, "audit") == Exit.INCOMPLETE
+    told = capsys.readouterr().out
+    assert "audit: all that could be checked agrees" in told
+    assert "NOT CHECKED" in told
+    assert "the log begins at offset 300" in told
+
+
+async def test_a_difference_weighs_more_than_a_cut(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = await counted(deployed, dedup_generation=200)
+    await cut(deployment, deployment.settings.input_topic, 300)
+    await flip_a_row(deployment)
+    assert await run(deployment, monkeypatch, "audit") == Exit.WRONG
+
+
+async def test_cut_results_end_with_the_same_code(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await counted(deployed)
+    for topic in deployment.settings.result_topics[1:]:
+        await cut(deployment, topic, 5)
+    assert await run(deployment, monkeypatch, "audit") == Exit.INCOMPLETE
+    told = capsys.readouterr().out
+    assert "the topic begins at offset 5" in told
+    assert "records that the topic no longer holds" in told
+
+
+async def test_a_topic_that_is_not_there_ends_with_2(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await deployed()
+    deployment.settings = replace(deployment.settings, late_topic="nowhere")
+    assert await run(deployment, monkeypatch, "audit") == Exit.USAGE
+    assert "there is no topic nowhere" in capsys.readouterr().err
