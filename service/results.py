@@ -15,6 +15,8 @@ from service.events import MAX_VALUE_BYTES, RawRecord, Rejection
 
 MAX_KEY_BYTES: Final = 1_024
 """A refused record's key is kept up to here; a key that was accepted is at most 256 bytes."""
+ORIGINAL: Final = "original:"
+"""Before the name of each header that a refused record came with."""
 MAX_HEADERS_BYTES: Final = 16_384
 """Original headers beyond so many bytes are not kept; their number is."""
 FORMAT_VERSION: Final = 1
@@ -115,8 +117,8 @@ def rejected_record(record: RawRecord, source: Source, rejection: Rejection) -> 
 
 
 def _origin(record: RawRecord, source: Source) -> Headers:
-    """Headers of the input record as they came, if they are not too large; then where it lay."""
-    kept = list(record.headers)
+    """Headers of the input record, marked as such, if they are not too large; and where it lay."""
+    kept = [(ORIGINAL + name, value) for name, value in record.headers]
     if sum(len(name) + len(value or b"") for name, value in kept) > MAX_HEADERS_BYTES:
         kept = [("netfollowers-original-headers-dropped", b"%d" % len(kept))]
     return [

@@ -52,6 +52,7 @@ class Settings:
     grains: str = ",".join(DEFAULT_GRAINS)
     max_ahead_s: float = 10.0
     dedup_generation: int = 131_072
+    expire_after_days: float = 0.0
     sweep_buckets: int = 1_024
     instance_id: str = ""
     session_timeout_s: float = 20.0
@@ -82,6 +83,7 @@ class Settings:
             max_ahead_ms=round(self.max_ahead_s * 1_000),
             dedup_generation=self.dedup_generation,
             sweep_buckets=self.sweep_buckets,
+            expire_after_ms=round(self.expire_after_days * 86_400_000),
         )
 
     @property
@@ -204,6 +206,7 @@ _MEANINGS: Final[dict[str, str]] = {
     "grains": "size:grace:keep of each window length, or a default grain by name",
     "max_ahead_s": "an event further ahead of its log timestamp counts at the log timestamp",
     "dedup_generation": "records per generation of event ids; the last one to two are remembered",
+    "expire_after_days": "an account without events for so long is forgotten (0: never)",
     "sweep_buckets": "parts that the accounts are cut into when windows close",
     "instance_id": "static group membership: a restart is not a rebalance (stable per worker)",
     "session_timeout_s": "a silent worker loses its partitions after so long",

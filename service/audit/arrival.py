@@ -5,6 +5,7 @@ Knows the contract of the input topic, nothing of counting. Times are epoch mill
 
 from typing import Final, NamedTuple
 
+from service.audit.envelope import NotAnEnvelope, binary, media_type, structured
 from service.audit.text import parse, rfc_3339_ms
 
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
@@ -17,6 +18,7 @@ LAST_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 REASONS: Final = (
     "empty_value",
     "value_too_large",
+    "bad_envelope",
     "not_json",
     "not_an_object",
     "missing_field",
@@ -62,21 +64,45 @@ class Faults(NamedTuple):
 
 def read(record: LogRecord) -> Arrival | Faults:
     """Read a record: an arrival (action "heartbeat" for a heartbeat) or its faults."""
-    fields = _object(record.value)
+    is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
+    fields = _object(record.value) if is_heartbeat else _unwrapped(record)
     if isinstance(fields, Faults):
         return fields
-    if any(name == HEARTBEAT_HEADER for name, _ in record.headers):
+    if is_heartbeat:
         reasons = _time_faults(fields)
         return Faults(tuple(reasons)) if reasons else _arrival({**fields, "action": "heartbeat"})
     reasons = _event_faults(fields, record.key)
     return Faults(tuple(reasons)) if reasons else _arrival(fields)
 
 
-def _object(value: bytes | None) -> Fields | Faults:
+def _unwrapped(record: LogRecord) -> Fields | Faults:
+    """Fields of the event, out of its envelope where it comes in one."""
+    size_faults = _size_faults(record.value)
+    if size_faults is not None or record.value is None:
+        return size_faults or Faults(("empty_value",))
+    try:
+        if media_type(record.headers) == "application/cloudevents+json":
+            data, stand_ins = structured(record.value)
+            if not isinstance(data, dict):
+                return Faults(("not_an_object",))
+            return {**stand_ins, **data}
+        stands_in = binary(record.headers)
+    except NotAnEnvelope:
+        return Faults(("bad_envelope",))
+    fields = _object(record.value)
+    return fields if isinstance(fields, Faults) else {**(stands_in or {}), **fields}
+
+
+def _size_faults(value: bytes | None) -> Faults | None:
     if not value:
         return Faults(("empty_value",))
-    if len(value) > MAX_VALUE_BYTES:
-        return Faults(("value_too_large",))
+    return Faults(("value_too_large",)) if len(value) > MAX_VALUE_BYTES else None
+
+
+def _object(value: bytes | None) -> Fields | Faults:
+    faults = _size_faults(value)
+    if faults is not None or value is None:
+        return faults or Faults(("empty_value",))
     try:
         fields = parse(value)
     except ValueError:
@@ -110,7 +136,7 @@ def _time_ms(fields: Fields) -> int | None:
 def _names(fields: Fields) -> list[str]:
     """Name the ids that an event of this action must have."""
     names = ["event_id", "account_id"]
-    return names if fields.get("action") == "baseline" else [*names, "follower_id"]
+    return names if fields.get("action") in ("baseline", "forget") else [*names, "follower_id"]
 
 
 def _event_faults(fields: Fields, key: bytes | None) -> list[str]:
@@ -121,10 +147,12 @@ def _event_faults(fields: Fields, key: bytes | None) -> list[str]:
         reasons.append("missing_field")
     elif not isinstance(action, str):
         reasons.append("wrong_type")
-    elif action not in {"follow", "unfollow", "baseline"}:
+    elif action not in {"follow", "unfollow", "baseline", "forget"}:
         reasons.append("unknown_action")
     if action == "baseline":
         reasons += _baseline_faults(fields)
+    if action == "forget" and fields.get("follower_id") is not None:
+        reasons.append("unexpected_field")
     reasons += _time_faults(fields)
     if not key:
         reasons.append("missing_key")

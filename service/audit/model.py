@@ -93,6 +93,15 @@ class Model:
         grain = self._grain(key[1])
         return self._watermark_reached(key[2] + grain.size_ms + grain.keep_ms)
 
+    def has_expired(self, account: Account) -> bool:
+        """Tell whether an account has had no event for too long."""
+        after_ms = self.rules.expire_after_ms
+        return after_ms > 0 and self._watermark_reached(account.last_event_ms + after_ms)
+
+    def may_have_no_row(self, account: Account) -> bool:
+        """Tell whether the row of an account may have come to its end."""
+        return account.is_empty or self.has_expired(account)
+
     def _grain(self, name: str) -> Grain:
         return next(grain for grain in self.rules.grains if grain.name == name)
 
@@ -120,6 +129,9 @@ class Model:
         duplicate_of = self._was_seen(arrival, record.offset)
         if duplicate_of is not None:
             return judged._replace(outcome="duplicate", duplicate_of=duplicate_of)
+        if arrival.action == "forget":
+            self._forget(arrival.account_id, record.offset)
+            return judged
         self._move_time(arrival, event_time_ms)
         self._count_in_totals(arrival, event_time_ms, record.offset)
         if arrival.action == "baseline":
@@ -151,7 +163,9 @@ class Model:
         return known[1]
 
     def _count_in_totals(self, arrival: Arrival, event_time_ms: int, offset: int) -> None:
-        account = self.accounts.setdefault(arrival.account_id, Account())
+        account = self.accounts.get(arrival.account_id)
+        if account is None or self.has_expired(account):
+            account = self.accounts[arrival.account_id] = Account()
         if arrival.action == "baseline":
             account.baseline = arrival.followers
             account.net_at_baseline = account.net
@@ -161,6 +175,32 @@ class Model:
             account.lost += 1
         account.last_event_ms = max(account.last_event_ms, event_time_ms)
         account.offset = offset
+
+    def _forget(self, account_id: str, offset: int) -> None:
+        """Erase totals and open windows; what is final and kept becomes empty, as a revision."""
+        if account_id not in self.accounts:
+            return
+        self.accounts[account_id] = Account(offset=offset)
+        for key in self._recent_windows(account_id):
+            if not self.is_final(key):
+                del self.windows[key]
+            elif not self.is_past_keep(key) and self.windows[key][-1] != (0, 0):
+                self.windows[key].append((0, 0))
+
+    def _recent_windows(self, account_id: str) -> list[WindowKey]:
+        """Windows of an account that are not past keep, and perhaps a few that are."""
+        if self.watermark_ms is None:
+            return []
+        keys = []
+        for grain in self.rules.grains:
+            newest = self.watermark_ms // grain.size_ms * grain.size_ms
+            oldest = newest - grain.keep_ms - 2 * grain.size_ms
+            oldest -= oldest % grain.size_ms
+            keys += [
+                (account_id, grain.name, start_ms)
+                for start_ms in range(oldest, newest + 1, grain.size_ms)
+            ]
+        return [key for key in keys if key in self.windows]
 
     def _count_in_windows(
         self, arrival: Arrival, event_time_ms: int, offset: int

@@ -20,6 +20,7 @@ def rules_of(metadata: str) -> Rules | None:
         grains=tuple(_grain(found) for found in grains if found is not None),
         max_ahead_ms=int(settings["max_ahead_ms"]),
         dedup_generation=int(settings["dedup_generation"]),
+        expire_after_ms=int(settings.get("expire_after_ms", 0)),
     )
 
 

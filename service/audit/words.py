@@ -39,6 +39,7 @@ class Rules:
     grains: tuple[Grain, ...] = DEFAULT_GRAINS
     max_ahead_ms: int = 10_000
     dedup_generation: int = 131_072
+    expire_after_ms: int = 0  # 0: never
 
 
 class Judgement(NamedTuple):
@@ -86,6 +87,11 @@ class Account:
     offset: int = -1
     baseline: int | None = None
     net_at_baseline: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing is counted: it was forgotten, and had no event since."""
+        return self.gained == self.lost == 0 and self.baseline is None
 
     @property
     def net(self) -> int:

@@ -30,11 +30,13 @@ class Endings:
 
     def expect(self, key: bytes, row: Row) -> None:
         """Note when a row may end, if it may."""
-        if row.is_empty:
-            self._at[self._last_keep_ms(row)][key] = None
-        elif self.expire_after_ms:
-            at = row.last_event_ms + self.expire_after_ms
-            self._at[at - at % -self._step_ms][key] = None
+        at = self._last_keep_ms(row)
+        if not row.is_empty:
+            if not self.expire_after_ms:
+                return
+            at = max(at, row.last_event_ms + self.expire_after_ms)
+            at -= at % -self._step_ms
+        self._at[at][key] = None
 
     def is_due(self, watermark_ms: int) -> bool:
         """Tell whether `take` would return something."""

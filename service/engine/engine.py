@@ -447,8 +447,8 @@ class Engine:
         """
         windows = self._corrections()
         windows += self._sweep_slice()
-        self._wake_what_ends()
-        updates = self._pack_awake()
+        removed = self._end_rows()
+        updates = self._pack_awake() + removed
         late, self._late = self._late, []
         rejected, self._rejected = self._rejected, []
         self._sealed_position = self._position
@@ -510,46 +510,44 @@ class Engine:
             )
         )
 
-    def _wake_what_ends(self) -> None:
-        """Wake the rows that have come to their end, for `_pack_awake` to remove."""
-        endings = self._endings
-        for key in endings.take(self._watermark_ms, SLICE_WINDOWS):
-            packed = self._packed.get(key)
-            if packed is None or key in self._awake:
+    def _end_rows(self) -> list[Update]:
+        """Remove rows that have come to their end, and wake those that come nearer to it.
+
+        A row is removed only when the last seal was past its offset: at least once, a replay from
+        there must still find the offset that guards the row.
+        """
+        removed: list[Update] = []
+        endings, packed, watermark = self._endings, self._packed, self._watermark_ms
+        for key in endings.take(watermark, SLICE_WINDOWS):
+            if key in self._awake or key not in packed:
                 continue
-            row = unpack(packed)
-            if endings.has_expired(row, self._watermark_ms):
-                row.clear()
-            if row.is_empty:
-                self._awake[key] = row
+            row = unpack(packed[key])
+            if not (row.is_empty or endings.has_expired(row, watermark)):
+                continue
+            if row.offset >= self._sealed_position:
+                endings.expect(key, row)
+            elif any(row.windows):
+                self._awake[key] = row  # to let go of its windows
+            else:
+                del packed[key]
+                removed.append((key, None))
+        return removed
 
     def _pack_awake(self) -> list[Update]:
         """Encode every changed row, for the topic and for memory: the other hot loop."""
         packed, names, keeps, watermark = self._packed, self._names, self._keeps, self._watermark_ms
         updates: list[Update] = []
-        expect = self._endings.expect if self.rules.expire_after_ms else None
+        expect, does_expire = self._endings.expect, self.rules.expire_after_ms > 0
         for key, row in self._awake.items():
             for windows, keep in zip(row.windows, keeps):  # noqa: B905 - same length by build
                 if windows and windows[0][0] + keep <= watermark:
                     self._drop_unkept(key, row)
-            if not row.gained and row.is_empty:
-                updates.append(self._end(key, row))
-                continue
-            if expect is not None:
+            if does_expire or (not row.gained and row.is_empty):
                 expect(key, row)
             packed[key] = pack(row)
             updates.append((key, to_record(key, row, names)))
         self._awake.clear()
         return updates
-
-    def _end(self, key: bytes, row: Row) -> Update:
-        """Remove a row that counts nothing, unless windows of it are kept; -> what to publish."""
-        if any(row.windows):
-            self._endings.expect(key, row)
-            self._packed[key] = pack(row)
-            return key, to_record(key, row, self._names)
-        self._packed.pop(key, None)
-        return key, None
 
     def _drop_unkept(self, key: bytes, row: Row) -> None:
         """Let go of windows that are past keep and published."""

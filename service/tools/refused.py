@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from service.events import REASON_TEXT, RawRecord, Reason, epoch_ms
+from service.results import ORIGINAL
 from service.settings import Settings
 from service.tools.option_types import UsageError
 from service.tools.reading import read_all
@@ -40,16 +41,22 @@ class Refused(NamedTuple):
     @classmethod
     def of(cls, record: RawRecord) -> Refused:
         """Tell what the record brought from what we have noted on it."""
-        names = [name for name, _ in record.headers]
-        first = names.index(f"{OURS}source-topic")
-        labels = {name: text.decode(errors="replace") for name, text in record.headers[first:]}
+        labels = {
+            name: text.decode(errors="replace")
+            for name, text in record.headers
+            if name.startswith(OURS)
+        }
         return cls(
             int(labels[f"{OURS}source-partition"]),
             int(labels[f"{OURS}source-offset"]),
             record.timestamp,
             record.key,
             record.value,
-            list(record.headers[:first]),
+            [
+                (name.removeprefix(ORIGINAL), text)
+                for name, text in record.headers
+                if name.startswith(ORIGINAL)
+            ],
             labels,
         )
 

@@ -38,11 +38,14 @@ KEYS: Final = {account.encode() for account in ACCOUNTS}
 
 def small_rules(random: Random) -> Rules:
     """Rules under which everything happens within a hundred records."""
+    grains = random.choice(GRAINS)
+    longest = max(grain.size_ms + grain.keep_ms for grain in grains)
     return Rules(
-        grains=random.choice(GRAINS),
+        grains=grains,
         max_ahead_ms=800,
         dedup_generation=random.choice((4, 9, 64)),
         sweep_buckets=random.choice((1, 3, 7)),
+        expire_after_ms=random.choice((0, 0, longest, 2 * longest)),
     )
 
 
@@ -76,24 +79,55 @@ def _record(random: Random, offset: int, now: int, log: list[LogRecord], scale: 
             beat["action"] = "follow"
             return LogRecord(offset, stamp, b"a", json.dumps(beat).encode(), [BEAT])
         return LogRecord(offset, stamp, None, json.dumps(beat).encode(), [BEAT])
-    account = random.choice(ACCOUNTS)
-    if log and random.random() < 0.3 and log[-1].key in KEYS:
-        account = log[-1].key.decode()  # two in a row, the second often the older
+    account = _account(random, log)
     event: dict[str, Any] = {"event_id": f"e{offset}", "account_id": account}
     if kind < 0.26:
         event |= {"action": "baseline", "followers": random.randrange(1_000)}
+    elif kind < 0.30:
+        event |= {"action": "forget"}
     else:
         event |= {"action": random.choice(("follow", "unfollow")), "follower_id": "f"}
+    event["occurred_at"] = _time(random, now, scale)
+    if random.random() < 0.15:
+        event["padding"] = "p" * 300
+    headers = [("trace", b"1")] if random.random() < 0.1 else []
+    if random.random() < 0.1:
+        return _in_envelope(random, offset, stamp, account, event)
+    return LogRecord(offset, stamp, account.encode(), json.dumps(event).encode(), headers)
+
+
+def _account(random: Random, log: list[LogRecord]) -> str:
+    if log and random.random() < 0.3 and log[-1].key in KEYS:
+        return log[-1].key.decode()  # two in a row, the second often the older
+    return random.choice(ACCOUNTS)
+
+
+def _time(random: Random, now: int, scale: int) -> int:
     at = now - scale * random.choice(AGES)
     if random.random() < 0.3:
         at -= at % (1_000 * scale) + random.choice((-1, 0, 0, 0, 1))
     if random.random() < 0.06:
         at = now + random.choice((799, 800, 801, 5_000, 10**9))
-    event["occurred_at"] = at
-    if random.random() < 0.15:
-        event["padding"] = "p" * 300
-    headers = [("trace", b"1")] if random.random() < 0.1 else []
-    return LogRecord(offset, stamp, account.encode(), json.dumps(event).encode(), headers)
+    return at
+
+
+def _in_envelope(
+    random: Random, offset: int, stamp: int, account: str, event: dict[str, Any]
+) -> LogRecord:
+    """The same event as a CloudEvent, in either mode; some of it only in the attributes."""
+    attributes = {"specversion": "1.0", "id": str(offset), "source": "/s"}
+    attributes |= {"type": f"com.example.{event['action']}", "subject": account}
+    for name in ("event_id", "account_id", "action"):
+        if random.random() < 0.5:
+            del event[name]
+    if random.random() < 0.1:
+        del attributes[random.choice(sorted(attributes))]
+    if random.random() < 0.5:
+        headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+        return LogRecord(offset, stamp, account.encode(), json.dumps(event).encode(), headers)
+    value = json.dumps({**attributes, "data": event}).encode()
+    headers = [("content-type", b"application/cloudevents+json")]
+    return LogRecord(offset, stamp, account.encode(), value, headers)
 
 
 def _again(random: Random, offset: int, stamp: int, first: LogRecord) -> LogRecord:

@@ -34,6 +34,9 @@ def test_a_forgotten_account_without_kept_windows_becomes_a_tombstone() -> None:
     counted.baseline(1, 100)
     counted.seal()
     counted.forget(2)
+    counted.seal()
+    assert totals(counted) == (0, 0, 0, None)
+    assert counted.tombstones == [], "its offset guards a replay until this seal is durable"
     counted.seal_all()
     assert counted.tombstones == ["a"]
     assert counted.rows == {}

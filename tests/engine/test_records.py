@@ -96,11 +96,21 @@ def test_a_rejected_record_has_a_short_detail_however_long_the_fault() -> None:
         assert len(dict(record.headers)["netfollowers-detail"]) <= 256
 
 
-def test_the_original_headers_of_a_rejected_record_are_not_repeated() -> None:
+def test_the_original_headers_are_kept_under_names_that_are_not_ours() -> None:
     counted = Counted()
-    counted.put(b"a", b"?", headers=[("netfollowers-reason", b"forged")])
-    reasons = [value for name, value in rejected(counted).headers if name == "netfollowers-reason"]
-    assert reasons == [b"not_json"]
+    counted.put(b"a", b"?", headers=[("netfollowers-reason", b"forged"), ("trace", b"\xff")])
+    found = rejected(counted).headers
+    assert [value for name, value in found if name == "netfollowers-reason"] == [b"not_json"]
+    assert ("original:netfollowers-reason", b"forged") in found
+    assert ("original:trace", b"\xff") in found
+
+
+def test_original_headers_that_are_too_large_are_counted_only() -> None:
+    counted = Counted()
+    counted.put(b"a", b"?", headers=[("trace", b"x" * 16_384), ("more", b"")])
+    found = dict(rejected(counted).headers)
+    assert found["netfollowers-original-headers-dropped"] == b"2"
+    assert "original:more" not in found
 
 
 def test_a_late_record_keeps_its_key_and_bytes() -> None:

@@ -29,7 +29,9 @@ NewEngine = Callable[..., Any]
 def judges_rules(rules: Rules) -> model.Rules:
     """The same rules in the judge's own words."""
     grains = [model.Grain(g.name, g.size_ms, g.grace_ms, g.keep_ms) for g in rules.grains]
-    return model.Rules(tuple(grains), rules.max_ahead_ms, rules.dedup_generation)
+    return model.Rules(
+        tuple(grains), rules.max_ahead_ms, rules.dedup_generation, rules.expire_after_ms
+    )
 
 
 class World:
@@ -67,9 +69,10 @@ class World:
             if random.random() < seals:
                 self.publish(self.engine.seal())
             if random.random() < crashes and self.restarts < MOST_RESTARTS:
+                back = random.choice((1, 1, 2)) if at_least_once else 1
                 if at_least_once and random.random() < 0.3:
                     self.tear(random, self.engine.seal())
-                back = random.choice((1, 1, 2, 3)) if at_least_once else 1
+                    back = 1  # a checkpoint begins only when the one before is durable
                 position = self.restart(back)
         for _ in range(MOST_SEALS):
             if not self.engine.has_unsealed:

@@ -73,6 +73,7 @@ class Scenario:
             max_ahead_s=self.rules.max_ahead_ms / 1_000,
             dedup_generation=self.rules.dedup_generation,
             sweep_buckets=self.rules.sweep_buckets,
+            expire_after_days=self.rules.expire_after_ms / 86_400_000,
             batch_records=random.choice((1, 3, 10, 50)),
             flush_records=random.choice((1, 5, 30, 500)),
             flush_interval_s=random.choice((0.02, 0.1, 0.5)),

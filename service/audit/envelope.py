@@ -1,0 +1,84 @@
+"""CloudEvents 1.0 over Kafka, opened by the letter of the contract: what is in the envelope."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from service.audit.text import parse
+
+Fields = dict[str, object]
+
+STANDS_IN_FOR: Final = {"event_id", "account_id", "action", "occurred_at"}
+
+
+class NotAnEnvelope(Exception):  # noqa: N818 - a verdict
+    """The record says that it is a CloudEvent, and is none that we take."""
+
+
+def media_type(headers: Sequence[tuple[str, bytes]]) -> str:
+    """The first content-type, without parameters, in lower case."""
+    for name, value in headers:
+        if name == "content-type":
+            return _bare(value.decode(errors="replace"))
+    return ""
+
+
+def structured(value: bytes) -> tuple[object, Fields]:
+    """Data and stand-ins of a record in structured mode. NotAnEnvelope."""
+    try:
+        envelope = parse(value)
+    except ValueError as error:
+        raise NotAnEnvelope from error
+    if not isinstance(envelope, dict) or "data" not in envelope:
+        raise NotAnEnvelope
+    for name in ("subject", "time", "datacontenttype"):
+        if not isinstance(envelope.get(name), str | None):
+            raise NotAnEnvelope
+    if not _is_json(_bare(envelope.get("datacontenttype") or "")):
+        raise NotAnEnvelope
+    return envelope["data"], _stand_ins(envelope)
+
+
+def binary(headers: Sequence[tuple[str, bytes]]) -> Fields | None:
+    """Stand-ins of a record in binary mode; None when it is in none. NotAnEnvelope."""
+    first: dict[str, bytes] = {}
+    for name, value in headers:
+        if name.startswith("ce_") and name not in first:
+            first[name] = value
+    if media_type(headers).startswith("application/cloudevents"):
+        raise NotAnEnvelope
+    if "ce_specversion" not in first:
+        return None
+    if not _is_json(media_type(headers)):
+        raise NotAnEnvelope
+    wanted = ("specversion", "id", "source", "type", "subject", "time")
+    try:
+        return _stand_ins(
+            {name: first["ce_" + name].decode() for name in wanted if "ce_" + name in first}
+        )
+    except UnicodeDecodeError as error:
+        raise NotAnEnvelope from error
+
+
+def _stand_ins(attributes: Mapping[str, object]) -> Fields:
+    if attributes.get("specversion") != "1.0":
+        raise NotAnEnvelope
+    for name in ("id", "source", "type"):
+        if not isinstance(attributes.get(name), str) or not attributes[name]:
+            raise NotAnEnvelope
+    found: Fields = {
+        "event_id": f"{attributes['source']}#{attributes['id']}",
+        "action": str(attributes["type"]).split(".")[-1],
+    }
+    if attributes.get("subject") is not None:
+        found["account_id"] = attributes["subject"]
+    if attributes.get("time") is not None:
+        found["occurred_at"] = attributes["time"]
+    return found
+
+
+def _bare(text: str) -> str:
+    return text.partition(";")[0].strip().lower()
+
+
+def _is_json(kind: str) -> bool:
+    return kind in ("", "application/json", "text/json") or kind.endswith("+json")
