@@ -145,6 +145,18 @@ def _audit(settings: Settings, arguments: argparse.Namespace) -> int:
     return audit.run(settings, arguments)
 
 
+def _explain(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import explain
+
+    return explain.run(settings, arguments)
+
+
+def _certify(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import certify
+
+    return certify.run(settings, arguments)
+
+
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import demo
 
@@ -159,5 +171,7 @@ _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "replay": _replay,
     "show": _show,
     "audit": _audit,
+    "explain": _explain,
+    "certify": _certify,
     "demo": _demo,
 }

@@ -62,7 +62,7 @@ class Faults(NamedTuple):
 
 def read(record: LogRecord) -> Arrival | Faults:
     """Read a record: an arrival (action "heartbeat" for a heartbeat) or its faults."""
-    fields = _object(record.value)
+    fields = fields_of(record.value)
     if isinstance(fields, Faults):
         return fields
     if any(name == HEARTBEAT_HEADER for name, _ in record.headers):
@@ -72,7 +72,8 @@ def read(record: LogRecord) -> Arrival | Faults:
     return Faults(tuple(reasons)) if reasons else _arrival(fields)
 
 
-def _object(value: bytes | None) -> Fields | Faults:
+def fields_of(value: bytes | None) -> Fields | Faults:
+    """Read a value as a JSON object within the bounds."""
     if not value:
         return Faults(("empty_value",))
     if len(value) > MAX_VALUE_BYTES:
@@ -91,13 +92,13 @@ def _arrival(fields: Fields) -> Arrival:
         event_id=str(fields.get("event_id")),
         account_id=str(fields.get("account_id")),
         action=str(fields.get("action")),
-        occurred_ms=_time_ms(fields) or 0,
+        occurred_ms=stamped_ms(fields) or 0,
         followers=followers if isinstance(followers, int) else 0,
         follower_id=str(fields.get("follower_id") or ""),
     )
 
 
-def _time_ms(fields: Fields) -> int | None:
+def stamped_ms(fields: Fields) -> int | None:
     """Epoch ms of occurred_at; None when it is unreadable or out of range."""
     occurred_at = fields.get("occurred_at")
     if isinstance(occurred_at, str):
@@ -158,4 +159,4 @@ def _time_faults(fields: Fields) -> list[str]:
     occurred_at = fields["occurred_at"]
     if isinstance(occurred_at, bool) or not isinstance(occurred_at, int | str):
         return ["wrong_type"]
-    return [] if _time_ms(fields) is not None else ["bad_time"]
+    return [] if stamped_ms(fields) is not None else ["bad_time"]
