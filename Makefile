@@ -18,6 +18,16 @@ SEEDS ?= 1000
 START ?= 0
 LEAST ?= 0
 
+# What `make chaos` runs, and where it writes FILE.json, FILE.md and FILE.png.
+MINUTES ?= 10
+SEED ?= 1
+REPORT ?= build/chaos.json
+
+# Cuts connections in `make chaos`; built by Go, and without Go connections are not cut.
+GO ?= $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go))
+TOXIPROXY := .tools/toxiproxy-server
+TOXIPROXY_MODULE := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
+
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -65,6 +75,15 @@ coverage: $(INSTALLED) ## engine tests; every branch of service/engine must be c
 simulate: $(INSTALLED) ## hurt a simulated world by seeds: make simulate SEEDS=1000 START=0
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START) --least $(LEAST)
 
+chaos: install toxiproxy ## hurt a real deployment, audit it: make chaos MINUTES=10 SEED=1
+	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --report $(REPORT)
+
+toxiproxy: ## fetch and build the proxy that cuts connections in `make chaos`, if Go is there
+	@if [ -x $(TOXIPROXY) ]; then :; elif [ -z "$(GO)" ]; then \
+		echo "No Go here, so no toxiproxy: connections will not be cut." >&2; \
+	else { GOBIN=$(CURDIR)/.tools $(GO) install $(TOXIPROXY_MODULE) && mv .tools/server $(TOXIPROXY); } || \
+		echo "toxiproxy could not be built: connections will not be cut." >&2; fi
+
 bench: install ## measure throughput and memory of one worker on a real Kafka
 	@$(BIN)/python -m bench
 
@@ -87,6 +106,6 @@ compile = $(LOCK)/bin/uv pip compile --quiet --upgrade --universal --python-vers
 	-o requirements/$(1).txt
 
 clean: ## remove everything that make made
-	rm -rf $(VENV) .kafka build dist demo-output *.egg-info
+	rm -rf $(VENV) .kafka .tools build dist demo-output *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +

@@ -178,9 +178,9 @@ def collected(notes: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 def audit(settings: Settings) -> int:
     """Recompute everything from the input; -> exit code."""
-    command = [sys.executable, "-m", "service.audit", "--brokers", settings.brokers]
     began = time.monotonic()
-    done = subprocess.run([*command, "--app-id", settings.app_id], cwd=ROOT, check=False)
+    command = [sys.executable, "-m", "service", "audit"]
+    done = subprocess.run(command, env=environment(settings), cwd=ROOT, check=False)
     print(f"audit: exit {done.returncode} after {time.monotonic() - began:.0f} s", flush=True)
     return done.returncode
 

@@ -171,6 +171,18 @@ def _audit(settings: Settings, arguments: argparse.Namespace) -> int:
     return audit.run(settings, arguments)
 
 
+def _explain(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import explain
+
+    return explain.run(settings, arguments)
+
+
+def _certify(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import certify
+
+    return certify.run(settings, arguments)
+
+
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import demo
 
@@ -189,5 +201,7 @@ _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "forget": _forget,
     "doctor": _doctor,
     "audit": _audit,
+    "explain": _explain,
+    "certify": _certify,
     "demo": _demo,
 }

@@ -65,7 +65,7 @@ class Faults(NamedTuple):
 def read(record: LogRecord) -> Arrival | Faults:
     """Read a record: an arrival (action "heartbeat" for a heartbeat) or its faults."""
     is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
-    fields = _object(record.value) if is_heartbeat else _unwrapped(record)
+    fields = fields_of(record.value) if is_heartbeat else _unwrapped(record)
     if isinstance(fields, Faults):
         return fields
     if is_heartbeat:
@@ -89,7 +89,7 @@ def _unwrapped(record: LogRecord) -> Fields | Faults:
         stands_in = binary(record.headers)
     except NotAnEnvelope:
         return Faults(("bad_envelope",))
-    fields = _object(record.value)
+    fields = fields_of(record.value)
     return fields if isinstance(fields, Faults) else {**(stands_in or {}), **fields}
 
 
@@ -99,7 +99,8 @@ def _size_faults(value: bytes | None) -> Faults | None:
     return Faults(("value_too_large",)) if len(value) > MAX_VALUE_BYTES else None
 
 
-def _object(value: bytes | None) -> Fields | Faults:
+def fields_of(value: bytes | None) -> Fields | Faults:
+    """Read a value as a JSON object within the bounds."""
     faults = _size_faults(value)
     if faults is not None or value is None:
         return faults or Faults(("empty_value",))
@@ -117,13 +118,13 @@ def _arrival(fields: Fields) -> Arrival:
         event_id=str(fields.get("event_id")),
         account_id=str(fields.get("account_id")),
         action=str(fields.get("action")),
-        occurred_ms=_time_ms(fields) or 0,
+        occurred_ms=stamped_ms(fields) or 0,
         followers=followers if isinstance(followers, int) else 0,
         follower_id=str(fields.get("follower_id") or ""),
     )
 
 
-def _time_ms(fields: Fields) -> int | None:
+def stamped_ms(fields: Fields) -> int | None:
     """Epoch ms of occurred_at; None when it is unreadable or out of range."""
     occurred_at = fields.get("occurred_at")
     if isinstance(occurred_at, str):
@@ -186,4 +187,4 @@ def _time_faults(fields: Fields) -> list[str]:
     occurred_at = fields["occurred_at"]
     if isinstance(occurred_at, bool) or not isinstance(occurred_at, int | str):
         return ["wrong_type"]
-    return [] if _time_ms(fields) is not None else ["bad_time"]
+    return [] if stamped_ms(fields) is not None else ["bad_time"]

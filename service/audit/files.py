@@ -119,18 +119,20 @@ async def _write(
     watch: Callable[[int], None],
 ) -> None:
     async for batch in batches:
-        out.write(b"".join(json.dumps(_fields(one)).encode() + b"\n" for one in batch))
+        out.write(b"".join(map(line_of, batch)))
         watch(len(batch))
 
 
-def _fields(one: LogRecord) -> dict[str, object]:
-    return {
+def line_of(one: LogRecord) -> bytes:
+    """Write one record as a line."""
+    fields = {
         "offset": one.offset,
         "timestamp_ms": one.timestamp_ms,
         "key": _text(one.key),
         "value": _text(one.value),
         "headers": [[name, _text(value)] for name, value in one.headers],
     }
+    return json.dumps(fields).encode() + b"\n"
 
 
 def _record(fields: dict[str, Any]) -> LogRecord:

@@ -9,7 +9,8 @@ from typing import Final
 from service.audit.findings import Findings
 from service.audit.horizon import NEVER_MS, Horizon
 from service.audit.model import Model
-from service.audit.published import Place, Published, json_object
+from service.audit.published import Place, Published
+from service.audit.results import named_result
 from service.audit.rows import RowsCheck
 from service.audit.words import WindowKey
 
@@ -41,7 +42,7 @@ class FinalsCheck:
 
     def is_ready(self, record: Published) -> bool:
         """Tell whether the model knows the revision, or never will."""
-        key, revision, _ = _named(record)
+        key, revision, _ = named_result(record)
         if key is None or (self._horizon.exact_from is not None and not self._judges(key)):
             return True
         return self._model.revision(*key, revision) is not None and self._is_final(key)
@@ -49,7 +50,7 @@ class FinalsCheck:
     def see(self, record: Published) -> None:
         """Judge one published result by itself and against those before it."""
         self._findings.compared["window results"] += 1
-        key, revision, result = _named(record)
+        key, revision, result = named_result(record)
         if key is None:
             self._findings.mismatch(f"{self._at} windows offset {record.offset}: unreadable")
             return
@@ -154,14 +155,3 @@ class FinalsCheck:
             "revision": revision,
         }
         self._findings.expect(result, expected, "%s", where)
-
-
-def _named(record: Published) -> tuple[WindowKey | None, int, dict[str, object]]:
-    """Read which window and revision a result is of; None when it does not say."""
-    result = json_object(record.value or b"")
-    account_id, grain = result.get("account_id"), result.get("grain")
-    start_ms, revision = result.get("start_ms"), result.get("revision")
-    is_named = isinstance(account_id, str) and isinstance(grain, str)
-    if not is_named or not isinstance(start_ms, int) or not isinstance(revision, int):
-        return None, -1, result
-    return (str(account_id), str(grain), start_ms), revision, result

@@ -35,14 +35,14 @@ async def audit_partition(
     watch: Watch,
 ) -> None:
     """Compare one partition. `expect_swept` None: as far as the commit says it was swept."""
-    async for batch in _read(source, snapshot, "updates"):
+    async for batch in read_results(source, snapshot, "updates"):
         for record in batch:
             comparison.rows.see(record)
     followers = [await _finals(source, snapshot, comparison.finals)]
     for kind, check in (("late", comparison.late), ("rejected", comparison.rejected)):
         if snapshot.extents[kind].start > 0:
             check.begin_cut()
-        followers.append(Follower(_read(source, snapshot, kind), check, look_ahead=1))
+        followers.append(Follower(read_results(source, snapshot, kind), check, look_ahead=1))
     async for fed in source.records(INPUT, snapshot.partition, snapshot.counted):
         for one in fed:
             comparison.feed(one)
@@ -122,16 +122,17 @@ class Follower:
 
 
 async def _finals(source: Source, snapshot: Snapshot, check: FinalsCheck) -> Follower:
-    follower = Follower(_read(source, snapshot, "windows"), check, look_ahead=LOOK_AHEAD)
+    follower = Follower(read_results(source, snapshot, "windows"), check, look_ahead=LOOK_AHEAD)
     if snapshot.extents["windows"].start > 0:
         first = await follower.peek()
         check.begin_at(first.timestamp_ms + CLOCKS_MS if first else NEVER_MS)
     return follower
 
 
-async def _read(
+async def read_results(
     source: Source, snapshot: Snapshot, kind: str, extent: Extent | None = None
 ) -> AsyncIterator[list[Published]]:
+    """Yield the results of one kind, those of the snapshot or of another extent."""
     extent = extent or snapshot.extents[kind]
     async for batch in source.records(kind, snapshot.partition, extent):
         yield [_published(one) for one in batch]
@@ -143,7 +144,7 @@ async def _written_since(source: Source, snapshot: Snapshot) -> set[bytes]:
     extent = Extent(stop, await source.end("updates", snapshot.partition))
     return {
         row.key or b""
-        async for batch in _read(source, snapshot, "updates", extent)
+        async for batch in read_results(source, snapshot, "updates", extent)
         for row in batch
     }
 

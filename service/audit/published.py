@@ -64,6 +64,6 @@ def json_object(text: bytes | str) -> dict[str, object]:
     """Parse a JSON object; an empty one when it is none, so that every field then mismatches."""
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}

@@ -8,6 +8,7 @@ from service.audit.findings import Findings
 from service.audit.horizon import Horizon
 from service.audit.model import Model
 from service.audit.published import Place, Published, json_object
+from service.audit.results import windows_of
 from service.audit.totals import contradictions, due_totals, last_part
 from service.audit.words import WindowKey
 
@@ -40,7 +41,7 @@ class RowsCheck:
         """Tell whether the account's row lists a window. Quick for one account after another."""
         if self._listed[0] != key[0]:
             row = json_object(self._latest.get(key[0].encode(), b""))
-            self._listed = (key[0], {window[0] for window in _windows(key[0], row)})
+            self._listed = (key[0], {window[0] for window in windows_of(key[0], row)})
         return key in self._listed[1]
 
     @property
@@ -104,7 +105,7 @@ class RowsCheck:
             self._findings.mismatch(f"{self._at} row {account_id}: no windows field")
             return
         seen: set[WindowKey] = set()
-        for key, window in _windows(account_id, {"windows": windows}):
+        for key, window in windows_of(account_id, {"windows": windows}):
             if key in seen:
                 self._findings.mismatch(f"{self._at} row {account_id}: {key[1:]} twice")
             seen.add(key)
@@ -136,15 +137,3 @@ class RowsCheck:
         due = (*contents[-1], len(contents) - 1)
         self._findings.expect(window, due, "%s row %s window %s %s", self._at, *key)
         self._findings.compared["windows in rows"] += 1
-
-
-def _windows(account_id: str, row: dict[str, object]) -> list[tuple[WindowKey, tuple[object, ...]]]:
-    """Flatten {"windows": {"grain": [[start_ms, gained, lost, revision]]}}; -1: unreadable."""
-    windows = row.get("windows")
-    flat: list[tuple[WindowKey, tuple[object, ...]]] = []
-    for grain, listed in windows.items() if isinstance(windows, dict) else ():
-        for window in listed if isinstance(listed, list) else [listed]:
-            is_readable = isinstance(window, list) and window and type(window[0]) is int
-            start_ms, *contents = window if is_readable else (-1, window)
-            flat.append(((account_id, grain, start_ms), tuple(contents)))
-    return flat

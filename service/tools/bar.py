@@ -15,11 +15,10 @@ EVERY_S: Final = 5.0
 
 
 class Bar:
-    """`async with` not needed: `with Bar() as bar`, then `bar.begin(what, total)`."""
+    """`with Bar() as bar`, then `bar.begin(what, total)` for each thing."""
 
-    def __init__(self, *, every_s: float = EVERY_S) -> None:
-        """`every_s`: between two lines where there is no terminal."""
-        self._every_s = every_s
+    def __init__(self) -> None:
+        """Look whether standard error is a terminal."""
         self._is_shown = sys.stderr.isatty()
         self._progress = Progress(
             TextColumn("{task.description}"),
@@ -50,23 +49,22 @@ class Bar:
         if self._is_shown:
             task = self._progress.add_task(what, total=total)
             return lambda number: self._progress.advance(task, number)
-        return _Lines(what, total, self._every_s)
+        return _Lines(what, total)
 
 
 class _Lines:
     """Says on standard error how far it is, every few seconds."""
 
-    def __init__(self, what: str, total: int, every_s: float) -> None:
+    def __init__(self, what: str, total: int) -> None:
         self._what = what
         self._total = total
-        self._every_s = every_s
         self._done = 0
         self._said_at = time.monotonic()
 
     def __call__(self, number: int) -> None:
         self._done += number
         now = time.monotonic()
-        if now - self._said_at >= self._every_s:
+        if now - self._said_at >= EVERY_S:
             self._said_at = now
             share = self._done / max(1, self._total)
             line = f"{self._what}: {self._done:,} of {self._total:,} records ({share:.0%})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from datetime import datetime
 
 
 class UsageError(ValueError):
@@ -44,6 +45,20 @@ def count(text: str) -> int:
         message = f"{text} is not at least 1"
         raise argparse.ArgumentTypeError(message)
     return found
+
+
+def moment(text: str) -> int:
+    """Read epoch milliseconds, or RFC 3339; -> epoch ms."""
+    if text.isdecimal():
+        return int(text)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        message = f"{text!r} is neither epoch milliseconds nor like 2024-05-01T10:00:00Z"
+        raise argparse.ArgumentTypeError(message)
+    return round(found.timestamp() * 1_000)
 
 
 def baseline(text: str) -> tuple[str, int, int | None]:

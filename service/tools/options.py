@@ -6,7 +6,7 @@ import argparse
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
-from service.tools.option_types import baseline, count, number, share, whole
+from service.tools.option_types import baseline, count, moment, number, share, whole
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - its only name
@@ -48,6 +48,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_forget(commands)
     _add_doctor(commands)
     _add_audit(commands)
+    _add_explain(commands)
+    _add_certify(commands)
     _add_demo(commands)
     return parser
 
@@ -333,6 +335,47 @@ def _add_audit(commands: Commands) -> None:
     place.add_argument(
         "--dump", metavar="DIR", help="write what an audit reads to DIR, and do not audit"
     )
+
+
+def _add_explain(commands: Commands) -> None:
+    explain = _add(
+        commands,
+        "explain",
+        "list the input records that made an account's number, and those refused",
+        "Reads the account's partition and prints every record of the account up to the\n"
+        "committed position: offset, times, what it changed, the sum so far, and why it was\n"
+        "refused or late. Ends with the sum and with what was published. Exit code 1 when they\n"
+        "differ, or there is no record of the account; 4 when the log no longer holds them all.",
+        "netfollowers explain acct-7",
+        "netfollowers explain acct-7 --window 2024-05-01T10:00:00Z --grain 1h",
+    )
+    add = explain.add_argument
+    add("account", metavar="ACCOUNT")
+    add("--window", type=moment, metavar="START", help="only this window: epoch ms or RFC 3339")
+    add("--grain", default="1h", metavar="G", help="length of the window (%(default)s)")
+    add("--partition", type=whole, metavar="N", help="instead of the one that Kafka's hash names")
+    _add_files(explain)
+
+
+def _add_certify(commands: Commands) -> None:
+    certify = _add(
+        commands,
+        "certify",
+        "print a hash per partition over everything that must be the same for the same input",
+        "Hashes, of what was published up to the committed offset: totals, kept windows, the\n"
+        "last revision of every window past its keep, late and rejected records, watermark and\n"
+        "counts. The same input and settings give the same hash for any number of workers, any\n"
+        "batch size and any restart. --recompute makes the hash from the input alone, by other\n"
+        "code: the same, if what was published is right. Exit code 4 when retention has cut a log.",
+        "netfollowers certify",
+        "netfollowers certify --recompute --partition 0",
+        "netfollowers certify --offset 1000000",
+    )
+    add = certify.add_argument
+    add("--partition", type=whole, metavar="N", help="only this one")
+    add("--recompute", action="store_true", help="from the input, by the independent model")
+    add("--offset", type=whole, metavar="N", help="--recompute up to this offset, not the commit")
+    _add_files(certify)
 
 
 def _add_files(place: argparse._ActionsContainer) -> None:

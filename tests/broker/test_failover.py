@@ -208,3 +208,21 @@ async def test_a_shard_that_is_let_go_is_freed_without_the_collector(deployed: D
     finally:
         gc.enable()
     await worker.shards.stop()
+
+
+async def test_of_two_workers_with_one_instance_id_one_ends_and_says_so(deployed: Deploy) -> None:
+    deployment = await deployed(heartbeat_interval_s=0.5)
+    first = deployment.worker(instance_id="same")
+    async with live_input(deployment):
+        await first.until("ready")
+        second = deployment.worker(instance_id="same")
+        ends = [asyncio.create_task(worker.ended(60)) for worker in (first, second)]
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        loser, stays = (first, second) if ends[0] in done else (second, first)
+        assert loser.process.returncode == 70
+        assert "exit: " in loser.said()
+        await owners(stays)
+    await deployment.caught_up()
+    assert await stays.stop() == 0
+    await asyncio.gather(*ends)
+    await deployment.audit()

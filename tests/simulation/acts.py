@@ -189,7 +189,8 @@ async def _tamper(
 
 def _row_offsets(world: World, partition: int) -> list[int]:
     rows = world.broker.log(TopicPartition(world.names.updates_topic, partition)).visible()
-    return [json.loads(row.value or b"")["offset"] for row in rows if row.key]
+    newest = {row.key: row.value for row in rows if row.key}
+    return [json.loads(row)["offset"] for row in newest.values() if row]
 
 
 ACTS: Final[dict[Kind, Act]] = {

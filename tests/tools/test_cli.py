@@ -7,9 +7,10 @@ import sys
 
 import pytest
 
+from service import cli
 from service.cli import Exit, build_parser, main
 
-COMMANDS = ("worker", "topics", "generate", "replay", "show", "audit", "demo")
+COMMANDS = tuple(cli._COMMANDS)
 NOWHERE = "127.0.0.1:1"
 
 
@@ -37,6 +38,14 @@ def test_the_help_of_every_command_has_examples_and_exit_codes(
         "replay a.jsonl b.jsonl.gz --close --results r.jsonl --baseline a=5@1700000000000",
         "replay --channel --plot --png channel.png",
         "show acct-7 --json",
+        "audit",
+        "audit --partition 3 --at-rest --files dump",
+        "audit --dump dump",
+        "explain acct-7",
+        "explain acct-7 --window 2024-05-01T10:00:00Z --grain 1h --partition 2",
+        "explain acct-7 --window 1700000000000 --files dump",
+        "certify --recompute --partition 0 --files dump",
+        "certify --offset 1000",
         "demo --seconds 15",
     ],
 )
@@ -46,7 +55,19 @@ def test_what_people_and_compose_files_type_is_parsed(line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "nonsense", "generate --bad 2", "replay --baseline five", "topics drop"]
+    "line",
+    [
+        "",
+        "nonsense",
+        "generate --bad 2",
+        "replay --baseline five",
+        "topics drop",
+        "explain",
+        "explain a --window noon",
+        "explain a --window 2024-05-01T10:00:00",
+        "audit --files a --dump b",
+        "certify --offset -1",
+    ],
 )
 def test_wrong_usage_ends_with_2(line: str) -> None:
     with pytest.raises(SystemExit) as left:
@@ -83,7 +104,9 @@ def test_a_bad_setting_ends_with_2_and_one_line_that_names_the_variable(
     assert told.count("\n") == 1
 
 
-@pytest.mark.parametrize("line", ["topics check", "show a", "generate --events 1"])
+@pytest.mark.parametrize(
+    "line", ["topics check", "show a", "audit", "explain a", "certify", "generate --events 1"]
+)
 def test_a_broker_that_is_not_there_ends_with_3_and_one_line(
     line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,132 @@
+"""One account's records, one after the other: what each changed, or why it was refused.
+
+Judged by the model, over the whole partition: a duplicate or the watermark may be another's doing.
+"""
+
+from typing import Final, NamedTuple
+
+from service.audit.arrival import Faults, LogRecord, fields_of, stamped_ms
+from service.audit.horizon import Horizon
+from service.audit.model import Model, Rules
+from service.audit.words import Judgement
+
+CHANGES: Final = {"follow": 1, "unfollow": -1}
+
+
+class Span(NamedTuple):
+    """The window asked for; end_ms is not in it."""
+
+    grain: str
+    start_ms: int
+    end_ms: int
+
+
+class Line(NamedTuple):
+    """One input record of the account. `why`: what became of it, if it did not simply count."""
+
+    offset: int
+    log_time_ms: int
+    event_time_ms: int | None
+    action: str
+    change: int
+    net: int
+    follower_id: str
+    why: str
+
+
+class Explanation:
+    """Feeds a partition to the model and keeps what concerns one account, or one window of it."""
+
+    def __init__(self, rules: Rules, account_id: str, span: Span | None, horizon: Horizon) -> None:
+        """`span` None: the totals."""
+        self.model = Model(rules)
+        self.gained = self.lost = self.refused = 0
+        self._account_id = account_id
+        self._span = span
+        self._horizon = horizon
+
+    def feed(self, record: LogRecord) -> Line | None:
+        """Judge the next record; -> its line if it concerns the account."""
+        self.model.feed(record)
+        self._horizon.pass_by(record, self.model)
+        judged = self.model.last
+        self._forget_others()
+        if judged.arrival is None:
+            return self._refusal(record, judged)
+        if judged.arrival.account_id != self._account_id or judged.outcome == "heartbeat":
+            return None
+        return self._line(record, judged)
+
+    def _line(self, record: LogRecord, judged: Judgement) -> Line | None:
+        arrival, span = judged.arrival, self._span
+        assert arrival is not None
+        assert judged.event_time_ms is not None
+        is_in = span is None or span.start_ms <= judged.event_time_ms < span.end_ms
+        if not is_in or (span is not None and arrival.action == "baseline"):
+            return None
+        change = self._count(judged)
+        why = self._why(record, judged)
+        return self._made(record, judged, change, why)
+
+    def _count(self, judged: Judgement) -> int:
+        arrival, span = judged.arrival, self._span
+        assert arrival is not None
+        is_missed = span is not None and span.grain in judged.grains_missed
+        if judged.outcome == "duplicate" or is_missed:
+            self.refused += 1
+            return 0
+        self.gained += arrival.action == "follow"
+        self.lost += arrival.action == "unfollow"
+        return CHANGES.get(arrival.action, 0)
+
+    def _made(self, record: LogRecord, judged: Judgement, change: int, why: str) -> Line:
+        arrival = judged.arrival
+        return Line(
+            record.offset,
+            record.timestamp_ms,
+            judged.event_time_ms,
+            arrival.action if arrival else "-",
+            change,
+            self.gained - self.lost,
+            arrival.follower_id if arrival else "",
+            why,
+        )
+
+    def _why(self, record: LogRecord, judged: Judgement) -> str:
+        arrival = judged.arrival
+        assert arrival is not None
+        if judged.outcome == "duplicate":
+            return f"duplicate of offset {judged.duplicate_of}"
+        notes = []
+        if arrival.action == "baseline":
+            notes.append(f"{arrival.followers} followers here")
+        if judged.grains_missed:
+            notes.append(f"late for {', '.join(judged.grains_missed)}")
+        if judged.event_time_ms != arrival.occurred_ms:
+            notes.append(f"stamped {arrival.occurred_ms}, ahead of its log time, which counts")
+        if not self._horizon.is_exact(record.offset):
+            notes.append("what came before the log began may decide otherwise")
+        return "; ".join(notes)
+
+    def _refusal(self, record: LogRecord, judged: Judgement) -> Line | None:
+        """A rejected record concerns an account that its key or its value names."""
+        found = fields_of(record.value)
+        fields = {} if isinstance(found, Faults) else found
+        names = {(record.key or b"").decode(errors="replace"), str(fields.get("account_id"))}
+        when_ms = stamped_ms(fields)
+        span = self._span
+        is_in = span is None or when_ms is None or span.start_ms <= when_ms < span.end_ms
+        if self._account_id not in names or not is_in:
+            return None
+        self.refused += 1
+        why = f"rejected: {', '.join(judged.reasons)}"
+        return self._made(record, judged._replace(event_time_ms=when_ms), 0, why)
+
+    def _forget_others(self) -> None:
+        """Only this account's state is asked for; ids and time are the model's own."""
+        for key in [key for key in self.model.windows if key[0] != self._account_id]:
+            del self.model.windows[key]
+        for name in [name for name in self.model.accounts if name != self._account_id]:
+            del self.model.accounts[name]
+        for listed in (self.model.late, self.model.rejected, self.model.faults):
+            listed.clear()

@@ -1,0 +1,99 @@
+"""One hash over all that is a function of a partition's log up to an offset, and of nothing else.
+
+    the settings that change results, the offset, the watermark, the five counts
+    row       account, totals, offset of its last record
+    kept      account, grain, start, revision, gained, lost     of windows before the end of keep
+    ended     the same, the last revision                       of windows past it
+    late      source offset, event time, watermark, grains missed, key and value
+    rejected  source offset, length and SHA-256, key and value as kept (the wording of why is free)
+
+Not in it, for it depends on when a worker flushed or swept: which revisions were published before
+the last, in what order, and windows past keep that an untouched row still lists.
+The entries are a set: their SHA-256 are added up modulo 2^256, in any order, with no sorting and
+nothing to hold. (That finds accidents, not somebody who looks for collisions.)
+"""
+
+import json
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from service.audit.refused import source_offset
+from service.audit.words import Content, Rules, WindowKey
+
+VERSION: Final = 1
+TOTALS: Final = (
+    "gained", "lost", "net", "followers", "baseline", "net_at_baseline", "last_event_ms", "offset",
+)  # fmt: skip
+
+
+class Certificate(NamedTuple):
+    """The hash of one partition up to an offset. `gaps`: why it does not cover everything."""
+
+    partition: int
+    offset: int
+    digest: str
+    gaps: tuple[str, ...] = ()
+
+
+class Entries:
+    """Collects the entries of one partition."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._sum = 0
+
+    def row(self, account_id: str, totals: Mapping[str, object]) -> None:
+        """Add an account's totals, by the names of a row."""
+        self._add("row", account_id, *(totals.get(name) for name in TOTALS))
+
+    def kept(self, key: WindowKey, revision: object, content: object) -> None:
+        """Add a window that is still kept."""
+        self._add("kept", *key, revision, content)
+
+    def ended(self, key: WindowKey, revision: object, content: object) -> None:
+        """Add a window that nothing can change any more."""
+        self._add("ended", *key, revision, content)
+
+    def late(self, labels: Mapping[str, str], key: bytes | None, value: bytes | None) -> None:
+        """Add a late record."""
+        names = ("event-time-ms", "watermark-ms", "grains-missed")
+        told = [labels.get(f"netfollowers-{name}") for name in names]
+        self._add("late", source_offset(labels), told, _digest(key), _digest(value))
+
+    def rejected(self, labels: Mapping[str, str], key: bytes | None, value: bytes | None) -> None:
+        """Add a rejected record."""
+        names = ("original-length", "sha256", "truncated", "original-key-length")
+        told = [labels.get(f"netfollowers-{name}") for name in names]
+        self._add("rejected", source_offset(labels), told, _digest(key), _digest(value))
+
+    def digest(
+        self, rules: Rules, offset: int, watermark_ms: object, counts: Mapping[str, object]
+    ) -> str:
+        """Hash all entries and what they are of."""
+        settings = [list(rules.grains), rules.max_ahead_ms, rules.dedup_generation]
+        head = [VERSION, settings, offset, watermark_ms, sorted(counts.items())]
+        return sha256(f"{_text(head)} {self._sum:064x}".encode()).hexdigest()
+
+    def _add(self, *fields: object) -> None:
+        entry = sha256(_text(fields).encode()).digest()
+        self._sum = (self._sum + int.from_bytes(entry)) % 2**256
+
+
+def source_label(offset: int, labels: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
+    """Headers that are due, as text, with the source offset."""
+    told = {name: values[0] for name, values in labels.items() if values}
+    return {**told, "netfollowers-source-offset": str(offset)}
+
+
+def last_content(contents: list[Content]) -> tuple[int, Content]:
+    """Newest revision of a window and what it holds."""
+    return len(contents) - 1, contents[-1]
+
+
+def _digest(content: bytes | None) -> str | None:
+    return None if content is None else sha256(content).hexdigest()
+
+
+def _text(fields: object) -> str:
+    return json.dumps(fields, separators=(",", ":"))

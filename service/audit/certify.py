@@ -1,0 +1,62 @@
+"""Certificates: the hash of `canonical.py`, from what was published or from the input alone.
+
+At the committed offset both must be the same; the second can be had at any other offset too.
+"""
+
+from service.audit.canonical import Certificate, Entries
+from service.audit.check import Begin, rules_at, unwatched
+from service.audit.hash_input import InputEntries
+from service.audit.hash_results import ResultEntries
+from service.audit.lockstep import read_results
+from service.audit.model import Rules
+from service.audit.source import INPUT, Extent, Source, Unreadable
+
+
+async def certify(source: Source, partition: int, *, begin: Begin = unwatched) -> Certificate:
+    """Hash what was published for a partition, at the committed offset."""
+    snapshot = await source.snapshot(partition)
+    if snapshot.committed is None:
+        return Certificate(partition, 0, Entries().digest(Rules(), 0, None, {}))
+    entries = ResultEntries(
+        rules_at(snapshot), snapshot.committed, at_least_once=source.at_least_once
+    )
+    results = {kind: extent for kind, extent in snapshot.extents.items() if kind != INPUT}
+    watch = begin(f"partition {partition}", sum(stop - start for start, stop in results.values()))
+    async for batch in read_results(source, snapshot, "windows"):
+        entries.windows(batch)
+        watch(len(batch))
+    async for batch in read_results(source, snapshot, "updates"):
+        entries.rows(batch)
+        watch(len(batch))
+    for kind in ("late", "rejected"):
+        async for batch in read_results(source, snapshot, kind):
+            entries.refused(kind, batch)
+            watch(len(batch))
+    gaps = [
+        f"{source.topics[kind]} begins at offset {extent.start}"
+        for kind, extent in results.items()
+        if extent.start > 0 and kind != "updates"
+    ]
+    return Certificate(partition, snapshot.committed.position, entries.digest(), tuple(gaps))
+
+
+async def recompute(
+    source: Source, partition: int, *, offset: int | None = None, begin: Begin = unwatched
+) -> Certificate:
+    """Hash what the input says should have been published up to an offset, or the committed one."""
+    snapshot = await source.snapshot(partition)
+    start, stop = snapshot.extents[INPUT]
+    if offset is None:
+        offset = snapshot.committed.position if snapshot.committed else 0
+    elif offset > stop:
+        message = f"--offset {offset}: the log of partition {partition} ends at {stop}"
+        raise Unreadable(message)
+    entries = InputEntries(rules_at(snapshot))
+    watch = begin(f"partition {partition}", offset - start)
+    async for batch in source.records(INPUT, partition, Extent(start, min(offset, stop))):
+        for record in batch:
+            entries.feed(record)
+        entries.fold()
+        watch(len(batch))
+    gaps = (f"{source.topics[INPUT]} begins at offset {start}",) if start > 0 else ()
+    return Certificate(partition, offset, entries.digest(offset), gaps)

@@ -1,0 +1,56 @@
+"""The entries of a certificate as the model makes them from the input alone."""
+
+from typing import Final
+
+from service.audit.arrival import LogRecord
+from service.audit.canonical import Entries, last_content, source_label
+from service.audit.model import Model, Rules
+from service.audit.published import Original
+from service.audit.refused import late_labels, rejected_labels
+from service.audit.totals import due_totals
+
+SPARE_WINDOWS: Final = 20_000
+
+
+class InputEntries:
+    """The entries that the model makes; windows past keep are hashed and forgotten."""
+
+    def __init__(self, rules: Rules) -> None:
+        """Begin at the log's first record."""
+        self._model = Model(rules)
+        self._entries = Entries()
+        self._look_at = SPARE_WINDOWS
+
+    def feed(self, record: LogRecord) -> None:
+        """Take the next record."""
+        model = self._model
+        outcome = model.feed(record)
+        if outcome == "late":
+            labels = source_label(record.offset, late_labels(model.late.pop()))
+            original = Original.of(record)
+            self._entries.late(labels, original.key, original.value)
+        elif outcome == "rejected":
+            original = Original.of(record)
+            labels = source_label(record.offset, rejected_labels(model.last.reasons, original))
+            self._entries.rejected(labels, original.key, original.value)
+            model.rejected.clear()
+            model.faults.clear()
+
+    def fold(self) -> None:
+        """Hash and forget what nothing can change, if there is much."""
+        windows = self._model.windows
+        if len(windows) < self._look_at:
+            return
+        for key in [key for key in windows if self._model.is_past_keep(key)]:
+            self._entries.ended(key, *last_content(windows.pop(key)))
+        self._look_at = 2 * len(windows) + SPARE_WINDOWS
+
+    def digest(self, offset: int) -> str:
+        """Hash all; `offset`: that after the last record fed, or of the commit there."""
+        model, entries = self._model, self._entries
+        for account_id, account in model.accounts.items():
+            entries.row(account_id, due_totals(account_id, account))
+        for key, contents in model.windows.items():
+            add = entries.ended if model.is_past_keep(key) else entries.kept
+            add(key, *last_content(contents))
+        return entries.digest(model.rules, offset, model.watermark_ms, model.counts)

@@ -1,0 +1,110 @@
+"""The entries of a certificate as they were published."""
+
+from typing import Final
+
+from service.audit.canonical import Entries
+from service.audit.model import Rules
+from service.audit.published import Committed, Published, json_object
+from service.audit.refused import labels_of, source_offset
+from service.audit.results import named_result, windows_of
+from service.audit.words import WindowKey
+
+SPARE_WINDOWS: Final = 20_000
+
+
+class ResultEntries:
+    """Takes windows, then rows, then late and rejected records, all up to one commit.
+
+    A window is held until no revision of it can follow: results are in order of time, so none does
+    once another window was published that became final later than the first one's keep ended.
+    At least once results repeat: all are held, and so are the offsets of late and rejected ones.
+    """
+
+    def __init__(self, rules: Rules, committed: Committed, *, at_least_once: bool) -> None:
+        """`committed`: the watermark and the counts are its own words."""
+        said = json_object(committed.metadata)
+        counts, sweep = said.get("counts"), said.get("sweep")
+        self._counts: dict[str, object] = counts if isinstance(counts, dict) else {}
+        self._watermark_ms = _number(said.get("watermark_ms"))
+        self._closed_to_ms = _number(sweep.get("closed_to_ms") if isinstance(sweep, dict) else None)
+        self._at_least_once = at_least_once
+        self._rules = rules
+        self._position = committed.position
+        self._spans = {
+            g.name: (g.size_ms + g.grace_ms, g.size_ms + g.keep_ms) for g in rules.grains
+        }
+        self._entries = Entries()
+        self._held: dict[WindowKey, tuple[int, object]] = {}
+        self._rows: dict[bytes, bytes] = {}
+        self._refused: dict[str, set[int]] = {"late": set(), "rejected": set()}
+        self._time_ms = -1
+        self._look_at = SPARE_WINDOWS
+
+    def windows(self, results: list[Published]) -> None:
+        """Take window results, in order."""
+        for record in results:
+            key, revision, result = named_result(record)
+            if key is None or key[1] not in self._spans:
+                continue
+            self._time_ms = max(self._time_ms, self._final_at_ms(key))
+            if self._is_ended(key, self._watermark_ms):
+                known, _ = self._held.get(key, (-1, None))
+                if revision > known:
+                    self._held[key] = (revision, (result.get("gained"), result.get("lost")))
+        if len(self._held) >= self._look_at and not self._at_least_once:
+            self._fold(self._time_ms)
+            self._look_at = 2 * len(self._held) + SPARE_WINDOWS
+
+    def rows(self, rows: list[Published]) -> None:
+        """Take rows, in order; the last of a key holds."""
+        for row in rows:
+            if row.value is None:
+                self._rows.pop(row.key or b"", None)
+            elif row.key:
+                self._rows[row.key] = row.value
+
+    def refused(self, kind: str, records: list[Published]) -> None:
+        """Take late or rejected records."""
+        add = self._entries.late if kind == "late" else self._entries.rejected
+        for record in records:
+            labels = labels_of(record)
+            if self._at_least_once:
+                offset = source_offset(labels)
+                if offset in self._refused[kind]:
+                    continue
+                self._refused[kind].add(offset)
+            add(labels, record.key, record.value)
+
+    def digest(self) -> str:
+        """Hash all that was taken."""
+        for key, value in self._rows.items():
+            self._add_row(key.decode(errors="replace"), json_object(value))
+        for window, (revision, content) in self._held.items():
+            self._entries.ended(window, revision, content)
+        watermark_ms = self._watermark_ms if self._watermark_ms >= 0 else None
+        return self._entries.digest(self._rules, self._position, watermark_ms, self._counts)
+
+    def _add_row(self, account_id: str, row: dict[str, object]) -> None:
+        """Add totals and kept windows; of ended ones only those that were not swept yet."""
+        self._entries.row(account_id, row)
+        for key, (*content, revision) in windows_of(account_id, row):
+            if key[1] not in self._spans or not self._is_ended(key, self._watermark_ms):
+                self._entries.kept(key, revision, content)
+            elif self._final_at_ms(key) > self._closed_to_ms:
+                self._held.setdefault(key, (_number(revision), content))
+
+    def _fold(self, time_ms: int) -> None:
+        """Hash and forget windows whose keep had ended by then, if they are surely swept."""
+        for key in [key for key in self._held if self._is_ended(key, time_ms)]:
+            if self._final_at_ms(key) <= self._closed_to_ms:
+                self._entries.ended(key, *self._held.pop(key))
+
+    def _final_at_ms(self, key: WindowKey) -> int:
+        return key[2] + self._spans[key[1]][0]
+
+    def _is_ended(self, key: WindowKey, time_ms: int) -> bool:
+        return key[2] + self._spans[key[1]][1] <= time_ms
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else -1

@@ -1,0 +1,78 @@
+"""One fault as it happened, and how an act says that it has begun."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from tests.chaos.fleet import Slot
+from tests.chaos.schedule import Fault, Kind
+from tests.chaos.world import World
+
+RECOVERED_WITHIN_S: Final = 90.0
+_OWNER_WITHIN_S: Final = 30.0
+_IN_FLIGHT_S: Final = 0.25
+"""What was sent so soon after a fault's begin may have been counted before it."""
+
+
+@dataclass
+class Strike:
+    """Times are time.monotonic; `healed_s` 0: updates never went on."""
+
+    kind: Kind
+    began_s: float = 0.0
+    ended_s: float = 0.0
+    healed_s: float = 0.0
+    is_effective: bool = False
+    note: str = ""
+
+    @property
+    def recovery_s(self) -> float:
+        """From its begin (its own length included) until every partition's updates had gone on."""
+        return self.healed_s - self.began_s
+
+    @property
+    def aftermath_s(self) -> float:
+        """From the moment when the cause was gone until every partition's updates had gone on."""
+        return max(0.0, self.healed_s - self.ended_s)
+
+
+class Act:
+    """A fault under way: whom it hits, when it begins, when it is healed."""
+
+    def __init__(self, world: World, fault: Fault) -> None:
+        """Nothing is hurt yet."""
+        self.world = world
+        self.fault = fault
+        self.strike = Strike(fault.kind)
+        self._healing: asyncio.Task[None] | None = None
+
+    def begin(self, *, is_effective: bool) -> None:
+        """Note that it has struck this very moment."""
+        self.strike.began_s, self.strike.is_effective = time.monotonic(), is_effective
+        self._healing = asyncio.create_task(self._heal())
+
+    async def end(self) -> Strike:
+        """Note that the cause is gone, then wait until the updates of every partition go on."""
+        self.strike.ended_s = time.monotonic()
+        if self._healing is None:
+            self.begin(is_effective=False)
+        assert self._healing is not None
+        await self._healing
+        return self.strike
+
+    async def victim(self) -> Slot | None:
+        """Find a worker that owns a ready shard; None when there is none for long."""
+        until = time.monotonic() + _OWNER_WITHIN_S
+        while time.monotonic() < until:
+            if owners := await self.world.fleet.owners():
+                return owners[self.fault.victim % len(owners)][0]
+            await asyncio.sleep(0.1)
+        return None
+
+    async def _heal(self) -> None:
+        await asyncio.sleep(_IN_FLIGHT_S)
+        ends = dict(self.world.feed.ends)
+        self.strike.healed_s = await self.world.watcher.beyond(ends, RECOVERED_WITHIN_S) or 0.0

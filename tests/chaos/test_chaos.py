@@ -1,0 +1,106 @@
+"""A short run that meets every kind of fault, and proof that the checks of a run can fail."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from service.kafka import clients
+from service.tools.jars import JarsMissing, jars, java
+from tests.chaos.faults import hit
+from tests.chaos.fleet import Exit
+from tests.chaos.judge import calm, judge
+from tests.chaos.proxy import toxiproxy
+from tests.chaos.run import NO_PROXY, Plan, run
+from tests.chaos.schedule import Kind, schedule
+from tests.chaos.strike import Act
+from tests.chaos.world import World, world
+
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
+
+
+@pytest.fixture(autouse=True)
+def _real_kafka() -> None:
+    """Every world has a broker of its own, to be hurt."""
+    try:
+        java()
+        jars()
+    except JarsMissing as missing:
+        pytest.skip(f"chaos needs a real Kafka: {missing}")
+
+
+@pytest.fixture
+async def quiet(tmp_path: Path) -> AsyncIterator[World]:
+    """A world in which nothing runs yet."""
+    async with AsyncExitStack() as stack:
+        yield await stack.enter_async_context(world(tmp_path, seed=1, rate=400.0))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_every_kind_of_fault_leaves_every_number_right(tmp_path: Path) -> None:
+    story = await run(Plan(tmp_path, seed=2, seconds=20.0, rate=400.0, overlap=1.0, checkpoints=1))
+    assert story.wrong == []
+    assert all(story.effective(kind) for kind in story.kinds)
+    assert all(verdict.records > 1_000 for verdict in story.verdicts)
+
+
+def test_connections_were_cut_too() -> None:
+    if toxiproxy() is None:
+        pytest.skip(NO_PROXY)
+
+
+@pytest.mark.timeout(90)
+async def test_a_row_by_a_stranger_is_a_mismatch(quiet: World) -> None:
+    quiet.fleet.want(1)
+    assert await quiet.settled(1, 40)
+    quiet.feed.resume()
+    assert await quiet.watcher.beyond(dict.fromkeys(quiet.feed.ends, 100), 40)
+    await calm(quiet)
+    assert (await judge(quiet.settings)).mismatch_count == 0
+    producer = clients.producer(quiet.settings)
+    await producer.start()
+    row = b'{"account_id":"acct-1","offset":0,"gained":1,"lost":0,"net":1}'
+    await producer.send_and_wait(quiet.settings.updates_topic, row, key=b"acct-1", partition=0)
+    await producer.stop()
+    assert (await judge(quiet.settings)).mismatch_count > 0
+
+
+@pytest.mark.timeout(90)
+async def test_a_kill_counts_only_if_its_worker_owned_a_shard(quiet: World) -> None:
+    quiet.fleet.want(1)
+    assert await quiet.settled(1, 40)
+    quiet.fleet.want(2)
+    idle, owner = quiet.fleet.slots[1], quiet.fleet.slots[0]
+    while idle.worker is None:
+        await quiet.settled(2, 0.05)
+    in_vain = Act(quiet, next(schedule(1, kinds=[Kind.KILL])))
+    await hit(in_vain, idle, signal.SIGKILL)
+    assert not in_vain.strike.is_effective
+    counted = Act(quiet, next(schedule(1, kinds=[Kind.KILL])))
+    assert await hit(counted, owner, signal.SIGKILL)
+    assert counted.strike.is_effective
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "is_expected"),
+    [
+        (0, ("SIGTERM",), True),
+        (0, (), False),
+        (70, (), True),
+        (3, (), True),
+        (2, (), False),
+        (1, ("SIGTERM",), False),
+        (-9, ("SIGKILL",), True),
+        (-9, (), False),
+        (-11, ("SIGKILL",), False),
+    ],
+)
+def test_a_worker_may_end_only_as_a_fault_ends_it(
+    code: int, sent: tuple[str, ...], *, is_expected: bool
+) -> None:
+    assert Exit(0, code, sent, 0.0, 0.0, ()).is_expected is is_expected

@@ -1,0 +1,162 @@
+"""What a run hurts: a real Kafka behind proxies, topics, three workers, live input, a watcher."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from service.settings import Settings
+from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
+from tests.broker.conftest import settings_for
+from tests.broker.deployment import Deployment, deploy
+from tests.chaos.feed import Feed
+from tests.chaos.fleet import Fleet
+from tests.chaos.proxy import Proxies, toxiproxy
+from tests.chaos.watcher import Watcher
+
+WORKERS: Final = 3
+MOST_WORKERS: Final = 4
+PARTITIONS: Final = 8
+"""Faust's assignor gives each of four workers some of eight; of six it may leave one without."""
+FEED: Final = "feed"
+CLIENTS: Final = (*(f"worker-{number}" for number in range(MOST_WORKERS)), FEED)
+GRAINS: Final = "5s:2s:30s,1m:10s:5m,1h:1m:3h"
+_PORTS: Final = (12_000, 30_000)
+"""Below the ports of outgoing connections: a client that retries a closed port cannot take it."""
+_RESTARTS: Final = 3
+
+
+@dataclass(frozen=True)
+class World:
+    """All that runs. `proxies` None: no toxiproxy here, the network stays whole."""
+
+    settings: Settings
+    broker: LocalBroker
+    proxies: Proxies | None
+    deployment: Deployment
+    fleet: Fleet
+    feed: Feed
+    watcher: Watcher
+    hurting_broker: asyncio.Lock = field(default_factory=asyncio.Lock)
+    scaling: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def settled(self, count: int, timeout_s: float) -> bool:
+        """Wait until `count` workers run all shards, none without one; -> whether they did."""
+        until = time.monotonic() + timeout_s
+        while time.monotonic() < until:
+            held = [those for _, those in await self.fleet.owners()]
+            if len(held) == count and sum(map(len, held)) == PARTITIONS:
+                return True
+            await asyncio.sleep(0.1)
+        return False
+
+    def restart_broker(self) -> None:
+        """Start the broker again; its ports may be taken for a moment."""
+        for attempt in range(1, _RESTARTS + 1):
+            try:
+                self.broker.restart()
+            except BrokerFailed:
+                if attempt == _RESTARTS:
+                    raise
+                time.sleep(1.0)
+            else:
+                return
+
+
+@asynccontextmanager
+async def world(home: Path, *, seed: int, rate: float, name: str = "chaos") -> AsyncIterator[World]:
+    """Start everything but workers and input; end it all. Real Kafka only: JarsMissing."""
+    async with AsyncExitStack() as stack:
+        server = toxiproxy()
+        api, *ports = _free_ports(3 + 2 * len(CLIENTS))
+        direct, controller, listeners, doors = ports[0], ports[1], ports[2::2], ports[3::2]
+        proxies = None
+        overrides: dict[str, str] = {}
+        if server is not None:
+            proxies = await stack.enter_async_context(Proxies(server, api, home / "toxiproxy.log"))
+            for client, listen, upstream in zip(CLIENTS, doors, listeners, strict=True):
+                await proxies.add(client, listen, upstream)
+            overrides = _listeners(direct, controller, listeners, doors)
+        broker = stack.enter_context(
+            start_local_broker("kafka", port=direct, log_dir=home / "kafka", overrides=overrides)
+        )
+        settings = _settings(broker.bootstrap, name)
+        deployment = await deploy(settings, home)
+        ways = [broker.bootstrap] * len(CLIENTS)
+        if proxies is not None:
+            ways = [f"127.0.0.1:{door}" for door in doors]
+        behind = [
+            replace(settings, brokers=way, instance_id=f"static-{number}" if number == 1 else "")
+            for number, way in enumerate(ways)
+        ]
+        fleet = Fleet(behind[:MOST_WORKERS], home)
+        feed = Feed(replace(behind[-1], instance_id=""), seed=seed, rate=rate)
+        watcher = Watcher(settings)
+        for runs in (fleet.run(), feed.run(), watcher.run()):
+            await stack.enter_async_context(_alongside(runs))
+        yield World(settings, broker, proxies, deployment, fleet, feed, watcher)
+
+
+@asynccontextmanager
+async def _alongside(runs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run it for as long as the block; when it fails, the block is cancelled and it raises."""
+    block = asyncio.current_task()
+    assert block is not None
+    task = asyncio.create_task(runs)
+    task.add_done_callback(lambda done: None if done.cancelled() else block.cancel())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _settings(brokers: str, name: str) -> Settings:
+    return settings_for(
+        brokers,
+        name,
+        partitions=PARTITIONS,
+        grains=GRAINS,
+        max_ahead_s=1.0,
+        dedup_generation=20_000,
+        flush_interval_s=0.2,
+        transaction_timeout_s=12.0,
+        stuck_after_s=20.0,
+    )
+
+
+def _listeners(
+    direct: int, controller: int, listeners: list[int], doors: list[int]
+) -> dict[str, str]:
+    """Give every client a listener of its own that advertises the proxy before it."""
+    names = [f"DOOR{number}" for number in range(len(doors))]
+    own = [f"PLAINTEXT://127.0.0.1:{direct}"]
+    inside = [f"{name}://127.0.0.1:{at}" for name, at in zip(names, listeners, strict=True)]
+    outside = [f"{name}://127.0.0.1:{at}" for name, at in zip(names, doors, strict=True)]
+    protocols = [f"{name}:PLAINTEXT" for name in ("CONTROLLER", "PLAINTEXT", *names)]
+    return {
+        "listeners": ",".join([*own, *inside, f"CONTROLLER://127.0.0.1:{controller}"]),
+        "advertised.listeners": ",".join([*own, *outside]),
+        "listener.security.protocol.map": ",".join(protocols),
+        "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+    }
+
+
+def _free_ports(count: int) -> list[int]:
+    found: list[int] = []
+    for port in random.sample(range(*_PORTS), 20 * count):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    message = "no free ports"
+    raise OSError(message)
