@@ -18,7 +18,7 @@ from tests.simulation.scenario import Scenario
 from tests.simulation.worker import House
 
 SERVICE: Final = Path(service.__file__).parent
-SEEDS: Final = range(100)
+SEEDS: Final = range(250)
 _COPIED: Final = ("*.py", "kafka/*.py", "engine/*.py", "schemas/*")
 
 

@@ -65,7 +65,7 @@ def test_every_reason_has_a_record_that_is_rejected_for_exactly_it() -> None:
         verdict = judge(LogRecord(0, -1, key, value))
         assert isinstance(verdict, Rejection)
         assert verdict.reason == reason
-    assert {reason for reason, _ in SPOILERS} == set(Reason)
+    assert {reason for reason, _ in SPOILERS} == set(Reason) - {Reason.BAD_ENVELOPE}
 
 
 def test_every_event_is_labelled_synthetic_and_keyed_by_its_account() -> None:
