@@ -28,6 +28,7 @@ from service.events import (
     judge,
     read,
 )
+from tests.engine.fuzz import CHUNK, fuzz
 from tests.engine.world import SOURCE, World
 
 NOW_MS: Final = 1_700_000_000_000
@@ -461,3 +462,10 @@ def test_the_engine_and_the_model_agree_on_rarities(
     members: Members, headers: list[tuple[str, bytes]]
 ) -> None:
     assert_agreement(LogRecord(0, NOW_MS, b"ann", as_text(members).encode(), headers))
+
+
+def test_mutated_records_are_read_as_the_model_reads_them() -> None:
+    """A chunk of `make fuzz`."""
+    seen = fuzz(seed=1)
+    assert seen.total() == CHUNK
+    assert len(seen) > 12
