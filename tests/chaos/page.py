@@ -27,10 +27,10 @@ recomputes rows, finals, revisions, late and rejected records and the five count
 and compares. A worker may end only with 0 (after SIGTERM), 70, 3, or by the signal that was sent.
 Updates must go on after every fault, and no worker may end while nothing hurts it.
 
-**How long it took.** *Recovery* is from a fault's begin until updates had gone on in every
-partition for input sent after it, so the fault's own length is in it; *aftermath* is the same from
-the moment when the cause was gone. A pause is the time between two committed updates of one
-partition, as a `read_committed` reader sees them.
+**How long it took.** *Recovery* is from a fault's begin until every partition had shown an update
+by input sent after that (the fault's own length may be in it); *aftermath* is the same from the
+moment when the cause was gone. A kill's cause is gone at once, so there the two agree. A pause is
+the time between two committed updates of one partition, as a `read_committed` reader sees them.
 """
 
 

@@ -143,14 +143,15 @@ async def _strike(lived: World, fault: Fault, story: Story) -> None:
     story.strikes.append(struck)
     word = "effective" if struck.is_effective else "NOT EFFECTIVE"
     log.info(
-        "%6.1f s  %s: %s, recovered after %.1f s  %s",
+        "%6.1f s  %s: %s, recovery %.1f s, aftermath %.1f s  %s",
         struck.began_s - story.began_s,
         fault.kind,
         word,
         struck.recovery_s,
+        struck.aftermath_s,
         struck.note,
     )
-    assert struck.healed_s, f"updates did not go on after {fault}"
+    assert struck.is_healed, f"updates did not go on after {fault}"
 
 
 async def _checkpoint(lived: World, story: Story) -> None:
