@@ -70,7 +70,7 @@ def _numbers(report: dict[str, Any]) -> list[str]:
     recovery, aftermath = report["recovery_s"], report["aftermath_s"]
     pause = report["longest_pause"] or {"seconds": 0.0, "during": []}
     during = ", ".join(pause["during"]) or "no fault"
-    sent = f"{sum(report['records_sent'].values()):,}; {report['records_sent_again']:,}"
+    sent = f"{sum(report['records_sent'].values()):,}; {report['records_arrived_again']:,}"
     checked = report["audits"][-1]["compared"].get("input records", 0) if report["audits"] else 0
     return [
         "",
@@ -81,7 +81,7 @@ def _numbers(report: dict[str, Any]) -> list[str]:
         f"| longest pause in updates of a partition | {pause['seconds']:.1f} s ({during}) |",
         f"| recovery: median, p99, longest | {_line(recovery)} |",
         f"| aftermath: median, p99, longest | {_line(aftermath)} |",
-        f"| records made; sent again by the producer | {sent} |",
+        f"| records sent; arrived once more, as their producer was cut off | {sent} |",
         f"| input records checked at the end | {checked:,} |",
         f"| mismatches | **{report['mismatches']}** |",
         f"| workers started again | {report['restarts']} |",

@@ -37,7 +37,7 @@ def of(story: Story, command: str, machine: dict[str, Any]) -> dict[str, Any]:
         "aftermath_s": _times([one.aftermath_s for one in strikes]),
         "longest_pause": longest and {**asdict(longest), "during": _during(story, longest.began_s)},
         "records_sent": dict(story.sent),
-        "records_sent_again": story.resent,
+        "records_arrived_again": _arrived_again(story),
         "audits": [_audit(story, number) for number in range(len(story.verdicts))],
         "mismatches": sum(verdict.mismatch_count for verdict in story.verdicts),
         "restarts": story.restarts,
@@ -72,6 +72,15 @@ def _kind(story: Story, kind: Kind) -> dict[str, Any]:
         "recovery_s": _times([one.recovery_s for one in hit]),
         "aftermath_s": _times([one.aftermath_s for one in hit]),
     }
+
+
+def _arrived_again(story: Story) -> int:
+    """Count records that the producer sent again although they had arrived."""
+    if not story.verdicts:
+        return 0
+    compared = story.verdicts[-1].compared
+    arrived = compared.get("input records", 0) - compared.get("heartbeat", 0)
+    return arrived - story.sent.total()
 
 
 def _during(story: Story, at_s: float) -> list[str]:
