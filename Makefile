@@ -36,7 +36,7 @@ SOURCES := service tests $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check format coverage simulate fuzz bench failover soak lock clean
+.PHONY: help install broker-jars demo test check contract format coverage simulate fuzz bench failover soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,11 +60,13 @@ demo: install ## watch net followers change, for a minute (make demo SECONDS=15:
 test: install ## all tests, those with a real Kafka included
 	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
-check: $(INSTALLED) ## lint, format, types, schemas: everything that needs no test run
+check: $(INSTALLED) contract ## lint, format, types, contract: everything that needs no test run
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
-	$(BIN)/python -m tests.schemas
+
+contract: $(INSTALLED) ## compare the contract with the last released one; fails on a breaking change
+	@$(BIN)/python -m tests.contract.gate
 
 format: $(INSTALLED) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -13,10 +13,29 @@ from typing import Final, NoReturn
 
 import pytest
 
+from service.engine import Engine, Sealed
 from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
 from service.tools.jars import JarsMissing
+from tests.contract.records import first, wrong_in
 
 _SKIPPED: Final = pytest.StashKey[dict[str, str]]()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def every_sealed_record_obeys_the_contract() -> Iterator[None]:
+    """Look at what every engine in this process seals, whichever way a test came to it."""
+    seal = Engine.seal
+
+    def watched_seal(engine: Engine) -> Sealed:
+        sealed = seal(engine)
+        wrong = wrong_in(sealed)
+        assert not wrong, first(wrong)
+        return sealed
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(Engine, "seal", watched_seal)
+    yield
+    patch.undo()
 
 
 @pytest.fixture(scope="session")

@@ -75,12 +75,11 @@ class FinalsCheck:
         Nothing can change them, their last revision was seen, and no row has to be held against
         them. At least once nothing is forgotten: any result may come again.
         """
-        is_gone = 0 <= log_time_ms <= self._gone_until_ms
-        if self._gone_until_ms >= 0 and not is_gone:
+        if 0 <= self._gone_until_ms < log_time_ms:
             self._excuse_final()
         if self._at_least_once or len(self._model.windows) < self._look_at:
             return
-        settled = [key for key in self._model.windows if self._is_settled(key, is_gone=is_gone)]
+        settled = [key for key in self._model.windows if self._is_settled(key)]
         for key in settled:
             del self._model.windows[key]
             self._newest.pop(key, None)
@@ -121,13 +120,13 @@ class FinalsCheck:
     def _is_final(self, key: WindowKey) -> bool:
         return key[1] in self._sizes_ms and self._model.is_final(key)
 
-    def _is_settled(self, key: WindowKey, *, is_gone: bool) -> bool:
+    def _is_settled(self, key: WindowKey) -> bool:
         if not self._model.is_past_keep(key):
             return False
         if not self._judges(key):
             return True
         is_published = self._newest.get(key) == self._model.last_revision(*key)
-        return (is_published or is_gone) and not self._rows.lists(key)
+        return is_published and not self._rows.lists(key)
 
     def _excuse_final(self) -> None:
         """From here on results are due; what is final by now may have been said before."""

@@ -180,7 +180,7 @@ class Model:
         """Erase totals and open windows; what is final and kept becomes empty, as a revision."""
         if account_id not in self.accounts:
             return
-        self.accounts[account_id] = Account(offset=offset)
+        self.accounts[account_id] = Account(last_event_ms=0, offset=offset)
         for key in self._recent_windows(account_id):
             if not self.is_final(key):
                 del self.windows[key]

@@ -35,7 +35,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
         """Be as a new row is; windows are left."""
         self.gained = self.lost = 0
         self.baseline = self.net_at_baseline = None
-        self.last_event_ms = -1
+        self.last_event_ms = 0
 
     def rebase(self, event: Baseline) -> None:
         """From here on followers = baseline + net since (in log order)."""

@@ -133,7 +133,7 @@ class Shards:
     async def _settle(self, partition: int, earlier: asyncio.Task[None] | None) -> None:
         if earlier is not None:
             await self._outlast(earlier)
-        while True:
+        while not self.is_stopping:  # aiokafka's stop() may have swallowed our cancellation
             await self._is_known.wait()
             epoch = self._epoch
             if partition in self._assigned:

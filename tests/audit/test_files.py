@@ -7,6 +7,7 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -200,6 +201,19 @@ def test_cut_results_are_said_and_what_is_left_is_compared(
 
     dump.change("windows", -1, gained=99)
     assert audit(dump) == Exit.WRONG
+
+
+@pytest.mark.parametrize("flush", [7, 300, 30_000])
+def test_wherever_logs_are_cut_nothing_is_invented(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flush: int
+) -> None:
+    dump = Dump(tmp_path / "dump", SHORT, flush=flush)
+    dump.write(synthetic(EVENTS // 2))
+    ends = {kind: len(dump.values(kind)) for kind in ("input", "windows", "late", "rejected")}
+    random = Random(flush)
+    for _ in range(5):
+        dump.cut(**{kind: random.choice((0, random.randrange(end))) for kind, end in ends.items()})
+        assert audit(dump) != Exit.WRONG, capsys.readouterr().out
 
 
 # ---- memory

@@ -248,3 +248,14 @@ async def test_a_topic_that_is_not_there_ends_with_2(
     deployment.settings = replace(deployment.settings, late_topic="nowhere")
     assert await run(deployment, monkeypatch, "audit") == Exit.USAGE
     assert "there is no topic nowhere" in capsys.readouterr().err
+
+
+async def test_topics_that_nobody_has_counted_yet(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await deployed()
+    assert await run(deployment, monkeypatch, "audit") == Exit.OK
+    assert await run(deployment, monkeypatch, "certify") == Exit.OK
+    await deployment.produce(mixed(100))
+    assert await run(deployment, monkeypatch, "audit") == Exit.WRONG
+    assert "records and nothing committed" in capsys.readouterr().out

@@ -80,7 +80,7 @@ async def storm(act: Act) -> None:
         if owners:
             slot, _ = owners[(act.fault.victim + turn) % len(owners)]
             hits += slot.signal(signal.SIGTERM)
-            if hits == 1:
+            if hits and act.strike.began_s == 0:
                 act.begin(is_effective=False)
         await asyncio.sleep(_STORM_GAP_S)
     act.strike.is_effective = hits >= _STORM_HITS

@@ -33,7 +33,6 @@ class Feed:
         """`settings.brokers`: how the producer gets there."""
         smallest = min(settings.rules.grains, key=lambda grain: grain.size_ms)
         self.sent: Counter[str] = Counter()
-        self.resent = 0
         self.ends = dict.fromkeys(range(settings.partitions), 0)
         """Partition -> offset after the last record acknowledged."""
         self._settings = settings
@@ -96,7 +95,6 @@ class Feed:
                 await outbox.send()
                 await outbox.settle()
             except (KafkaError, OSError):
-                self.resent += len(chunk)
                 await asyncio.sleep(_REST_S)
             else:
                 self.ends.update(outbox.ends)

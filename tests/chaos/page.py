@@ -27,10 +27,10 @@ recomputes rows, finals, revisions, late and rejected records and the five count
 and compares. A worker may end only with 0 (after SIGTERM), 70, 3, or by the signal that was sent.
 Updates must go on after every fault, and no worker may end while nothing hurts it.
 
-**How long it took.** *Recovery* is from a fault's begin until updates had gone on in every
-partition for input sent after it, so the fault's own length is in it; *aftermath* is the same from
-the moment when the cause was gone. A pause is the time between two committed updates of one
-partition, as a `read_committed` reader sees them.
+**How long it took.** *Recovery* is from a fault's begin until every partition had shown an update
+by input sent after that (the fault's own length may be in it); *aftermath* is the same from the
+moment when the cause was gone. A kill's cause is gone at once, so there the two agree. A pause is
+the time between two committed updates of one partition, as a `read_committed` reader sees them.
 """
 
 
@@ -70,7 +70,7 @@ def _numbers(report: dict[str, Any]) -> list[str]:
     recovery, aftermath = report["recovery_s"], report["aftermath_s"]
     pause = report["longest_pause"] or {"seconds": 0.0, "during": []}
     during = ", ".join(pause["during"]) or "no fault"
-    sent = f"{sum(report['records_sent'].values()):,}; {report['records_sent_again']:,}"
+    sent = f"{sum(report['records_sent'].values()):,}; {report['records_arrived_again']:,}"
     checked = report["audits"][-1]["compared"].get("input records", 0) if report["audits"] else 0
     return [
         "",
@@ -81,7 +81,7 @@ def _numbers(report: dict[str, Any]) -> list[str]:
         f"| longest pause in updates of a partition | {pause['seconds']:.1f} s ({during}) |",
         f"| recovery: median, p99, longest | {_line(recovery)} |",
         f"| aftermath: median, p99, longest | {_line(aftermath)} |",
-        f"| records made; sent again by the producer | {sent} |",
+        f"| records sent; arrived once more, as their producer was cut off | {sent} |",
         f"| input records checked at the end | {checked:,} |",
         f"| mismatches | **{report['mismatches']}** |",
         f"| workers started again | {report['restarts']} |",

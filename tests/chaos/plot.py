@@ -27,7 +27,7 @@ def draw(report: dict[str, Any], per_second: Mapping[int, int], path: Path) -> N
         at, lasted = strike["began_s"], strike["lasted_s"]
         row = kinds.index(strike["kind"])
         color = EFFECTIVE if strike["effective"] else VAIN
-        healed = max(strike["recovery_s"] or 0.0, lasted)
+        healed = lasted + (strike["aftermath_s"] or 0.0)
         faults.barh(row, healed, left=at, height=0.5, color=AFTER, zorder=2)
         faults.barh(row, max(lasted, 0.4), left=at, height=0.5, color=color, zorder=3)
     faults.set_yticks(range(len(kinds)), kinds)

@@ -22,7 +22,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def of(story: Story, command: str, machine: dict[str, Any]) -> dict[str, Any]:
     """All numbers of a run; times in seconds since its begin."""
-    strikes = [one for one in story.strikes if one.is_effective and one.healed_s]
+    strikes = [one for one in story.strikes if one.is_effective and one.is_healed]
     longest = max(story.pauses, key=lambda pause: pause.seconds, default=None)
     return {
         "command": command,
@@ -37,7 +37,7 @@ def of(story: Story, command: str, machine: dict[str, Any]) -> dict[str, Any]:
         "aftermath_s": _times([one.aftermath_s for one in strikes]),
         "longest_pause": longest and {**asdict(longest), "during": _during(story, longest.began_s)},
         "records_sent": dict(story.sent),
-        "records_sent_again": story.resent,
+        "records_arrived_again": _arrived_again(story),
         "audits": [_audit(story, number) for number in range(len(story.verdicts))],
         "mismatches": sum(verdict.mismatch_count for verdict in story.verdicts),
         "restarts": story.restarts,
@@ -65,7 +65,7 @@ def _times(values: Sequence[float]) -> dict[str, float]:
 
 def _kind(story: Story, kind: Kind) -> dict[str, Any]:
     struck = [one for one in story.strikes if one.kind is kind]
-    hit = [one for one in struck if one.is_effective and one.healed_s]
+    hit = [one for one in struck if one.is_effective and one.is_healed]
     return {
         "struck": len(struck),
         "effective": story.effective(kind),
@@ -74,8 +74,17 @@ def _kind(story: Story, kind: Kind) -> dict[str, Any]:
     }
 
 
+def _arrived_again(story: Story) -> int:
+    """Count records that the producer sent again although they had arrived."""
+    if not story.verdicts:
+        return 0
+    compared = story.verdicts[-1].compared
+    arrived = compared.get("input records", 0) - compared.get("heartbeat", 0)
+    return arrived - story.sent.total()
+
+
 def _during(story: Story, at_s: float) -> list[str]:
-    under_way = (one for one in story.strikes if one.began_s - 1 <= at_s <= one.healed_s)
+    under_way = (one for one in story.strikes if one.began_s - 1 <= at_s <= one.calmed_s)
     return [str(one.kind) for one in under_way]
 
 
@@ -95,7 +104,8 @@ def _strike(story: Story, strike: Strike) -> dict[str, Any]:
         "kind": str(strike.kind),
         "began_s": round(strike.began_s - story.began_s, 2),
         "lasted_s": round(strike.ended_s - strike.began_s, 2),
-        "recovery_s": round(strike.recovery_s, 2) if strike.healed_s else None,
+        "recovery_s": round(strike.recovery_s, 2) if strike.is_healed else None,
+        "aftermath_s": round(strike.aftermath_s, 2) if strike.is_healed else None,
         "effective": strike.is_effective,
         "note": strike.note,
     }

@@ -56,7 +56,6 @@ class Story:
     pauses: list[Pause] = field(default_factory=list)
     per_second: Counter[int] = field(default_factory=Counter)
     sent: Counter[str] = field(default_factory=Counter)
-    resent: int = 0
     chaos_s: float = 0.0
     audit_said: str = ""
     wrong: list[str] = field(default_factory=list)
@@ -79,13 +78,13 @@ async def run(plan: Plan) -> Story:
         story.began_s = time.monotonic()
         try:
             await _live(lived, story)
-        except AssertionError as error:
-            story.wrong.append(str(error))
+        except (AssertionError, TimeoutError) as error:
+            story.wrong.append(str(error) or repr(error))
         fleet, feed, watcher = lived.fleet, lived.feed, lived.watcher
         story.exits, story.restarts = fleet.exits, fleet.restarts
         story.pauses, story.per_second = watcher.pauses, watcher.per_second
-        story.sent, story.resent = feed.sent, feed.resent
-    story.wrong += _wrong(story)
+        story.sent = feed.sent
+    story.wrong += wrong(story)
     return story
 
 
@@ -143,14 +142,15 @@ async def _strike(lived: World, fault: Fault, story: Story) -> None:
     story.strikes.append(struck)
     word = "effective" if struck.is_effective else "NOT EFFECTIVE"
     log.info(
-        "%6.1f s  %s: %s, recovered after %.1f s  %s",
+        "%6.1f s  %s: %s, recovery %.1f s, aftermath %.1f s  %s",
         struck.began_s - story.began_s,
         fault.kind,
         word,
         struck.recovery_s,
+        struck.aftermath_s,
         struck.note,
     )
-    assert struck.healed_s, f"updates did not go on after {fault}"
+    assert struck.is_healed, f"updates did not go on after {fault}"
 
 
 async def _checkpoint(lived: World, story: Story) -> None:
@@ -163,11 +163,12 @@ async def _checkpoint(lived: World, story: Story) -> None:
     story.wrong += [f"a worker ended during a calm: {one}" for one in ended]
 
 
-def _wrong(story: Story) -> list[str]:
-    wrong = [f"unexpected end of a worker: {one}" for one in story.exits if not one.is_expected]
+def wrong(story: Story) -> list[str]:
+    """Say what fails a run that has come to its end."""
+    found = [f"unexpected end of a worker: {one}" for one in story.exits if not one.is_expected]
     for verdict in story.verdicts:
-        wrong += verdict.mismatches
+        found += verdict.mismatches
     kinds = [kind for kind in story.kinds if not story.effective(kind)]
     if kinds:
-        wrong.append(f"never effective: {', '.join(kinds)}")
-    return wrong
+        found.append(f"never effective: {', '.join(kinds)}")
+    return found

@@ -14,29 +14,38 @@ from tests.chaos.world import World
 RECOVERED_WITHIN_S: Final = 90.0
 _OWNER_WITHIN_S: Final = 30.0
 _IN_FLIGHT_S: Final = 0.25
-"""What was sent so soon after a fault's begin may have been counted before it."""
+"""What was sent so soon after a moment may have been counted before it."""
 
 
 @dataclass
 class Strike:
-    """Times are time.monotonic; `healed_s` 0: updates never went on."""
+    """Times are time.monotonic; `healed_s`, `calmed_s` 0: updates never went on.
+
+    Healed: every partition showed an update by input sent after the begin. Calmed: after the end.
+    """
 
     kind: Kind
     began_s: float = 0.0
     ended_s: float = 0.0
     healed_s: float = 0.0
+    calmed_s: float = 0.0
     is_effective: bool = False
     note: str = ""
 
     @property
+    def is_healed(self) -> bool:
+        """True when updates went on, during it or afterwards, and after its end."""
+        return self.healed_s > 0 and self.calmed_s > 0
+
+    @property
     def recovery_s(self) -> float:
-        """From its begin (its own length included) until every partition's updates had gone on."""
+        """From its begin until healed; its own length may be in it."""
         return self.healed_s - self.began_s
 
     @property
     def aftermath_s(self) -> float:
-        """From the moment when the cause was gone until every partition's updates had gone on."""
-        return max(0.0, self.healed_s - self.ended_s)
+        """From its end, when the cause was gone, until calmed."""
+        return self.calmed_s - self.ended_s
 
 
 class Act:
@@ -56,12 +65,13 @@ class Act:
 
     async def end(self) -> Strike:
         """Note that the cause is gone, then wait until the updates of every partition go on."""
-        self.strike.ended_s = time.monotonic()
+        strike, self.strike.ended_s = self.strike, time.monotonic()
         if self._healing is None:
             self.begin(is_effective=False)
         assert self._healing is not None
+        strike.calmed_s = await self._gone_on()
         await self._healing
-        return self.strike
+        return strike
 
     async def victim(self) -> Slot | None:
         """Find a worker that owns a ready shard; None when there is none for long."""
@@ -73,6 +83,10 @@ class Act:
         return None
 
     async def _heal(self) -> None:
+        self.strike.healed_s = await self._gone_on()
+
+    async def _gone_on(self) -> float:
+        """Wait for updates everywhere by input sent after now; -> when, 0: never."""
         await asyncio.sleep(_IN_FLIGHT_S)
         ends = dict(self.world.feed.ends)
-        self.strike.healed_s = await self.world.watcher.beyond(ends, RECOVERED_WITHIN_S) or 0.0
+        return await self.world.watcher.beyond(ends, RECOVERED_WITHIN_S) or 0.0

@@ -74,7 +74,7 @@ def test_a_final_window_becomes_empty_in_a_revision_of_its_own() -> None:
     assert counted.results() == [("a", 0, 1, 0, 0), ("a", 0, 0, 0, 1)]
     assert totals(counted) == (0, 0, 0, None)
     assert windows(counted) == [[0, 0, 0, 1]]
-    assert counted.rows["a"]["last_event_ms"] == -1
+    assert counted.rows["a"]["last_event_ms"] == 0
 
 
 def test_an_empty_row_ends_when_its_last_window_is_past_keep() -> None:

@@ -1,0 +1,227 @@
+"""What the contract says beside the schemas: topics, their records, who must do what.
+
+The one source of `docs/contract/asyncapi.json` and of the page for people.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One kind of record; `key`, `value`, `headers` name schemas in `service/schemas`."""
+
+    name: str
+    title: str
+    told_by: str
+    key: str
+    value: str
+    headers: str
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """Part -> its schema's name."""
+        return {"key": self.key, "value": self.value, "headers": self.headers}
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One topic. `setting`: the field of Settings that names it. `is_input`: others write it."""
+
+    name: str
+    setting: str
+    title: str
+    purpose: str
+    messages: tuple[Message, ...]
+    must: tuple[str, ...]
+    is_input: bool = False
+
+
+HASHED: Final[dict[str, Any]] = {
+    "by": "key",
+    "hash": "murmur2",
+    "partition": "(murmur2(key) & 0x7fffffff) % partitions",
+    "note": (
+        "The default of Kafka's Java client. All producers must choose alike: librdkafka's do with "
+        "partitioner=murmur2_random, aiokafka's do by default. Otherwise an account is counted in "
+        "two partitions, as two."
+    ),
+}
+FOLLOWING: Final[dict[str, Any]] = {
+    "by": "the input record's partition",
+    "note": "The number of partitions is the input's; an account has the same one in each topic.",
+}
+PRODUCED: Final[dict[str, Any]] = {
+    "acks": "all",
+    "idempotent": True,
+    "note": (
+        "What we ask of producers. A retry with the same event_id is harmless: the second one is a "
+        "duplicate and changes nothing."
+    ),
+}
+DELIVERED: Final[dict[str, Any]] = {
+    "acks": "all",
+    "idempotent": True,
+    "transactional": True,
+    "isolation.level": "read_committed",
+    "note": (
+        "Rows, window results, late and rejected records and the input position of a partition "
+        "move in one transaction. Another isolation level shows records that were never committed. "
+        "With NETFOLLOWERS_GUARANTEE=at_least_once there is no transaction, and producers are not "
+        "idempotent: results may repeat, with the same content."
+    ),
+}
+
+COMMITTED: Final = "read with isolation.level=read_committed"
+UNKNOWN: Final = "ignore fields, headers and reasons that you do not know: more may come"
+
+CHANNELS: Final = (
+    Channel(
+        "followEvents",
+        "input_topic",
+        "Follow events",
+        "What happened: somebody follows an account or stops, or says how many followers it had. "
+        "You write, the service reads. Nothing that you send can stop it: what cannot be read goes "
+        "to the rejected topic with its reason.",
+        (
+            Message(
+                "followEvent",
+                "Follow event",
+                "no header netfollowers-heartbeat",
+                "account.key",
+                "follow-event.value",
+                "follow-event.headers",
+            ),
+            Message(
+                "heartbeat",
+                "Heartbeat",
+                "the header netfollowers-heartbeat",
+                "any.key",
+                "heartbeat.value",
+                "heartbeat.headers",
+            ),
+        ),
+        (
+            "key each event by its account_id in UTF-8, with the partitioner below",
+            "give each event a globally unique event_id, and keep it in a retry",
+            "send a heartbeat where a partition may fall silent: time moves only with records",
+        ),
+        is_input=True,
+    ),
+    Channel(
+        "netFollowerUpdates",
+        "updates_topic",
+        "The table",
+        "One row per account: totals since counting began, and the windows that are still kept. "
+        "Each change brings the whole row anew.",
+        (
+            Message(
+                "row",
+                "Row of an account",
+                "a key and a value",
+                "account.key",
+                "net-follower-updates.value",
+                "no.headers",
+            ),
+            Message(
+                "removal",
+                "Removal of an account",
+                "a null value",
+                "account.key",
+                "no.value",
+                "no.headers",
+            ),
+            Message(
+                "checkpoint",
+                "Checkpoint, at least once only",
+                "an empty key",
+                "empty.key",
+                "checkpoint.value",
+                "no.headers",
+            ),
+        ),
+        (
+            COMMITTED,
+            "keep the last value of each key; a null value removes the key; start at the beginning",
+            "skip records with an empty key",
+            "expect windows that have ended in a row: they leave when the account changes next",
+            UNKNOWN,
+        ),
+    ),
+    Channel(
+        "netFollowerWindows",
+        "windows_topic",
+        "Final window results",
+        "What each account gained and lost in each minute, hour and day of event time: once when "
+        "the window is final, and again when late events have changed it while it is kept.",
+        (
+            Message(
+                "windowResult",
+                "Final result of a window",
+                "every record",
+                "account.key",
+                "net-follower-windows.value",
+                "no.headers",
+            ),
+        ),
+        (
+            COMMITTED,
+            "upsert by (account_id, grain, start_ms); keep the highest revision, in any order",
+            "take a window that is missing for one without events",
+            UNKNOWN,
+        ),
+    ),
+    Channel(
+        "followEventsLate",
+        "late_topic",
+        "Late events",
+        "Events that came when a window of theirs was no longer kept. They count in the totals "
+        "and in the grains that still keep theirs; here they are for whoever corrects old windows.",
+        (
+            Message(
+                "lateEvent",
+                "Late event",
+                "every record",
+                "account.key",
+                "follow-events-late.value",
+                "follow-events-late.headers",
+            ),
+        ),
+        (
+            COMMITTED,
+            "correct only the grains that the header names: it is in the others",
+            UNKNOWN,
+        ),
+    ),
+    Channel(
+        "followEventsRejected",
+        "rejected_topic",
+        "Rejected records",
+        "Records that could not be read, as they came (up to a bound), with the reason. Mend one "
+        "and send it again: the ids of rejected records are not remembered.",
+        (
+            Message(
+                "rejectedRecord",
+                "Rejected record",
+                "every record",
+                "as-sent.key",
+                "as-sent.value",
+                "follow-events-rejected.headers",
+            ),
+        ),
+        (COMMITTED, "treat key and value as bytes; they may be null", UNKNOWN),
+    ),
+)
+METADATA: Final = "checkpoint-metadata"
+"""Schema of what travels with the committed offset: not a record, but operators read it."""
+
+
+def written() -> set[str]:
+    """Schemas that only the service writes by: they are judged closed."""
+    ours = {part for one in CHANNELS for m in one.messages for part in m.parts.values()}
+    theirs = {
+        part for one in CHANNELS if one.is_input for m in one.messages for part in m.parts.values()
+    }
+    return (ours - theirs) | {METADATA}
