@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord
 
 from service.audit.arrival import LogRecord
+from service.audit.group import GroupCommits, is_swept
 from service.audit.published import Committed, json_object
 from service.audit.source import INPUT, KINDS, Extent, Snapshot, Topics, Unreadable
 
@@ -39,8 +40,8 @@ class KafkaSource:
         self.topics = topics
         self.at_least_once = at_least_once
         self._options = dict(options)
-        self._app_id = app_id
         self._admin = AIOKafkaAdminClient(**self._options)
+        self._commits = GroupCommits(self._admin, app_id)
         self._consumers: dict[str, AIOKafkaConsumer] = {}
 
     async def __aenter__(self) -> Self:
@@ -86,7 +87,7 @@ class KafkaSource:
         for tries in range(LOOKS):
             await asyncio.sleep(QUIET_S)
             now = await self._look(partition)
-            if now == before and (tries > LOOKS // 2 or _is_swept(now.committed)):
+            if now == before and (tries > LOOKS // 2 or is_swept(now.committed)):
                 return await self._snapshot(partition, now)
             before = now
         message = f"partition {partition} was never still for {QUIET_S} s: pause its producers"
@@ -132,7 +133,7 @@ class KafkaSource:
         if self.at_least_once:
             extent = Extent(await self._start("updates", partition), stops["updates"])
             return _Look(await self._committed_in_table(partition, extent), stops)
-        return _Look(await self._committed(partition), stops)
+        return _Look(await self._commits.of(self._tp(INPUT, partition)), stops)
 
     async def _snapshot(self, partition: int, look: _Look) -> Snapshot:
         stops = {**look.stops, INPUT: await self.end(INPUT, partition)}
@@ -146,14 +147,6 @@ class KafkaSource:
         tp = self._tp(kind, partition)
         self._consumers[kind].assign([tp])
         return int((await self._consumers[kind].beginning_offsets([tp]))[tp])
-
-    async def _committed(self, partition: int) -> Committed | None:
-        """Exactly once: what the group has committed, with its metadata."""
-        tp = self._tp(INPUT, partition)
-        found = await self._admin.list_consumer_group_offsets(self._app_id, partitions=[tp])
-        if tp not in found or found[tp].offset < 0:
-            return None
-        return Committed(found[tp].offset, found[tp].metadata)
 
     async def _committed_in_table(self, partition: int, extent: Extent) -> Committed | None:
         """At least once: the last record with an empty key, in the table itself."""
@@ -196,10 +189,3 @@ def consumer(options: Options) -> AIOKafkaConsumer:
 
 def _record(one: ConsumerRecord) -> LogRecord:
     return LogRecord(one.offset, one.timestamp, one.key, one.value, list(one.headers))
-
-
-def _is_swept(committed: Committed | None) -> bool:
-    sweep = json_object(committed.metadata).get("sweep") if committed else None
-    if not isinstance(sweep, dict):
-        return True
-    return bool(sweep.get("closed_to_ms") == sweep.get("closing_to_ms"))

@@ -308,7 +308,7 @@ class Shard:
         self.state = State.HELD
         await self._stop_reading()
         await self._settled()
-        if self.engine.has_unsealed:
+        if self.state is State.HELD and self.engine.has_unsealed:  # not closed by a stop meanwhile
             await self._checkpoint()
 
     async def reclaim(self) -> bool:

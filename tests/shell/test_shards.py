@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from service.engine import Checkpoint, Engine, Sealed
+from service.events import HEARTBEAT_HEADER, LogRecord
 from service.kafka.journal import Journal, Restored
 from service.kafka.reader import Reader
 from service.kafka.shard import Shard
@@ -43,8 +44,49 @@ class Swallowing:
         """Nothing is held."""
 
 
+class Slow(Swallowing):
+    """Its second commit (the first one marks the start) ends only when it is let."""
+
+    def __init__(self) -> None:
+        """Open."""
+        self.commits = 0
+        self.may_end = asyncio.Event()
+        self.is_closed = False
+
+    async def open(self, _: Callable[[Checkpoint], int]) -> Restored:
+        """Find nothing."""
+        return Restored(None, 0, {}, 0, [])
+
+    async def commit(self, _: Sealed) -> None:
+        """Take it, in its own time."""
+        assert not self.is_closed
+        self.commits += 1
+        if self.commits > 1:
+            await self.may_end.wait()
+
+    async def close(self) -> None:
+        """Nothing can be committed any more."""
+        self.is_closed = True
+
+
+class Silent(Reader):
+    """Nothing arrives."""
+
+    async def run(self, _: int) -> None:
+        """Wait."""
+        await asyncio.Event().wait()
+
+
+def count_a_heartbeat(shards: Shards, offset: int) -> None:
+    """Give the only shard something to commit."""
+    heartbeat = LogRecord(offset, 1_700_000_000_000, None, b"{}", [(HEARTBEAT_HEADER, b"")])
+    (shard,) = shards
+    shard.engine.apply([heartbeat], offset + 1)
+    assert shard.engine.has_unsealed
+
+
 def shards_over(journal: Journal, failed: list[str]) -> Shards:
-    """Shards of one worker; nothing is assigned."""
+    """Shards of one worker; nothing is assigned, nothing will arrive."""
     settings = Settings()
     shards = Shards(lambda what, _: failed.append(what))
 
@@ -54,7 +96,7 @@ def shards_over(journal: Journal, failed: list[str]) -> Shards:
             settings=settings,
             engine=Engine(settings.rules, Source(settings.input_topic, partition)),
             journal=journal,
-            new_reader=lambda: Reader(settings, partition, shards.queue),
+            new_reader=lambda: Silent(settings, partition, shards.queue),
             metrics=Metrics().for_shard(),
             fail=shards.fail,
         )
@@ -73,3 +115,26 @@ async def test_a_stop_ends_though_an_open_has_swallowed_its_cancellation() -> No
     async with asyncio.timeout(5):
         await shards.stop()
     assert failed == []
+
+
+async def test_a_stop_during_a_revoke_that_waits_for_a_commit_is_clean() -> None:
+    failed: list[str] = []
+    journal = Slow()
+    shards = shards_over(journal, failed)
+    shards.assign([0])
+    while not shards.is_ready:
+        await asyncio.sleep(0)
+    count_a_heartbeat(shards, 0)
+    (shard,) = shards
+    shard.checkpoint_if_due(asyncio.get_running_loop().time() + 60)
+    count_a_heartbeat(shards, 1)
+    revoking = asyncio.create_task(shards.revoke())
+    await asyncio.sleep(0.01)
+    stopping = asyncio.create_task(shards.stop())
+    await asyncio.sleep(0.01)
+    journal.may_end.set()
+    async with asyncio.timeout(5):
+        await asyncio.gather(revoking, stopping)
+    await asyncio.sleep(0)
+    assert failed == []
+    assert journal.is_closed
