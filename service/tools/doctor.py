@@ -17,7 +17,11 @@ from typing import Any, Final, Literal, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaConnectionError, KafkaError
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    KafkaConnectionError,
+    KafkaError,
+)
 
 from service import __version__
 from service.engine import Checkpoint
@@ -139,9 +143,7 @@ async def _transactions(settings: Settings) -> list[Note]:
 
 async def _group(settings: Settings) -> list[Note]:
     async with _admin(settings) as admin:
-        answers = await admin.describe_consumer_groups(
-            [settings.app_id], include_authorized_operations=True
-        )
+        answers = await _described(admin, settings.app_id)
     group = answers[0].to_object()["groups"][0]
     state, members = group["state"], group["members"]
     notes = []
@@ -156,6 +158,20 @@ async def _group(settings: Settings) -> list[Note]:
         text = f"group {settings.app_id} is {state or 'unknown'}: no worker is in it"
         notes.append(Note("warning", text, "start one: netfollowers worker"))
     return notes
+
+
+async def _described(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
+    """A broker that never had a group first makes the topic for their commits: ask again."""
+    async with asyncio.timeout(_ANSWER_WITHIN_S):
+        while True:
+            try:
+                found: list[Any] = await admin.describe_consumer_groups(
+                    [group], include_authorized_operations=True
+                )
+            except GroupCoordinatorNotAvailableError:
+                await asyncio.sleep(0.5)
+                continue
+            return found
 
 
 async def _commits(settings: Settings) -> list[Note]:
