@@ -19,6 +19,9 @@ from tests.broker.deployment import Worker
 _POLL_S: Final = 0.02
 _LAST_LINES: Final = 12
 _WHY: Final = 160
+_ERROR: Final = re.compile(r"[\w.]+(Error|Fenced|Exception|Overtaken|Refused\w*)\b")
+BUGS: Final = ("AssertionError", "the engine failed", "refused to open", "the stop did not end")
+"""What no fault of ours explains, though the worker ends with 70."""
 _REST_S: Final = 0.2
 _LONGEST_REST_S: Final = 2.0
 
@@ -39,11 +42,13 @@ class Exit:
 
     @property
     def is_expected(self) -> bool:
-        """By our signal, or as a worker ends that a fault has caught."""
+        """By our signal, or as a worker ends that a fault has caught; a bug is never expected."""
         if self.code == 0:
             return "SIGTERM" in self.sent
         if self.code < 0:
             return signal.Signals(-self.code).name in self.sent
+        if any(bug in line for bug in BUGS for line in self.last):
+            return False
         return self.code in {EXIT_CRASH, EXIT_BROKER}
 
     @property
@@ -52,8 +57,8 @@ class Exit:
         said = [line for line in self.last if "exit: " in line]
         if not said:
             return f"code {self.code}"
-        error = self.last[-1] if self.last[-1] != said[-1] else ""
-        line = f"{said[-1].partition('exit: ')[2]} {error}"
+        errors = [line for line in self.last if _ERROR.match(line)]
+        line = " ".join([said[-1].partition("exit: ")[2], *errors[-1:]])
         return re.sub(r"\d+", "N", line)[:_WHY].strip()
 
 

@@ -43,7 +43,7 @@ async def quiet(tmp_path: Path) -> AsyncIterator[World]:
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 async def test_every_kind_of_fault_leaves_every_number_right(tmp_path: Path) -> None:
-    story = await run(Plan(tmp_path, seed=2, seconds=20.0, rate=400.0, overlap=1.0, checkpoints=1))
+    story = await run(Plan(tmp_path, seed=2, seconds=20.0, rate=400.0, overlap=0.4, checkpoints=1))
     assert story.wrong == []
     assert all(story.effective(kind) for kind in story.kinds)
     assert all(verdict.records > 1_000 for verdict in story.verdicts)
@@ -104,3 +104,9 @@ def test_a_worker_may_end_only_as_a_fault_ends_it(
     code: int, sent: tuple[str, ...], *, is_expected: bool
 ) -> None:
     assert Exit(0, code, sent, 0.0, 0.0, ()).is_expected is is_expected
+
+
+def test_a_bug_is_never_an_expected_end() -> None:
+    fenced = "aiokafka.errors.ProducerFenced: there is a newer producer"
+    assert Exit(0, 70, (), 0.0, 0.0, (fenced,)).is_expected
+    assert not Exit(0, 70, ("SIGSTOP",), 0.0, 0.0, ("AssertionError: 1, 2",)).is_expected
