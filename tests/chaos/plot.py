@@ -13,6 +13,8 @@ VAIN: Final = "#bbbbbb"
 AFTER: Final = "#f0b27a"
 UPDATES: Final = "#2e6f9e"
 CALM: Final = "#eeeeee"
+_LEAST: Final = 400
+"""A fault of no length is drawn as wide as this part of the run."""
 
 
 def draw(report: dict[str, Any], per_second: Mapping[int, int], path: Path) -> None:
@@ -23,13 +25,14 @@ def draw(report: dict[str, Any], per_second: Mapping[int, int], path: Path) -> N
     for audit in report["audits"]:
         for axes in (faults, updates):
             axes.axvspan(audit["at_s"], audit["at_s"] + audit["took_s"], color=CALM, zorder=0)
+    last = max(per_second, default=0)
     for strike in report["strikes"]:
         at, lasted = strike["began_s"], strike["lasted_s"]
         row = kinds.index(strike["kind"])
         color = EFFECTIVE if strike["effective"] else VAIN
         healed = lasted + (strike["aftermath_s"] or 0.0)
         faults.barh(row, healed, left=at, height=0.5, color=AFTER, zorder=2)
-        faults.barh(row, max(lasted, 0.4), left=at, height=0.5, color=color, zorder=3)
+        faults.barh(row, max(lasted, last / _LEAST), left=at, height=0.5, color=color, zorder=3)
     faults.set_yticks(range(len(kinds)), kinds)
     faults.invert_yaxis()
     faults.grid(axis="x", color="#dddddd", linewidth=0.6)
@@ -39,7 +42,6 @@ def draw(report: dict[str, Any], per_second: Mapping[int, int], path: Path) -> N
         loc="left",
         fontsize=10,
     )
-    last = max(per_second, default=0)
     seconds = range(last + 1)
     updates.fill_between(
         seconds, [per_second.get(at, 0) for at in seconds], color=UPDATES, step="post"
