@@ -79,7 +79,7 @@ class Shard:
         self._reading: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[None] | None = None
         self._backlog: deque[Batch] = deque()
-        self._sealed_at = self._moved_at = 0.0
+        self._sealed_at = self._moved_at = self._answered_at = 0.0
         self._watched = -1
         self._last: Checkpoint | None = None
         self._unsealed = 0
@@ -115,7 +115,7 @@ class Shard:
         """Start to read at the engine's position."""
         assert self.state is State.HELD, self.state
         self.state = State.RUNNING
-        self._sealed_at = self._moved_at = loop_time()
+        self._sealed_at = self._moved_at = self._answered_at = loop_time()
         self.reader = self._new_reader()
         self._reading = asyncio.create_task(self.reader.run(self.engine.position))
         self._reading.add_done_callback(self._ended_reading)
@@ -289,14 +289,20 @@ class Shard:
         return 0 if end is None else max(0, end - self.engine.position)
 
     def why_stuck(self, now: float) -> str:
-        """Say what has stood still for too long though it could move; empty when all is well."""
+        """Say what has stood still for too long; empty when all is well."""
         in_flight_s = now - self._sealed_at
         if self._committing is not None and in_flight_s > self._settings.transaction_timeout_s + 1:
             return f"a checkpoint has not ended for {in_flight_s:.0f} s"
+        if self.reader is None:
+            return ""
         if self.engine.position != self._watched or self.lag == 0:
             self._watched, self._moved_at = self.engine.position, now
-        is_answered = self.reader is not None and self.reader.is_answered
-        if is_answered and now - self._moved_at >= self._settings.stuck_after_s:
+        if not self.reader.is_answered:
+            silent_s = now - self._answered_at
+            is_lost = silent_s > self._settings.transaction_timeout_s
+            return f"the broker has not answered for {silent_s:.0f} s" if is_lost else ""
+        self._answered_at = now
+        if now - self._moved_at >= self._settings.stuck_after_s:
             return f"no progress for {now - self._moved_at:.0f} s"
         return ""
 

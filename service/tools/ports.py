@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
+from contextlib import ExitStack, suppress
+from typing import Final
+
+_OURS: Final = range(15_000, 32_000)
+"""Below those that systems give to outgoing connections: a client that tries again and again to
+reach a broker that is away would else be given the broker's own port one day, and keep it."""
 
 
 def free_ports(count: int) -> list[int]:
-    """Find different TCP ports of 127.0.0.1 that nobody listens on."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+    """Find different TCP ports of 127.0.0.1 that nobody listens on, and that nobody is given."""
+    found: list[int] = []
+    with ExitStack() as probes:
+        while len(found) < count:
+            port = random.choice(_OURS)  # noqa: S311 - nothing to guess
+            probe = probes.enter_context(socket.socket())
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+    return found
 
 
 def answers(host: str, port: int) -> bool:

@@ -13,9 +13,8 @@ from service.tools.broker import LocalBroker, start_local_broker
 from tests.broker.conftest import Deploy, settings_for
 from tests.broker.deployment import Worker, deploy
 from tests.broker.test_counting import mixed, some_committed
-from tests.broker.test_faults import trickle
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(300)]
 
 RUN = "; import os, sys; from service.app import run; from service.settings import Settings; "
 RUN += "sys.exit(run(Settings.from_env(os.environ)))"
@@ -57,24 +56,26 @@ async def test_a_broker_that_is_away_for_a_while(
         deployment.end_all()
 
 
+@pytest.mark.parametrize("is_idle", [False, True])
 async def test_a_broker_that_stays_away_ends_the_worker(
-    own_broker: LocalBroker, unique: str, tmp_path: Path
+    own_broker: LocalBroker, unique: str, tmp_path: Path, *, is_idle: bool
 ) -> None:
-    settings = settings_for(own_broker.bootstrap, unique, transaction_timeout_s=5.0)
-    deployment = await deploy(settings, tmp_path)
+    changes = {"transaction_timeout_s": 5.0, "batch_records": 100}
+    deployment = await deploy(settings_for(own_broker.bootstrap, unique, **changes), tmp_path)
     worker = deployment.worker()
     try:
         await worker.until("ready")
-        sending = asyncio.create_task(trickle(deployment, mixed(20_000)))
-        await some_committed(deployment, at_least=5_000)
+        await deployment.produce(mixed(500 if is_idle else 60_000))
+        await (deployment.caught_up() if is_idle else some_committed(deployment, at_least=1))
         own_broker.kill()
-        assert await worker.ended(60) == 70
-        assert "exit: " in worker.said()
+        assert await worker.ended(60) == 70, worker.said()
+        assert worker.said().count("CRITICAL") == 1, worker.said()
         assert len(worker.said().splitlines()) < 300, "it is not one line per interval"
+        if is_idle:
+            assert "exit: the broker has not answered for" in worker.said()
         own_broker.restart()
-        await sending
         again = deployment.worker()
-        await again.until("ready")
+        await again.until("ready", 90)
         await deployment.caught_up()
         assert await again.stop() == 0
         await deployment.audit()
