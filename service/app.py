@@ -29,7 +29,7 @@ from mode import CrashingSupervisor
 
 from service import logs
 from service.engine import Engine
-from service.kafka import clients, topics
+from service.kafka import security, topics
 from service.kafka.journal import Journal, PlainJournal, TransactionalJournal
 from service.kafka.reader import Reader
 from service.kafka.shard import Fail, Shard
@@ -109,7 +109,7 @@ def _faust_app(settings: Settings, shards: Shards) -> faust.App:
     app = _App(
         settings.app_id,
         broker=str(url),
-        broker_credentials=clients.faust_credentials(settings),
+        broker_credentials=security.faust_credentials(settings),
         store="memory://",
         TableManager=NoTables,
         web_enabled=False,
@@ -195,7 +195,8 @@ def run(settings: Settings) -> int:
         log.critical("exit: %s", error)
         return EXIT_SETTINGS
     except (KafkaError, OSError) as error:
-        log.critical("exit: broker %s: %r", settings.brokers, error)
+        why = asyncio.run(security.why_unreachable(settings))
+        log.critical("exit: broker %s: %s", settings.brokers, why or repr(error))
         return EXIT_BROKER
 
 

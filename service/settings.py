@@ -7,6 +7,7 @@ its value and what would be right.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -69,10 +70,12 @@ class Settings:
     sasl_username: str = ""
     sasl_password: str = field(default="", repr=False)
     sasl_password_file: str = ""
+    sasl_oauth_token_file: str = ""
     ssl_cafile: str = ""
     ssl_certfile: str = ""
     ssl_keyfile: str = ""
     ssl_key_password: str = field(default="", repr=False)
+    ssl_key_password_file: str = ""
     ssl_check_hostname: bool = True
 
     @property
@@ -90,6 +93,11 @@ class Settings:
     def is_exactly_once(self) -> bool:
         """True when each checkpoint is one Kafka transaction."""
         return self.guarantee == "exactly_once"
+
+    @property
+    def is_oauth(self) -> bool:
+        """True when a token takes the place of user and password."""
+        return self.security_protocol.startswith("SASL") and self.sasl_mechanism == "OAUTHBEARER"
 
     @property
     def result_topics(self) -> tuple[str, str, str, str]:
@@ -132,10 +140,17 @@ class Settings:
         topics = (self.input_topic, *self.result_topics)
         if len(set(topics)) != len(topics) or not all(topics):
             _refuse("input_topic", ", ".join(topics), "five different topics")
-        for name in ("sasl_password_file", "ssl_cafile", "ssl_certfile", "ssl_keyfile"):
+        self._validate_security()
+
+    def _validate_security(self) -> None:
+        for name in _FILES:
             path = getattr(self, name)
-            if path and not Path(path).is_file():
-                _refuse(name, path, "a file that exists")
+            if path and not (Path(path).is_file() and os.access(path, os.R_OK)):
+                _refuse(name, path, "a file that exists and can be read")
+        if self.security_protocol.startswith("SASL"):
+            name = "sasl_oauth_token_file" if self.is_oauth else "sasl_username"
+            if not getattr(self, name):
+                _refuse(name, "", f"set with {self.security_protocol} and {self.sasl_mechanism}")
 
 
 def _grain(text: str) -> Grain:
@@ -163,9 +178,17 @@ def _refuse(name: str, value: object, right: str) -> None:
 _ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "guarantee": ("exactly_once", "at_least_once"),
     "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+    "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"),
     "log_level": ("debug", "info", "warning", "error"),
 }
+_FILES: Final = (
+    "sasl_password_file",
+    "sasl_oauth_token_file",
+    "ssl_cafile",
+    "ssl_certfile",
+    "ssl_keyfile",
+    "ssl_key_password_file",
+)
 _Limit = tuple[str, Callable[[Any], bool]]
 _LIMITS: Final[dict[str, _Limit]] = {
     "brokers": (
@@ -219,14 +242,16 @@ _MEANINGS: Final[dict[str, str]] = {
     "web_port": "port of /live, /ready and /metrics (0: any free one)",
     "log_level": "debug, info, warning or error",
     "security_protocol": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
-    "sasl_mechanism": "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512",
+    "sasl_mechanism": "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
     "sasl_username": "SASL user",
     "sasl_password": "SASL password",
     "sasl_password_file": "file that holds the SASL password (instead)",
+    "sasl_oauth_token_file": "file that holds the OAUTHBEARER token, read for every connection",
     "ssl_cafile": "CA certificates, PEM",
     "ssl_certfile": "client certificate, PEM",
     "ssl_keyfile": "client key, PEM",
     "ssl_key_password": "password of the client key",
+    "ssl_key_password_file": "file that holds the password of the client key (instead)",
     "ssl_check_hostname": "`true` or `false`",
 }
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
-from pathlib import Path
 from typing import Any, Final
 
 import aiokafka.producer.sender
-import faust
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from service.kafka import security
 from service.settings import Settings
 
 MAX_REQUEST_BYTES: Final = 1_000_000
@@ -22,51 +20,7 @@ TRANSACTION_BACKOFF_S: Final = 0.002
 
 def options(settings: Settings) -> dict[str, Any]:
     """What every client takes: brokers and credentials."""
-    common: dict[str, Any] = {
-        "bootstrap_servers": settings.brokers.split(","),
-        "security_protocol": settings.security_protocol,
-    }
-    if settings.security_protocol.endswith("SSL"):
-        common["ssl_context"] = ssl_context(settings)
-    if settings.security_protocol.startswith("SASL"):
-        common["sasl_mechanism"] = settings.sasl_mechanism
-        common["sasl_plain_username"] = settings.sasl_username
-        common["sasl_plain_password"] = sasl_password(settings)
-    return common
-
-
-def ssl_context(settings: Settings) -> ssl.SSLContext:
-    """TLS as the settings say: own CA, client certificate, host name check."""
-    context = ssl.create_default_context(cafile=settings.ssl_cafile or None)
-    context.check_hostname = settings.ssl_check_hostname
-    if settings.ssl_certfile:
-        context.load_cert_chain(
-            settings.ssl_certfile,
-            settings.ssl_keyfile or None,
-            settings.ssl_key_password or None,
-        )
-    return context
-
-
-def sasl_password(settings: Settings) -> str:
-    """Read the password file if there is one, else take the setting."""
-    if settings.sasl_password_file:
-        return Path(settings.sasl_password_file).read_text().strip()
-    return settings.sasl_password
-
-
-def faust_credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
-    """The same credentials as `options`, in Faust's terms; None for PLAINTEXT."""
-    protocol = settings.security_protocol
-    context = ssl_context(settings) if protocol.endswith("SSL") else None
-    if protocol.startswith("SASL"):
-        return faust.SASLCredentials(
-            mechanism=settings.sasl_mechanism,
-            username=settings.sasl_username,
-            password=sasl_password(settings),
-            ssl_context=context,
-        )
-    return None if context is None else faust.SSLCredentials(context)
+    return {"bootstrap_servers": settings.brokers.split(","), **security.options(settings)}
 
 
 def consumer(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's

@@ -53,6 +53,8 @@ def test_other_variables_do_not_matter() -> None:
         ("SASL_MECHANISM", "GSSAPI", "SCRAM-SHA-512"),
         ("SSL_CHECK_HOSTNAME", "yes", "true or false"),
         ("SSL_CAFILE", "no-such-file", "a file that exists"),
+        ("SASL_OAUTH_TOKEN_FILE", "no-such-file", "a file that exists"),
+        ("SSL_KEY_PASSWORD_FILE", "no-such-file", "a file that exists"),
         ("WEB_PORT", "70000", "0 to 65535"),
         ("SESSION_TIMEOUT_S", "1", "from 6 to 60"),
         ("LOG_LEVEL", "loud", "debug, info, warning, error"),
@@ -73,6 +75,24 @@ def test_an_error_names_the_variable_its_value_and_what_is_right(
 def test_a_variable_that_is_no_setting_is_an_error() -> None:
     with pytest.raises(SettingsError, match="NETFOLLOWERS_BROKER is not a setting"):
         Settings.from_env({"NETFOLLOWERS_BROKER": "127.0.0.1:9092"})
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "needs"),
+    [
+        ("PLAIN", "NETFOLLOWERS_SASL_USERNAME"),
+        ("SCRAM-SHA-512", "NETFOLLOWERS_SASL_USERNAME"),
+        ("OAUTHBEARER", "NETFOLLOWERS_SASL_OAUTH_TOKEN_FILE"),
+    ],
+)
+def test_a_mechanism_names_what_it_needs(mechanism: str, needs: str) -> None:
+    with pytest.raises(SettingsError, match=needs):
+        Settings.from_env(
+            {
+                "NETFOLLOWERS_SECURITY_PROTOCOL": "SASL_SSL",
+                "NETFOLLOWERS_SASL_MECHANISM": mechanism,
+            }
+        )
 
 
 def test_a_secret_is_not_in_the_representation(tmp_path: Path) -> None:

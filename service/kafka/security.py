@@ -1,0 +1,152 @@
+"""TLS and SASL of every client: contexts, secrets from files, and what is wrong when it fails.
+
+Two of aiokafka's ways are mended here (`tests/broker/test_security.py` fails when it changes): a
+token that the broker refuses is taken for accepted, and the cause of a failed connection is only
+logged. No message and no log line may hold a secret.
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+import faust
+from aiokafka.abc import AbstractTokenProvider
+from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, collect_hosts, create_conn
+from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed
+
+from service.settings import PREFIX, Settings, SettingsError
+
+_ANSWERS_WITHIN_MS: Final = 5_000
+
+
+class TokenFile(AbstractTokenProvider):
+    """A token that somebody else keeps fresh: its file is read anew for every connection."""
+
+    def __init__(self, path: str) -> None:
+        """`path`: a file that holds the token and nothing else."""
+        self._path = Path(path)
+
+    async def token(self) -> str:
+        """Read it: a few hundred bytes, so that no thread is worth it. OSError."""
+        token = self._path.read_text().strip()
+        if not token:
+            message = f"{self._path} is empty"
+            raise KafkaConnectionError(message)
+        return token
+
+
+class _Authenticator(OAuthAuthenticator):
+    """Answers a refusal as RFC 7628 (3.2.3) wants it; the broker then says what it is.
+
+    aiokafka takes the refusal for consent, and is cut off later without a word.
+    """
+
+    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
+        if payload:
+            return b"\x01", True
+        step: tuple[Any, bool] | None = await super().step(payload)
+        return step
+
+
+def _authenticator(self: Any) -> _Authenticator:  # noqa: ANN401 - aiokafka's
+    return _Authenticator(sasl_oauth_token_provider=self._sasl_oauth_token_provider)
+
+
+def options(settings: Settings) -> dict[str, Any]:
+    """What every aiokafka client takes. SettingsError when a file cannot be used."""
+    found: dict[str, Any] = {"security_protocol": settings.security_protocol}
+    if settings.security_protocol.endswith("SSL"):
+        found["ssl_context"] = ssl_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        found["sasl_mechanism"] = settings.sasl_mechanism
+        if settings.is_oauth:
+            AIOKafkaConnection.authenticator_oauth = _authenticator
+            found["sasl_oauth_token_provider"] = TokenFile(settings.sasl_oauth_token_file)
+        else:
+            found["sasl_plain_username"] = settings.sasl_username
+            found["sasl_plain_password"] = sasl_password(settings)
+    return found
+
+
+def faust_credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
+    """The same credentials as `options`, in Faust's terms; None for PLAINTEXT."""
+    found = options(settings)
+    context = found.get("ssl_context")
+    if "sasl_oauth_token_provider" in found:
+        provider = found["sasl_oauth_token_provider"]
+        return faust.auth.OAuthCredentials(oauth_cb=provider, ssl_context=context)
+    if "sasl_mechanism" in found:
+        return faust.SASLCredentials(
+            mechanism=found["sasl_mechanism"],
+            username=found["sasl_plain_username"],
+            password=found["sasl_plain_password"],
+            ssl_context=context,
+        )
+    return None if context is None else faust.SSLCredentials(context)
+
+
+def ssl_context(settings: Settings) -> ssl.SSLContext:
+    """TLS as the settings say: own CA, client certificate, host name check."""
+    try:
+        context = ssl.create_default_context(cafile=settings.ssl_cafile or None)
+    except OSError as error:
+        _refuse("SSL_CAFILE", settings.ssl_cafile, f"CA certificates in PEM: {error}", error)
+    context.check_hostname = settings.ssl_check_hostname
+    if settings.ssl_certfile:
+        password = _secret(settings.ssl_key_password_file, settings.ssl_key_password)
+        try:
+            # A function: without a password OpenSSL would ask the terminal, and wait.
+            context.load_cert_chain(
+                settings.ssl_certfile, settings.ssl_keyfile or None, lambda: password
+            )
+        except OSError as error:
+            right = "a certificate with its key in PEM, and the key's password"
+            _refuse("SSL_CERTFILE", settings.ssl_certfile, f"{right}: {error}", error)
+    return context
+
+
+def sasl_password(settings: Settings) -> str:
+    """Read the password file if there is one, else take the setting."""
+    return _secret(settings.sasl_password_file, settings.sasl_password)
+
+
+def _secret(path: str, text: str) -> str:
+    return Path(path).read_text().strip() if path else text
+
+
+def _refuse(name: str, value: str, right: str, error: OSError) -> None:
+    message = f"{PREFIX}{name}={value!r}: should be {right}"
+    raise SettingsError(message) from error
+
+
+async def why_unreachable(settings: Settings) -> str:
+    """Try to connect to each broker alone; -> what is wrong with the first that fails, or ""."""
+    common = options(settings)
+    for host, port, _ in collect_hosts(settings.brokers.split(",")):
+        try:
+            connection = await create_conn(
+                host, port, request_timeout_ms=_ANSWERS_WITHIN_MS, **common
+            )
+        except (KafkaError, OSError, TimeoutError) as error:
+            return f"{host}:{port}: {_in_words(settings, error)}"
+        await connection.close()
+    return ""
+
+
+def _in_words(settings: Settings, error: BaseException) -> str:
+    """Say what failed, and which setting it hangs on."""
+    error = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted (NETFOLLOWERS_SSL_CAFILE): {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed (NETFOLLOWERS_SECURITY_PROTOCOL, NETFOLLOWERS_SSL_CERTFILE): {error}"
+    if isinstance(error, SaslAuthenticationFailed):
+        who = "the token" if settings.is_oauth else f"user {settings.sasl_username!r}"
+        return f"{settings.sasl_mechanism} authentication of {who} failed: {error.args[0]}"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {_ANSWERS_WITHIN_MS // 1_000} s (NETFOLLOWERS_SECURITY_PROTOCOL?)"
+    if isinstance(error, KafkaConnectionError):
+        return f"{error} (NETFOLLOWERS_SECURITY_PROTOCOL?)"
+    return str(error) or repr(error)
