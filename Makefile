@@ -18,6 +18,7 @@ SEEDS ?= 1000
 START ?= 0
 LEAST ?= 0
 INPUTS ?= 1000000
+MUTATIONS ?= 1000000
 
 # What `make chaos` runs, and where it writes FILE.json, FILE.md and FILE.png.
 MINUTES ?= 10
@@ -36,7 +37,7 @@ SOURCES := service tests $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check contract format coverage simulate fuzz bench failover soak lock clean
+.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench failover soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +87,12 @@ toxiproxy: ## fetch and build the proxy that cuts connections in `make chaos`, i
 		echo "No Go here, so no toxiproxy: connections will not be cut." >&2; \
 	else { GOBIN=$(CURDIR)/.tools $(GO) install $(TOXIPROXY_MODULE) && mv .tools/server $(TOXIPROXY); } || \
 		echo "toxiproxy could not be built: connections will not be cut." >&2; fi
+
+sabotage: $(INSTALLED) ## plant every bug of the list; each must be caught
+	@$(BIN)/python -m tests.sabotage
+
+mutation: $(INSTALLED) ## change the engine in every small way and print the score (hours; MUTATIONS=200: a sample)
+	@$(BIN)/python -m tests.mutation --most $(MUTATIONS)
 
 fuzz: $(INSTALLED) ## mutated records against a second decoder: make fuzz INPUTS=1000000
 	@$(BIN)/python -m tests.engine.fuzz --inputs $(INPUTS)
