@@ -108,8 +108,8 @@ BUGS: Final = (
         "return self.state is State.RUNNING and batch.reader is self.reader",
         "return self.state is State.RUNNING"),
     Bug("a revoke drops what was counted", "shard.py",
-        "        if self.engine.has_unsealed:\n            await self._checkpoint()\n",
-        "        self.engine.seal()\n"),
+        "        if self.state is State.HELD and self.engine.has_unsealed:", "        self.engine.seal()\n"
+        "        if False:"),
     Bug("a batch's position is believed", "shard.py",
         _CONSISTENT, "\n"),
     Bug("reading begins one late", "shard.py",
@@ -139,9 +139,9 @@ def sabotaged(bug: Bug | None) -> Iterator[House]:
     """A copy of the service with the bug in it; without a bug, the copy alone."""
     name = f"sabotaged_{abs(hash(bug))}"
     home = Path(tempfile.mkdtemp())
+    sys.path.insert(0, str(home))
     try:
         _copy(bug, home / name, name)
-        sys.path.insert(0, str(home))
         importlib.invalidate_caches()
         yield House(name)
     finally:
