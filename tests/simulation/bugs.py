@@ -108,8 +108,8 @@ BUGS: Final = (
         "return self.state is State.RUNNING and batch.reader is self.reader",
         "return self.state is State.RUNNING"),
     Bug("a revoke drops what was counted", "shard.py",
-        "        if self.state is State.HELD and self.engine.has_unsealed:", "        self.engine.seal()\n"
-        "        if False:"),
+        "        if self.state is State.HELD and self.engine.has_unsealed:",
+        "        self.engine.seal()\n        if False:"),
     Bug("a batch's position is believed", "shard.py",
         _CONSISTENT, "\n"),
     Bug("reading begins one late", "shard.py",
