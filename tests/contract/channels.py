@@ -89,10 +89,26 @@ CHANNELS: Final = (
             Message(
                 "followEvent",
                 "Follow event",
-                "no header netfollowers-heartbeat",
+                "none of the headers below",
                 "account.key",
                 "follow-event.value",
                 "follow-event.headers",
+            ),
+            Message(
+                "cloudEventBinary",
+                "CloudEvent in binary mode",
+                "the header ce_specversion",
+                "account.key",
+                "cloud-event-binary.value",
+                "cloud-event-binary.headers",
+            ),
+            Message(
+                "cloudEventStructured",
+                "CloudEvent in structured mode",
+                "the header content-type: application/cloudevents+json",
+                "account.key",
+                "cloud-event-structured.value",
+                "cloud-event-structured.headers",
             ),
             Message(
                 "heartbeat",
