@@ -7,18 +7,28 @@ logged. No message and no log line may hold a secret.
 
 from __future__ import annotations
 
+import base64
 import ssl
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Final
 
 import faust
+import msgspec
 from aiokafka.abc import AbstractTokenProvider
 from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, collect_hosts, create_conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed
+from aiokafka.protocol.metadata import MetadataRequest
 
 from service.settings import PREFIX, Settings, SettingsError
 
 _ANSWERS_WITHIN_MS: Final = 5_000
+
+
+class _Claims(msgspec.Struct):
+    """What a JSON Web Token may say of itself."""
+
+    exp: float = 0.0
 
 
 class TokenFile(AbstractTokenProvider):
@@ -126,13 +136,19 @@ async def why_unreachable(settings: Settings) -> str:
     common = options(settings)
     for host, port, _ in collect_hosts(settings.brokers.split(",")):
         try:
-            connection = await create_conn(
-                host, port, request_timeout_ms=_ANSWERS_WITHIN_MS, **common
-            )
+            await _ask(host, port, common)
         except (KafkaError, OSError, TimeoutError) as error:
             return f"{host}:{port}: {_in_words(settings, error)}"
-        await connection.close()
     return ""
+
+
+async def _ask(host: str, port: int, common: dict[str, Any]) -> None:
+    """Connect and ask for anything: some refusals come only then."""
+    connection = await create_conn(host, port, request_timeout_ms=_ANSWERS_WITHIN_MS, **common)
+    try:
+        await connection.send(MetadataRequest([]))
+    finally:
+        await connection.close()
 
 
 def _in_words(settings: Settings, error: BaseException) -> str:
@@ -143,10 +159,21 @@ def _in_words(settings: Settings, error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return f"TLS failed (NETFOLLOWERS_SECURITY_PROTOCOL, NETFOLLOWERS_SSL_CERTFILE): {error}"
     if isinstance(error, SaslAuthenticationFailed):
-        who = "the token" if settings.is_oauth else f"user {settings.sasl_username!r}"
+        who = _token_in_words(settings) if settings.is_oauth else f"user {settings.sasl_username!r}"
         return f"{settings.sasl_mechanism} authentication of {who} failed: {error.args[0]}"
     if isinstance(error, TimeoutError):
         return f"no answer within {_ANSWERS_WITHIN_MS // 1_000} s (NETFOLLOWERS_SECURITY_PROTOCOL?)"
-    if isinstance(error, KafkaConnectionError):
-        return f"{error} (NETFOLLOWERS_SECURITY_PROTOCOL?)"
+    if isinstance(error, KafkaConnectionError | ConnectionResetError):
+        return f"{str(error) or repr(error)} (NETFOLLOWERS_SECURITY_PROTOCOL?)"
     return str(error) or repr(error)
+
+
+def _token_in_words(settings: Settings) -> str:
+    """Say when it expired, as a broker does not; nothing else of it may be shown."""
+    name = "the token (NETFOLLOWERS_SASL_OAUTH_TOKEN_FILE)"
+    try:
+        payload = Path(settings.sasl_oauth_token_file).read_text().split(".")[1]
+        claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=_Claims)
+    except (OSError, IndexError, ValueError, msgspec.DecodeError):
+        return name  # not a JSON Web Token
+    return f"{name}, which is good until {formatdate(claims.exp)}," if claims.exp else name

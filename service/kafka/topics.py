@@ -16,7 +16,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from service.kafka import clients
+from service.kafka import clients, rights
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -124,7 +124,7 @@ async def check(settings: Settings) -> list[Finding]:
 
 async def require(settings: Settings) -> int:
     """Refuse to start on any error; log warnings; -> the input's partition count."""
-    findings = await check(settings)
+    findings = await _forbidden(settings) or await check(settings)
     errors = [finding for finding in findings if finding.is_error]
     if errors:
         raise NotUsable("\n".join(map(str, errors)))
@@ -136,6 +136,18 @@ async def require(settings: Settings) -> int:
         return (await _partition_counts(admin, settings))[settings.input_topic]
     finally:
         await admin.close()
+
+
+async def _forbidden(settings: Settings) -> list[Finding]:
+    """Rights that are missing. Nothing else is then worth looking at: much of it is hidden."""
+    return [
+        Finding(
+            f"this user may not {operation} {resource} (docs/security.md)",
+            rights.command(settings, operation, resource),
+            is_error=True,
+        )
+        for operation, resource in await rights.missing(settings)
+    ]
 
 
 async def _partition_counts(admin: AIOKafkaAdminClient, settings: Settings) -> dict[str, int]:
@@ -162,7 +174,7 @@ async def _configuration(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str,
 def _missing(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
     return [
         Finding(
-            f"topic {topic} does not exist",
+            f"topic {topic} does not exist, or this user may not see it",
             f"NETFOLLOWERS_BROKERS={settings.brokers} netfollowers topics create",
             is_error=True,
         )
@@ -201,7 +213,8 @@ def _differences(
 ) -> list[Finding]:
     if found is None:
         text = f"the broker does not tell the configuration of {topic}"
-        return [Finding(text, "check it with the broker's own tools", is_error=False)]
+        fix = "grant DESCRIBE_CONFIGS (docs/security.md), or check it with the broker's own tools"
+        return [Finding(text, fix, is_error=False)]
     findings = []
     for name, value in wanted.items():
         if name in found and not _is_good(name, value, str(found[name])):

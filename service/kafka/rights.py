@@ -1,0 +1,207 @@
+"""What this user may do, asked before the worker starts: a missing right shows nowhere else.
+
+Kafka hides what one may not see, and some rights are needed only at night: the first late event, or
+the first restore. A broker without an authorizer, or too old to tell, allows everything. aiokafka's
+requests for it are too old (metadata) or do not read the answer (groups): both stand here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    IncompatibleBrokerVersion,
+    KafkaError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
+from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
+from aiokafka.protocol.api import Request, RequestStruct, Response
+from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
+
+from service.kafka import clients
+from service.settings import Settings
+
+_COORDINATED_WITHIN_S: Final = 10.0
+_RETRY_S: Final = 0.2
+_TRANSACTIONS: Final = 1
+_TEXT: Final = String("utf-8")
+_BITS: Final = {"READ": 3, "WRITE": 4, "DESCRIBE": 8}
+"""AclOperation codes: positions in Kafka's bit field of authorized operations."""
+
+Missing = list[tuple[str, str]]
+"""(operation, resource) that this user may not."""
+
+
+class _MetadataResponse(Response):
+    API_KEY = 3
+    API_VERSION = 8
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("brokers", Array(("node", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT))),
+        ("cluster_id", _TEXT),
+        ("controller_id", Int32),
+        (
+            "topics",
+            Array(
+                ("error_code", Int16),
+                ("name", _TEXT),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    Array(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", Array(Int32)),
+                        ("isr", Array(Int32)),
+                        ("offline", Array(Int32)),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+            ),
+        ),
+        ("cluster_authorized_operations", Int32),
+    )
+
+
+class _MetadataStruct(RequestStruct):
+    API_KEY = 3
+    API_VERSION = 8
+    RESPONSE_TYPE = _MetadataResponse
+    SCHEMA = Schema(
+        ("topics", Array(_TEXT)),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_cluster_authorized_operations", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+    )
+
+
+class _Metadata(Request[_MetadataStruct]):
+    """Topics by name, with what this user may do to each; creates none."""
+
+    API_KEY = 3
+
+    def __init__(self, topics: list[str]) -> None:
+        self._topics = topics
+
+    def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
+        return request_struct_class(self._topics, False, False, True)  # noqa: FBT003 - the wire's
+
+
+class _GroupsStruct(DescribeGroupsRequest_v3):
+    RESPONSE_TYPE = DescribeGroupsResponse_v3  # aiokafka's own names version 2
+
+
+class _Groups(Request[_GroupsStruct]):
+    """A group, with what this user may do to it."""
+
+    API_KEY = DescribeGroupsRequest_v3.API_KEY
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: type[_GroupsStruct]) -> _GroupsStruct:
+        return request_struct_class([self._group], True)  # noqa: FBT003 - the wire's
+
+
+async def missing(settings: Settings) -> Missing:
+    """Ask for every right that a worker needs; -> those that it has not. KafkaError."""
+    admin = clients.admin(settings)
+    await admin.start()
+    try:
+        found = await _topics(admin, settings)
+        with suppress(TimeoutError):  # no coordinator yet: it will say so itself
+            async with asyncio.timeout(_COORDINATED_WITHIN_S):
+                found += await _group(admin, settings.app_id)
+                if settings.is_exactly_once:
+                    found += await _transactions(admin, settings.app_id)
+        return found
+    finally:
+        await admin.close()
+
+
+def command(settings: Settings, operation: str, resource: str) -> str:
+    """Spell out the command that grants it."""
+    kind, name = resource.rsplit(" ", 1)
+    pattern = " --resource-pattern-type prefixed" if kind == "transactional id" else ""
+    user = settings.sasl_username or "USER"
+    return (
+        f"kafka-acls.sh --bootstrap-server {settings.brokers} --add "
+        f"--allow-principal User:{user} --operation {operation} "
+        f"--{kind.replace(' ', '-')} {name}{pattern}"
+    )
+
+
+async def _topics(admin: AIOKafkaAdminClient, settings: Settings) -> Missing:
+    needed: Mapping[str, tuple[str, ...]] = {
+        settings.input_topic: ("READ",),
+        settings.updates_topic: ("READ", "WRITE"),
+        settings.windows_topic: ("WRITE",),
+        settings.late_topic: ("WRITE",),
+        settings.rejected_topic: ("WRITE",),
+    }
+    try:
+        response: Any = await admin._send_request(_Metadata(list(needed)))  # noqa: SLF001
+    except (NotImplementedError, IncompatibleBrokerVersion):
+        return []
+    found: Missing = []
+    for code, name, _, _, operations in response.topics:
+        is_hidden = code == TopicAuthorizationFailedError.errno
+        if is_hidden or (
+            not code and _has(operations, "DESCRIBE")
+        ):  # else: the broker does not tell
+            may = 0 if is_hidden else operations
+            found += [(one, f"topic {name}") for one in needed[name] if not _has(may, one)]
+    return found
+
+
+async def _group(admin: AIOKafkaAdminClient, group: str) -> Missing:
+    may_not = [("READ", f"group {group}")]
+    try:
+        node = await _coordinator(admin, group)
+        response: Any = await admin._send_request_to_node(node, _Groups(group))  # noqa: SLF001
+    except GroupAuthorizationFailedError:
+        return may_not
+    except NotImplementedError:
+        return []
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        return []  # the coordinator moves: the worker will find it again
+    code, *_, operations = response.groups[0]
+    if code == GroupAuthorizationFailedError.errno:
+        return may_not
+    is_told = not code and _has(operations, "DESCRIBE")
+    return may_not if is_told and not _has(operations, "READ") else []
+
+
+async def _transactions(admin: AIOKafkaAdminClient, app_id: str) -> Missing:
+    try:
+        await _coordinator(admin, f"{app_id}-0", _TRANSACTIONS)
+    except TransactionalIdAuthorizationFailed:
+        return [("WRITE", f"transactional id {app_id}-")]
+    return []
+
+
+async def _coordinator(admin: AIOKafkaAdminClient, name: str, kind: int = 0) -> int:
+    """Ask until one is there: a new broker first makes the topic for it."""
+    while True:
+        try:
+            node: int = await admin.find_coordinator(name, kind)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            await asyncio.sleep(_RETRY_S)
+        else:
+            return node
+
+
+def _has(operations: int, operation: str) -> bool:
+    return bool(operations >= 0 and operations & 1 << _BITS[operation])
