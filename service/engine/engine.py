@@ -273,6 +273,7 @@ class Engine:
             if row is None:
                 row = self._wake(key)
             if offset <= row.offset:  # replayed: the row has it already
+                unfollowed += event.action == "unfollow"
                 self._behind(record, row, at, watermark, 0)
                 continue
             row.offset = offset

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from service.engine import Checkpoint, Counts, Grain, Rules
-from service.engine.checkpoint import SweepPosition
+from service.engine.checkpoint import Counts, SweepPosition
 from service.engine.rules import duration_ms
 from tests.engine.logs import Counted
 
@@ -129,3 +129,9 @@ def test_every_setting_changes_its_own_line_of_the_fingerprint(
 ) -> None:
     before, after = Rules().fingerprint(), replace(Rules(), **changes).fingerprint()  # type: ignore[arg-type]
     assert {name for name in before if before[name] != after[name]} == {setting}
+
+
+def test_before_the_first_record_nothing_is_counted_and_no_sweep_has_begun() -> None:
+    assert Counts() == Counts(applied=0, late=0, duplicate=0, rejected=0, heartbeat=0)
+    assert Counts().total == 0
+    assert SweepPosition() == SweepPosition(closed_to_ms=-1, closing_to_ms=-1, bucket=0)
