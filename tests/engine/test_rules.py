@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from service.engine import Checkpoint, Counts, Grain, Rules
-from service.engine.checkpoint import Counts, SweepPosition
+from service.engine.checkpoint import SweepPosition
 from service.engine.rules import duration_ms
 from tests.engine.logs import Counted
 
