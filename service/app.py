@@ -52,6 +52,9 @@ _WATCH_S: Final = 1.0
 _COLLECT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 30.0
 _IDLE_POLL_S: Final = 86_400.0
+_REBALANCE_S: Final = 30.0
+_ANSWER_S: Final = 5.0
+"""A join that is not answered so long after a rebalance must have ended is sent again."""
 
 
 def exit_now(what: str, error: BaseException | None) -> NoReturn:
@@ -105,6 +108,7 @@ class NoTables(TableManager):
 
 
 def _faust_app(settings: Settings, shards: Shards) -> faust.App:
+    rebalance_s = settings.flush_interval_s + _REBALANCE_S
     url = yarl.URL(f"kafka://{settings.brokers.replace(',', ';kafka://')}")
     app = _App(
         settings.app_id,
@@ -120,7 +124,8 @@ def _faust_app(settings: Settings, shards: Shards) -> faust.App:
         consumer_group_instance_id=settings.instance_id or None,
         broker_session_timeout=settings.session_timeout_s,
         broker_heartbeat_interval=settings.heartbeat_interval_s,
-        broker_rebalance_timeout=settings.flush_interval_s + 30.0,
+        broker_rebalance_timeout=rebalance_s,
+        broker_request_timeout=max(rebalance_s, settings.session_timeout_s) + _ANSWER_S,
         broker_max_poll_interval=_IDLE_POLL_S,
         topic_disable_leader=True,
         topic_allow_declare=False,
@@ -169,10 +174,6 @@ def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
     async def checkpoint() -> None:
         shards.checkpoint_due()
 
-    @app.timer(_WATCH_S)
-    async def watch() -> None:
-        shards.watch()
-
 
 def _why_not_ready(shards: Shards) -> str:
     if not shards.assigned:
@@ -218,12 +219,14 @@ async def _run(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await worker.web.start(settings.web_host, settings.web_port)
     _say_what_runs(settings, partitions, worker.web.port)
+    watching = asyncio.create_task(_watch(worker))
     await worker.app.start()
     ended = asyncio.create_task(worker.app.wait_until_stopped())
     stopping = asyncio.create_task(stop.wait())
     collecting = asyncio.create_task(_collect())
     await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
     collecting.cancel()
+    watching.cancel()
     if not stop.is_set():
         exit_now("Faust stopped by itself", worker.app.crash_reason)
     await _stop(worker)
@@ -250,6 +253,15 @@ def _collect_by_hand() -> None:
     gc.disable()
     gc.collect()
     gc.freeze()
+
+
+async def _watch(worker: Worker) -> None:
+    """Not a timer of Faust's: those wait for the first assignment, which may never come."""
+    while True:
+        await asyncio.sleep(_WATCH_S)
+        worker.shards.watch()
+        if error := worker.app.consumer.why_lost():
+            worker.shards.fail("the group membership failed", error)
 
 
 async def _collect() -> None:

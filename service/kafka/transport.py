@@ -79,6 +79,19 @@ class BatchConsumer(Consumer):
         where = {TopicPartition(self.input_topic, partition): OffsetAndMetadata(position, metadata)}
         await thread.call_thread(thread._ensure_consumer().commit, where)  # noqa: SLF001
 
+    def why_lost(self) -> BaseException | None:
+        """What has ended our membership of the group; None while all is well.
+
+        aiokafka would tell it to who polls its consumer, and wait until then: nobody does.
+        """
+        consumer = self._thread and self._thread._consumer  # noqa: SLF001
+        coordinator = consumer and consumer._coordinator  # noqa: SLF001
+        if not coordinator:
+            return None
+        task = coordinator._coordination_task  # noqa: SLF001
+        ended = task.exception() if task.done() and not task.cancelled() else None
+        return ended or coordinator._pending_exception  # type: ignore[no-any-return]  # noqa: SLF001
+
     async def perform_seek(self) -> None:
         """Do nothing: a shard's reader is positioned once, when it starts."""
 
