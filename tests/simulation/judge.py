@@ -18,12 +18,14 @@ from service.audit.published import Committed, Place, Published
 from service.engine import Engine, Rules
 from service.events import LogRecord
 from service.results import ResultRecord, Source
+from tests.contract.records import wrong_with, wrong_with_metadata
 from tests.engine.world import judges_rules
 from tests.simulation.faults import Kind
 from tests.simulation.scenario import PARTITIONS
 from tests.simulation.world import Outcome
 
 KINDS = ("updates", "windows", "late", "rejected")
+SETTINGS = tuple(f"{kind}_topic" for kind in KINDS)
 
 
 class Truth(NamedTuple):
@@ -82,6 +84,7 @@ def verdict(outcome: Outcome) -> list[str]:
             comparison.feed(
                 JudgesRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
             )
+        wrong += _against_the_contract(outcome, partition)
         at = outcome.committed[partition]
         committed = Committed(at.offset, at.metadata) if at else None
         compare(comparison, committed, dict(results), expect_swept=True)
@@ -92,6 +95,19 @@ def verdict(outcome: Outcome) -> list[str]:
         ]
         _of_the_log(outcome, comparison, log)
     return wrong + findings.mismatches
+
+
+def _against_the_contract(outcome: Outcome, partition: int) -> list[str]:
+    """Records and commit that are not what their schemas say."""
+    names = outcome.scenario.settings(Random(0))
+    records = [
+        wrong_with(setting, one.key, one.value, one.headers)
+        for setting, topic in zip(SETTINGS, names.result_topics, strict=True)
+        for one in outcome.log(topic, partition).visible()
+    ]
+    at = outcome.committed[partition]
+    metadata = wrong_with_metadata(at.metadata) if at and at.metadata else None
+    return [f"partition {partition}: {why}" for why in [*records, metadata] if why is not None]
 
 
 def _differences(
