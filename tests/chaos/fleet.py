@@ -128,6 +128,12 @@ class Fleet:
         held = await asyncio.gather(*(slot.running() for slot in self.slots))
         return [(slot, those) for slot, those in zip(self.slots, held, strict=True) if those]
 
+    def last_words(self) -> str:
+        """What the workers that run have said last."""
+        running = [slot.worker for slot in self.slots if slot.worker is not None]
+        lines = [[one.log.name, *one.said().splitlines()[-_LAST_LINES:]] for one in running]
+        return "\n".join(line for said in lines for line in said)
+
     def want(self, count: int) -> None:
         """Want the first `count` slots: SIGTERM to the others, the supervisor starts the rest."""
         for slot in self.slots:

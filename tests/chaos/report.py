@@ -75,12 +75,12 @@ def _kind(story: Story, kind: Kind) -> dict[str, Any]:
 
 
 def _arrived_again(story: Story) -> int:
-    """Count records that the producer sent again although they had arrived."""
+    """Count records that the producer sent again although they had arrived; 0: not known."""
     if not story.verdicts:
         return 0
     compared = story.verdicts[-1].compared
     arrived = compared.get("input records", 0) - compared.get("heartbeat", 0)
-    return arrived - story.sent.total()
+    return max(0, arrived - story.sent.total())
 
 
 def _during(story: Story, at_s: float) -> list[str]:

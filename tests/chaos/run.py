@@ -150,7 +150,7 @@ async def _strike(lived: World, fault: Fault, story: Story) -> None:
         struck.aftermath_s,
         struck.note,
     )
-    assert struck.is_healed, f"updates did not go on after {fault}"
+    assert struck.is_healed, f"updates did not go on after {fault}\n{lived.fleet.last_words()}"
 
 
 async def _checkpoint(lived: World, story: Story) -> None:
