@@ -41,7 +41,7 @@ async def quiet(tmp_path: Path) -> AsyncIterator[World]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(480)
 async def test_every_kind_of_fault_leaves_every_number_right(tmp_path: Path) -> None:
     story = await run(
         Plan(tmp_path, seed=1005, seconds=20.0, rate=400.0, overlap=0.5, checkpoints=1)
