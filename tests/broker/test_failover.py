@@ -28,6 +28,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(
 
 SESSION_TIMEOUT_S = 20.0
 RESUMED_WITHIN_S = 10.0
+SETTLED_WITHIN_S = 30.0
 PARTITIONS = frozenset(range(4))
 
 
@@ -63,7 +64,8 @@ async def live_input(deployment: Deployment) -> AsyncIterator[None]:
         yield
     finally:
         ends.set()
-        await sending
+        async with asyncio.timeout(SETTLED_WITHIN_S):
+            await sending
 
 
 async def positions(deployment: Deployment, partitions: set[int]) -> dict[int, int]:
