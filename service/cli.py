@@ -45,6 +45,7 @@ class Exit(IntEnum):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; -> its exit code. Only argparse leaves by SystemExit (0 or 2)."""
     arguments = build_parser().parse_args(argv)
+    settings = Settings()
     try:
         settings = Settings.from_env(os.environ)
         if arguments.command != "worker":  # what matters comes as an exception, once
@@ -56,16 +57,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
     except Exception as error:  # noqa: BLE001 - the last stop: says what it was, and exits
-        return _failed(error)
+        return _failed(error, settings)
 
 
-def _failed(error: Exception) -> Exit:
+def _failed(error: Exception, settings: Settings) -> Exit:
     """Say in one line what went wrong; a traceback only for what nobody foresaw."""
     if isinstance(error, SettingsError | UsageError | _NO_SUCH_FILE):
         code = Exit.USAGE
     elif _is_unreachable(error):
         code = Exit.BROKER
-        error = ConnectionError(f"no broker answers (NETFOLLOWERS_BROKERS): {error}")
+        error = ConnectionError(f"no broker can be used: {_why_unreachable(settings) or error}")
+    elif _is_forbidden(error):
+        code = Exit.BROKER
+        error = PermissionError(f"this user may not (docs/security.md): {error}")
     elif isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
         code = Exit.USAGE
         error = UsageError(f"needs {error.name}: install netfollowers[tools]")
@@ -82,6 +86,16 @@ def _is_unreachable(error: Exception) -> bool:
     from aiokafka.errors import KafkaConnectionError, KafkaTimeoutError
 
     return isinstance(error, KafkaConnectionError | KafkaTimeoutError)
+
+
+def _why_unreachable(settings: Settings) -> str:
+    from service.kafka import security
+
+    return asyncio.run(security.why_unreachable(settings))
+
+
+def _is_forbidden(error: Exception) -> bool:
+    return "AuthorizationFailed" in type(error).__name__  # aiokafka has no class for all four
 
 
 def _worker(settings: Settings, _: argparse.Namespace) -> int:

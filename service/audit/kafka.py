@@ -72,7 +72,7 @@ class KafkaSource:
         existing = set(await self._admin.list_topics())
         for name in self.topics.values():
             if name not in existing:
-                message = f"there is no topic {name}: netfollowers topics create"
+                message = f"there is no topic {name}, or this user may not see it"
                 raise Unreadable(message)
         described = await self._admin.describe_topics(list(self.topics.values()))
         counts = {topic["topic"]: len(topic["partitions"]) for topic in described}

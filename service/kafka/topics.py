@@ -14,7 +14,12 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 
 from service.kafka import clients, rights
 from service.settings import Settings
@@ -102,7 +107,15 @@ async def create(settings: Settings) -> list[str]:
 async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
     """Wait until every broker that we ask knows the new topics: creating one takes a moment."""
     async with asyncio.timeout(_VISIBLE_WITHIN_S):
-        while len(await _partition_counts(admin, settings)) < len(configuration(settings)):  # noqa: ASYNC110
+        while True:
+            described = await admin.describe_topics(list(configuration(settings)))
+            codes = {topic["topic"]: topic["error_code"] for topic in described}
+            forbidden = TopicAuthorizationFailedError.errno
+            if hidden := sorted(name for name, code in codes.items() if code == forbidden):
+                message = f"DESCRIBE topic {', '.join(hidden)}"
+                raise TopicAuthorizationFailedError(message)
+            if not any(codes.values()):
+                return
             await asyncio.sleep(0.05)
 
 

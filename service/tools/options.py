@@ -16,7 +16,7 @@ exit codes:
   0    done, and everything that was checked is right
   1    what was checked is wrong (topics, the recomputation, an account or member that is not there)
   2    wrong usage or a setting that cannot be used; one line names it
-  3    no broker could be reached
+  3    no broker could be reached, or it refused this user
   4    all that could be checked is right, but not all could be: retention has cut a log
   70   internal error, or the worker could not go on
   130  interrupted with Ctrl-C
