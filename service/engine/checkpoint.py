@@ -36,7 +36,7 @@ class SweepPosition(msgspec.Struct, frozen=True, gc=False):
     bucket: int = 0
 
 
-class _Metadata(msgspec.Struct, frozen=True, gc=False):
+class _Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The JSON that travels with the committed offset; under 4,096 bytes."""
 
     v: int
@@ -44,13 +44,15 @@ class _Metadata(msgspec.Struct, frozen=True, gc=False):
     counts: Counts
     sweep: SweepPosition
     settings: dict[str, str | int]
+    rows: int | None = None
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     """A position in the log and all state at it that is not in the rows.
 
     `position`: offset of the next record. `watermark_ms`: -1 before the first event.
-    `settings`: the fingerprint of what changes results.
+    `settings`: the fingerprint of what changes results. `rows`: how many the table holds; None in
+    a checkpoint of a version that did not say.
     """
 
     position: int
@@ -58,12 +60,14 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     counts: Counts
     sweep: SweepPosition
     settings: Mapping[str, str | int]
+    rows: int | None = None
 
     def to_metadata(self) -> str:
         """Encode all but the position as JSON."""
         watermark = self.watermark_ms if self.watermark_ms >= 0 else None
+        settings = dict(self.settings)
         metadata = msgspec.json.encode(
-            _Metadata(METADATA_VERSION, watermark, self.counts, self.sweep, dict(self.settings))
+            _Metadata(METADATA_VERSION, watermark, self.counts, self.sweep, settings, self.rows)
         )
         assert len(metadata) <= MAX_METADATA_BYTES, len(metadata)
         return metadata.decode()
@@ -76,7 +80,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
             message = f"checkpoint metadata of version {found.v}, not {METADATA_VERSION}"
             raise ValueError(message)
         watermark = -1 if found.watermark_ms is None else found.watermark_ms
-        return cls(position, watermark, found.counts, found.sweep, found.settings)
+        return cls(position, watermark, found.counts, found.sweep, found.settings, found.rows)
 
 
 class Sealed(msgspec.Struct, frozen=True, gc=False):

@@ -463,6 +463,7 @@ class Engine:
             counts=self.counts,
             sweep=SweepPosition(sweep.closed_to_ms, sweep.closing_to_ms, sweep.bucket),
             settings=self._settings,
+            rows=len(self._packed),
         )
 
     def _corrections(self) -> list[tuple[bytes, bytes]]:

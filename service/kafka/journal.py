@@ -9,12 +9,14 @@ records are bytes.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from service.engine import Checkpoint, Sealed
@@ -22,6 +24,8 @@ from service.events import RawRecord
 from service.kafka import clients
 from service.kafka.raw import raw_consumer
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
 
 RESTORE_FETCH_BYTES: Final = 8 * 1_024 * 1_024
 MAX_SEQUENCE: Final = 2**31 - 2**24
@@ -64,10 +68,29 @@ class Restored:
     recent: list[Sequence[RawRecord]]
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far an open or a reclaim has come, for the watchdog; `step` is "" when none is under way.
+
+    `at` counts records and positions: a long read moves it, and a long gap. A restore may take its
+    time; what must not happen is that neither of the two moves.
+    """
+
+    step: str = ""
+    at: int = 0
+
+    def enter(self, step: str) -> None:
+        """Begin the next step."""
+        self.step, self.at = step, 0
+        if step:
+            log.debug("restore step=%s", step)
+
+
 class Journal(Protocol):
     """One partition's durable side. Implemented over Kafka twice, and by the simulation's world."""
 
     is_atomic: bool
+    progress: Progress
 
     async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
         """Fence, then position, then rows, then the records from `replay_from`."""
@@ -96,13 +119,16 @@ class KafkaJournal:
         self._partitions = partitions
         self.source = TopicPartition(settings.input_topic, partition)
         self.updates = TopicPartition(settings.updates_topic, partition)
+        self.progress = Progress()
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
         """See `Journal.open`. RefusedToOpen when the log contradicts the commit."""
+        self.progress.enter("fence the earlier owner")
         await self._fence()
         reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
         try:
+            self.progress.enter("ask for the topics")
             await clients.start(reader)
             reader.assign([self.source, self.updates])
             await self._check_partitions(reader)
@@ -152,6 +178,7 @@ class KafkaJournal:
 
     async def committed(self) -> Checkpoint | None:
         """See `Journal.committed`. A consumer of its own: a second `assign` breaks aiokafka's."""
+        self.progress.enter("read the committed offset")
         asker = clients.consumer(self._settings, group_id=self._settings.app_id)
         try:
             await clients.start(asker)
@@ -183,11 +210,15 @@ class KafkaJournal:
             raise RefusedToOpen(message)
 
     async def _rows(self, reader: AIOKafkaConsumer) -> dict[bytes, bytes]:
+        self.progress.enter("read the rows")
         rows: dict[bytes, bytes] = {}
+        read = 0
         reader.assign([self.updates])
         end = await self._end(reader, self.updates)
         await reader.seek_to_beginning(self.updates)
         async for records in _until(reader, self.updates, end):
+            read += len(records)
+            self.progress.at = read + await reader.position(self.updates)
             for record in records:
                 if record.value is None:
                     rows.pop(record.key, None)
@@ -200,12 +231,35 @@ class KafkaJournal:
     ) -> list[Sequence[RawRecord]]:
         if first >= position:
             return []
+        self.progress.enter("read the input again")
         reader.assign([self.source])
         reader.seek(self.source, first)
-        return [
-            [record for record in records if first <= record.offset < position]
-            async for records in _until(reader, self.source, position)
-        ]
+        read = 0
+        recent: list[Sequence[RawRecord]] = []
+        try:
+            async for records in _until(reader, self.source, position):
+                read += len(records)
+                self.progress.at = read + await reader.position(self.source)
+                recent.append([one for one in records if first <= one.offset < position])
+                if not records:
+                    await self._check_end(reader, position)
+        except OffsetOutOfRangeError:
+            await self._check_end(reader, position)
+            raise
+        return recent
+
+    async def _check_end(self, reader: AIOKafkaConsumer, position: int) -> None:
+        """Refuse to wait for records that no longer exist (asked only when none came)."""
+        listed: int = (await reader.end_offsets([self.source]))[self.source]
+        end = max(listed, reader.highwater(self.source) or 0)
+        if end < position:
+            message = (
+                f"partition {self.source.partition}: the log of {self.source.topic} ends at "
+                f"{end}, before our position {position}: the topic was deleted and created again, "
+                "or has lost records. To count what is there, start a new NETFOLLOWERS_APP_ID "
+                "with new result topics and baselines"
+            )
+            raise RefusedToOpen(message)
 
     def _batches(self, records: Iterable[tuple[Any, ...]], producer: AIOKafkaProducer) -> list[Any]:
         """(key, value[, headers]) -> closed batches."""
@@ -265,6 +319,7 @@ class TransactionalJournal(KafkaJournal):
 
     async def reclaim(self) -> Checkpoint | None:
         """See `Journal.reclaim`."""
+        self.progress.enter("fence the earlier owner")
         await self._fence()
         return await self.committed()
 
@@ -337,9 +392,22 @@ class PlainJournal(KafkaJournal):
         rows = await self._rows(reader)
         value = rows.pop(CHECKPOINT_KEY, None)
         if value is None:
-            return await self.committed(), rows
+            return await self._of_another_guarantee(), rows
         found = msgspec.json.decode(value, type=_CheckpointRecord)
         return Checkpoint.from_metadata(found.position, found.metadata), rows
+
+    async def _of_another_guarantee(self) -> Checkpoint | None:
+        """Without a record of ours, a commit is another guarantee's, or our table was deleted."""
+        checkpoint = await self.committed()
+        if checkpoint is not None and checkpoint.settings.get("guarantee") == "at_least_once":
+            message = (
+                f"partition {self.source.partition}: {self._settings.updates_topic} has no "
+                f"checkpoint, but group {self._settings.app_id} has committed "
+                f"{checkpoint.position}: the topic was deleted and created again. Count again "
+                "under a new NETFOLLOWERS_APP_ID with new result topics"
+            )
+            raise RefusedToOpen(message)
+        return checkpoint
 
     async def _fence(self) -> None:
         await self.close()
@@ -355,8 +423,10 @@ class PlainJournal(KafkaJournal):
 
 
 async def _until(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> Any:  # noqa: ANN401
-    """Yield lists of records until the position has reached `end` (markers and gaps included)."""
+    """Yield lists of records until the position has reached `end` (markers and gaps included).
+
+    A list is empty where nothing came.
+    """
     while await reader.position(tp) < end:
         found = await reader.getmany(tp, timeout_ms=200, max_records=20_000)
-        if tp in found:
-            yield found[tp]
+        yield found.get(tp, ())

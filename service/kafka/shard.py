@@ -81,6 +81,7 @@ class Shard:
         self._backlog: deque[Batch] = deque()
         self._sealed_at = self._moved_at = self._answered_at = 0.0
         self._watched = -1
+        self._opened = ("", 0)
         self._last: Checkpoint | None = None
         self._unsealed = 0
         self._has_warned = False
@@ -90,15 +91,17 @@ class Shard:
     async def open(self) -> None:
         """Restore what the log says. RefusedToOpen names what contradicts what."""
         assert self.state is State.OPENING, self.state
-        began = loop_time()
+        began = self._moved_at = loop_time()
         restored = await self._journal.open(self.engine.replay_from)
         rows, remembered = len(restored.rows), sum(map(len, restored.recent))
         if restored.checkpoint is None and rows:
             await self._refuse_rows(restored, self._without_commit())
         self._check_checkpoint(restored)
+        await self._check_row_count(restored)
         newest = await self._restore(restored)
         await self._check_rows(restored, newest)
         self._last = restored.checkpoint or await self._commit_start()
+        self._journal.progress.enter("")
         seconds = loop_time() - began
         self.state = State.HELD
         self.metrics.opened(seconds, self.engine)
@@ -122,6 +125,7 @@ class Shard:
 
     async def _commit_start(self) -> Checkpoint:
         """Commit before the first row is written: rows without a commit are then always wrong."""
+        self._journal.progress.enter("commit the start")
         sealed = self.engine.seal()
         await self._journal.commit(sealed)
         return sealed.checkpoint
@@ -136,10 +140,14 @@ class Shard:
         rows = list(restored.rows.items())
         restored.rows.clear()
         newest = -1
+        self._journal.progress.enter("load the rows")
         for first in range(0, len(rows), _LOAD_ROWS):
+            self._journal.progress.at = first
             newest = max(newest, engine.load(rows[first : first + _LOAD_ROWS]))
             await asyncio.sleep(0)
+        self._journal.progress.enter("remember the input")
         for records in restored.recent:
+            self._journal.progress.at += 1
             engine.remember(records)
             await asyncio.sleep(0)
         return newest
@@ -174,6 +182,19 @@ class Shard:
                 f"a row contains offset {newest}, but the commit is at {checkpoint.position}: the "
                 "group's offsets were set back. Restore them, or count again under a new "
                 "NETFOLLOWERS_APP_ID with new result topics",
+            )
+
+    async def _check_row_count(self, restored: Restored) -> None:
+        """A transaction holds rows and their number: another number is a damaged table."""
+        checkpoint, found = restored.checkpoint, len(restored.rows)
+        if checkpoint is None or checkpoint.rows is None or not self._settings.is_exactly_once:
+            return
+        if found != checkpoint.rows:
+            await self._refuse_rows(
+                restored,
+                f"{self._settings.updates_topic} holds {found} rows, but {checkpoint.rows} were "
+                "committed: the topic was deleted and created again, or rows were removed from "
+                "it. Count again under a new NETFOLLOWERS_APP_ID with new result topics",
             )
 
     def _without_commit(self) -> str:
@@ -294,7 +315,7 @@ class Shard:
         if self._committing is not None and in_flight_s > self._settings.transaction_timeout_s + 1:
             return f"a checkpoint has not ended for {in_flight_s:.0f} s"
         if self.reader is None:
-            return ""
+            return self._why_not_open(now)
         if self.engine.position != self._watched or self.lag == 0:
             self._watched, self._moved_at = self.engine.position, now
         if not self.reader.is_answered:
@@ -305,6 +326,16 @@ class Shard:
         if now - self._moved_at >= self._settings.stuck_after_s:
             return f"no progress for {now - self._moved_at:.0f} s"
         return ""
+
+    def _why_not_open(self, now: float) -> str:
+        progress = self._journal.progress
+        opened = (progress.step, progress.at)
+        if opened != self._opened or not progress.step:
+            self._opened, self._moved_at = opened, now
+        if now - self._moved_at < self._settings.stuck_after_s:
+            return ""
+        seconds = now - self._moved_at
+        return f"no progress of the restore for {seconds:.0f} s step={progress.step}"
 
     # ---- revoke, reclaim, close
 
@@ -320,7 +351,11 @@ class Shard:
     async def reclaim(self) -> bool:
         """Assigned again: True when nobody else has committed since, and reading goes on."""
         assert self.state is State.HELD, self.state
-        found = await self._journal.reclaim()
+        self._moved_at = loop_time()
+        try:
+            found = await self._journal.reclaim()
+        finally:
+            self._journal.progress.enter("")
         return found == self._last
 
     async def close(self) -> None:

@@ -29,6 +29,7 @@ class Shards:
         self.is_stopping = False
         self.fail = fail
         self._shards: dict[int, Shard] = {}
+        self._opening: dict[int, Shard] = {}
         self._drivers: dict[int, asyncio.Task[None]] = {}
         self._assigned: frozenset[int] = frozenset()
         self._is_known = asyncio.Event()
@@ -73,9 +74,9 @@ class Shards:
             shard.checkpoint_if_due(now)
 
     def watch(self) -> None:
-        """End the worker when a shard has stood still for too long."""
+        """End the worker when a shard has stood still for too long, running or opening."""
         now = loop_time()
-        for shard in self:
+        for shard in (*self, *self._opening.values()):
             if why := shard.why_stuck(now):
                 at = f"partition={shard.partition} position={shard.engine.position} lag={shard.lag}"
                 self.fail(f"{why} {at}", None)
@@ -169,12 +170,14 @@ class Shards:
 
     async def _open(self, partition: int) -> Shard:
         assert self.new_shard is not None
-        shard = self.new_shard(partition)
+        shard = self._opening[partition] = self.new_shard(partition)
         try:
             await shard.open()
         except BaseException:
             await shard.close()
             raise
+        finally:
+            del self._opening[partition]
         self._shards[partition] = shard
         return shard
 

@@ -15,10 +15,11 @@ from contextlib import suppress
 from itertools import islice
 
 import pytest
+from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from service.engine import Engine
-from service.kafka.journal import TransactionalJournal
+from service.kafka.journal import MAX_SEQUENCE, TransactionalJournal
 from service.kafka.reader import Reader
 from service.kafka.shard import Shard
 from service.kafka.shards import Shards
@@ -310,3 +311,35 @@ async def test_a_partition_given_back_while_it_opens_is_let_go(deployed: Deploy)
     assert not worker.failed
     await deployment.caught_up()
     await deployment.audit()
+
+
+async def test_sequence_numbers_near_their_end_are_left_for_a_new_producer(
+    deployed: Deploy,
+) -> None:
+    """A broker takes any first number, and aiokafka would wrap wrongly at 2^31."""
+    deployment = await deployed(batch_records=500)
+    worker = InProcess(deployment.settings)
+    worker.shards.assign(PARTITIONS)
+    await worker.running()
+    before = {shard.partition: numbers(shard) for shard in worker.shards}
+    for partition, taken in before.items():
+        for topic in deployment.settings.result_topics:
+            taken[TopicPartition(topic, partition)] = MAX_SEQUENCE - 100
+    await deployment.produce(mixed(20_000))
+    await worker.count()
+    for shard in worker.shards:
+        assert max(before[shard.partition].values()) > MAX_SEQUENCE, "it was never reached"
+        assert 0 < max(numbers(shard).values()) < 100_000
+    await worker.shards.stop()
+    assert not worker.failed
+    await deployment.caught_up()
+    await deployment.audit()
+
+
+def numbers(shard: Shard) -> dict[TopicPartition, int]:
+    """The next sequence numbers of the shard's present producer."""
+    kept = shard._journal
+    assert isinstance(kept, TransactionalJournal)
+    assert kept._producer is not None
+    found: dict[TopicPartition, int] = kept._producer._txn_manager._sequence_numbers
+    return found

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from service.engine import Checkpoint, Engine, Sealed
 from service.events import HEARTBEAT_HEADER, LogRecord
-from service.kafka.journal import Journal, Restored
+from service.kafka.journal import Journal, Progress, Restored
 from service.kafka.reader import Reader
 from service.kafka.shard import Shard
 from service.kafka.shards import Shards
@@ -20,6 +20,7 @@ class Swallowing:
     """An open that ends well although it was cancelled, as in aiokafka's `client.close()`."""
 
     is_atomic = True
+    progress = Progress()
 
     async def open(self, _: Callable[[Checkpoint], int]) -> Restored:
         """Wait for a cancellation, and ignore it."""
