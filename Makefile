@@ -62,16 +62,16 @@ test: install ## all tests, those with a real Kafka included
 	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
 
 check: $(INSTALLED) contract ## lint, format, types, contract: everything that needs no test run
-	$(BIN)/ruff check $(SOURCES)
-	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES) examples
+	$(BIN)/ruff format --check $(SOURCES) examples
 	$(BIN)/mypy $(SOURCES)
 
 contract: $(INSTALLED) ## compare the contract with the last released one; fails on a breaking change
 	@$(BIN)/python -m tests.contract.gate
 
 format: $(INSTALLED) ## format the code and mend what ruff can mend
-	$(BIN)/ruff check --fix $(SOURCES)
-	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES) examples
+	$(BIN)/ruff format $(SOURCES) examples
 
 coverage: $(INSTALLED) ## engine tests; every branch of service/engine must be covered
 	@$(BIN)/python -m pytest tests/engine --cov
@@ -120,5 +120,6 @@ compile = $(LOCK)/bin/uv pip compile --quiet --upgrade --universal --python-vers
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .kafka .tools build dist demo-output *.egg-info
+	rm -rf examples/go/bin examples/java/target examples/node/node_modules
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +
