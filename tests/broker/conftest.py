@@ -33,6 +33,15 @@ def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
     )
 
 
+async def ended(made: list[Deployment]) -> None:
+    """End their workers; whatever they wrote must have obeyed the contract."""
+    for deployment in made:
+        deployment.end_all()
+    for deployment in made:
+        deployment.settings = deployment.witness.settings  # a test may have had others at its end
+        await deployment.obeys_the_contract()
+
+
 @pytest.fixture
 async def deployed(kafka: Any, unique: str, tmp_path: Path) -> AsyncIterator[Deploy]:
     """A factory of deployments on the real Kafka; their workers end with the test."""
@@ -44,8 +53,7 @@ async def deployed(kafka: Any, unique: str, tmp_path: Path) -> AsyncIterator[Dep
         return deployment
 
     yield make
-    for deployment in made:
-        deployment.end_all()
+    await ended(made)
 
 
 @pytest.fixture
@@ -61,5 +69,4 @@ async def deployed_on_tansu(tansu: Any, unique: str, tmp_path: Path) -> AsyncIte
         return deployment
 
     yield make
-    for deployment in made:
-        deployment.end_all()
+    await ended(made)

@@ -31,6 +31,8 @@ from service.tools.generate import Made
 from service.tools.outbox import Outbox
 from service.tools.ports import free_ports
 from service.tools.worker_process import environment
+from tests.broker.witness import Witness
+from tests.contract.records import first, wrong_with_metadata
 
 ROOT = Path(__file__).parents[2]
 
@@ -116,6 +118,8 @@ class Deployment:
         self.is_tansu = is_tansu
         self._home = home
         self._workers: list[Worker] = []
+        self.witness = Witness(settings)
+        self.is_tampered_with = False  # a test has put its own into the result topics
 
     def worker(self, code: str = "", **changes: Any) -> Worker:
         """Start another worker, with other settings or a planted fault."""
@@ -214,7 +218,27 @@ class Deployment:
             tansu=self.is_tansu,
         )
         assert report.ok, str(report)
+        await self.obeys_the_contract()
         return report
+
+    async def obeys_the_contract(self) -> None:
+        """Judge what came to the result topics since the last look, and what is committed."""
+        if self.is_tampered_with:
+            return
+        commits = (await self.committed()).values()
+        texts = [at.metadata for at in commits if at.metadata]  # empty: a test's own
+        wrong = [why for why in map(wrong_with_metadata, texts) if why is not None]
+        reader = clients.consumer(self.settings, auto_offset_reset="earliest")
+        await reader.start()
+        try:
+            there = await reader.topics()
+            names = [topic for topic in self.witness.topics().values() if topic in there]
+            tps = [tp for topic in names for tp in self._of(topic)]
+            reader.assign(tps)
+            wrong += await self.witness.look(reader, await self._ends_of(reader, tps))
+        finally:
+            await reader.stop()
+        assert not wrong, first(wrong)
 
     def end_all(self) -> None:
         """End what is left of the workers, by pid."""
@@ -229,15 +253,18 @@ class Deployment:
         return [TopicPartition(topic, number) for number in range(self.settings.partitions)]
 
     async def _ends(self, reader: Any, tps: list[TopicPartition]) -> dict[int, int]:
+        return {tp.partition: end for tp, end in (await self._ends_of(reader, tps)).items()}
+
+    async def _ends_of(self, reader: Any, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
         if not self.is_tansu:
-            ends = await reader.end_offsets(tps)
-            return {tp.partition: end for tp, end in ends.items()}
+            found: dict[TopicPartition, int] = await reader.end_offsets(tps)
+            return found
         found = {}
         for tp in tps:
             await reader.getmany(tp, timeout_ms=100)
             while reader.highwater(tp) is None:
                 await reader.getmany(tp, timeout_ms=100)
-            found[tp.partition] = reader.highwater(tp)
+            found[tp] = reader.highwater(tp)
         return found
 
     @staticmethod

@@ -128,7 +128,9 @@ def observe_simulated(source: TopicPartition, updates: TopicPartition) -> list[A
 
 
 async def test_both_brokers_show_the_same(deployed: Deploy) -> None:
-    settings: Settings = (await deployed()).settings
+    deployment = await deployed()
+    deployment.is_tampered_with = True
+    settings: Settings = deployment.settings
     source = TopicPartition(settings.input_topic, 0)
     updates = TopicPartition(settings.updates_topic, 0)
     real = await observe(

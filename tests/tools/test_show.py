@@ -18,6 +18,7 @@ from service.tools.ports import free_ports
 from service.tools.progress import progress_of
 from service.tools.send import outbox_to
 from service.tools.worker_process import WorkerProcess, environment
+from tests.broker.deployment import Deployment
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 T0 = 1_767_225_600_000
@@ -57,6 +58,7 @@ def test_what_was_sent_is_what_is_shown(
     assert main(["topics", "create"]) == Exit.OK
     outbox = asyncio.run(count(settings, tmp_path / "worker.log", 500))
     assert sum(outbox.ends.values()) == 500
+    asyncio.run(Deployment(settings, tmp_path).obeys_the_contract())
 
     sent: Counter[str] = Counter()
     for made in Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500):
