@@ -24,6 +24,12 @@ pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 
 @pytest.fixture(autouse=True)
+def _quiet_libraries(caplog: pytest.LogCaptureFixture) -> None:
+    """Thousands of lines say that a broker is away: it is."""
+    caplog.set_level("CRITICAL", "aiokafka")
+
+
+@pytest.fixture(autouse=True)
 def _real_kafka() -> None:
     """Every world has a broker of its own, to be hurt."""
     try:
@@ -48,7 +54,8 @@ async def test_every_kind_of_fault_leaves_every_number_right(tmp_path: Path) -> 
     )
     assert story.wrong == []
     assert all(story.effective(kind) for kind in story.kinds)
-    assert all(verdict.records > 1_000 for verdict in story.verdicts)
+    assert len(story.verdicts) == 3, "one in between, one at the end, one after the last stop"
+    assert story.verdicts[-1].records > 1_000
 
 
 def test_connections_were_cut_too() -> None:
