@@ -203,7 +203,7 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
     where = f"{tp.topic} partition {tp.partition}"
     if start > at.offset:
         text = f"{where}: the log begins at {start}, after the commit at {at.offset}"
-        return [Note("error", text, "docs/failures.md: input retention passed the commit")]
+        return [Note("error", text, "README, When something fails: retention has passed the committed offset")]
     try:
         checkpoint = Checkpoint.from_metadata(at.offset, at.metadata)
     except ValueError as error:
