@@ -16,8 +16,8 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord
 BOOTSTRAP = os.environ.get("BOOTSTRAP", "127.0.0.1:9092")
 UPDATES = os.environ.get("UPDATES_TOPIC", "net-follower-updates")
 WINDOWS = os.environ.get("WINDOWS_TOPIC", "net-follower-windows")
-ROW = ("account_id", "gained", "lost", "net", "followers")
-WINDOW = ("account_id", "grain", "start_ms", "gained", "lost", "net", "revision")
+ROW = ["account_id", "gained", "lost", "net", "followers"]
+WINDOW = ["account_id", "grain", "start_ms", "gained", "lost", "net", "revision"]
 
 rows: dict[bytes, dict[str, Any]] = {}
 windows: dict[tuple[str, str, int], dict[str, Any]] = {}

@@ -15,14 +15,14 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 BOOTSTRAP = os.environ.get("BOOTSTRAP", "127.0.0.1:9092")
 UPDATES = os.environ.get("UPDATES_TOPIC", "net-follower-updates")
 WINDOWS = os.environ.get("WINDOWS_TOPIC", "net-follower-windows")
-ROW = ("account_id", "gained", "lost", "net", "followers")
-WINDOW = ("account_id", "grain", "start_ms", "gained", "lost", "net", "revision")
+ROW = ["account_id", "gained", "lost", "net", "followers"]
+WINDOW = ["account_id", "grain", "start_ms", "gained", "lost", "net", "revision"]
 
 rows: dict[bytes, dict[str, Any]] = {}
 windows: dict[tuple[str, str, int], dict[str, Any]] = {}
 
 
-def fold(topic: str, key: bytes, value: bytes | None) -> None:
+def fold(topic: str | None, key: bytes | None, value: bytes | None) -> None:
     """Put one record into the table."""
     if topic == WINDOWS:
         window = json.loads(value or b"")

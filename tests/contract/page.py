@@ -173,6 +173,9 @@ def _fields(schema: Mapping[str, Any], above: str = "", when: str = "") -> Itera
         inner = field.get("additionalProperties")
         if isinstance(inner, dict) and isinstance(inner.get("items"), dict):
             yield from _places(inner["items"], f"{above}{name}.*[]")
+    for pattern, field in schema.get("patternProperties", {}).items():
+        told = _escaped(f"any number. {field.get('description', '')}")
+        yield f"| `{_escaped(pattern)}` | {_type(field)} | {field.get('x-unit', '')} | {told} |"
     for variant in schema.get("oneOf", ()):
         yield from _fields(variant, above, f"*{variant.get('title', '')}:* ")
 
