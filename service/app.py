@@ -59,7 +59,7 @@ _ANSWER_S: Final = 5.0
 
 def exit_now(what: str, error: BaseException | None) -> NoReturn:
     """Say once what cannot go on, and end the process; open transactions end at the next open."""
-    log.critical("exit: %s", what, exc_info=error)
+    log.critical("exit: %s%s", what, f": {error!r}" if error else "", exc_info=error)
     logging.shutdown()
     sys.stderr.flush()
     os._exit(EXIT_CRASH)
@@ -109,10 +109,10 @@ class NoTables(TableManager):
 
 def _faust_app(settings: Settings, shards: Shards) -> faust.App:
     rebalance_s = settings.flush_interval_s + _REBALANCE_S
-    url = yarl.URL(f"kafka://{settings.brokers.replace(',', ';kafka://')}")
+    urls = [yarl.URL(f"kafka://{address}") for address in settings.brokers.split(",")]
     app = _App(
         settings.app_id,
-        broker=str(url),
+        broker=urls,
         broker_credentials=security.faust_credentials(settings),
         store="memory://",
         TableManager=NoTables,
@@ -132,7 +132,11 @@ def _faust_app(settings: Settings, shards: Shards) -> faust.App:
         worker_redirect_stdouts=False,
     )
     app.transport = BatchTransport(
-        app.conf.broker_consumer, app, shards=shards, input_topic=settings.input_topic
+        app.conf.broker_consumer,
+        app,
+        shards=shards,
+        input_topic=settings.input_topic,
+        lost_after_s=max(settings.transaction_timeout_s, settings.session_timeout_s) + rebalance_s,
     )
     return app
 

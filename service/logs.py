@@ -1,43 +1,70 @@
 """Logging: one event a line, key=value, and no line three thousand times.
 
 A broker that is down makes aiokafka log every attempt of every client. `OncePerInterval` lets one
-line per logger, level and message template through in an interval, and says how many it held back.
+connection error per broker through in an interval, and of everything else that libraries say one
+line per logger, level and message template; it says how many it held back.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Final
 
 _NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka")
 INTERVAL_S: Final = 10.0
+_KEYS: Final = 1_000
+_CONNECTION: Final = re.compile(r"connect|errno|nodenotready|timed ?out|closed", re.IGNORECASE)
+_ADDRESS: Final = re.compile(r"([\w.-]+):(\d{2,5})\b|\('([^']+)', (\d+)\)")
+_NODE: Final = re.compile(r"\bnode(?: with id)? (\d+)|\b(?:from|to) (\d+):")
+
+_Key = tuple[str, int, str]
 
 
 class OncePerInterval(logging.Filter):
-    """Lets a message template through once per interval."""
+    """Lets a message template, or a broker's connection error, through once per interval."""
 
     def __init__(self, interval_s: float = INTERVAL_S) -> None:
         """`interval_s`: seconds between two lines of the same template."""
         super().__init__()
         self._interval_s = interval_s
-        self._last: dict[tuple[str, int, str], tuple[float, int]] = {}
+        self._last: dict[_Key, tuple[float, int]] = {}
+        self._address_of: dict[str, str] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide by logger, level and template, not by arguments."""
+        """Decide by broker, else by logger, level and template, not by arguments."""
         if not record.name.startswith(_NOISY):
             return True
         now = time.monotonic()
-        template = (record.name, record.levelno, str(record.msg)[:60])
-        since, held_back = self._last.get(template, (float("-inf"), 0))
+        key = self._broker(record) or (record.name, record.levelno, str(record.msg)[:60])
+        since, held_back = self._last.get(key, (float("-inf"), 0))
         if now - since < self._interval_s:
-            self._last[template] = (since, held_back + 1)
+            self._last[key] = (since, held_back + 1)
             return False
-        self._last[template] = (now, 0)
+        if len(self._last) >= _KEYS:
+            self._last.clear()
+        self._last[key] = (now, 0)
         if held_back:
             record.msg = f"{record.getMessage()} (and {held_back} like it before)"
             record.args = ()
         return True
+
+    def _broker(self, record: logging.LogRecord) -> _Key | None:
+        """Name the broker that a connection error is about; its node id is not another broker."""
+        message = record.getMessage()
+        if not _CONNECTION.search(message):
+            return None
+        address, node = _first(_ADDRESS, message), _first(_NODE, message)
+        if address and node and len(self._address_of) < _KEYS:
+            self._address_of[node] = address
+        broker = address or self._address_of.get(node, node)
+        return ("connection", 0, broker) if broker else None
+
+
+def _first(pattern: re.Pattern[str], text: str) -> str:
+    found = pattern.search(text)
+    return ":".join(group for group in found.groups() if group) if found else ""
 
 
 def configure(level: str) -> None:

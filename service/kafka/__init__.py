@@ -8,4 +8,5 @@ reader.py     the shard's own consumer: batches with their positions
 shard.py      all that a worker holds for one partition, and its states
 shards.py     the shards of a worker: assign, revoke, stop
 transport.py  one Faust message per batch
+membership.py whether the group still knows us
 """

@@ -21,6 +21,7 @@ from faust.transport.drivers.aiokafka import Consumer, ConsumerRebalanceListener
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from service.kafka.membership import Membership
 from service.kafka.shards import Shards
 
 
@@ -41,10 +42,12 @@ class BatchConsumer(Consumer):
     RebalanceListener = PausingListener
     shards: Shards
     input_topic: str
+    membership: Membership
     _yielded = 0
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Checkpoint what was counted before the group goes on."""
+        self.membership.revoked()
         try:
             await self.shards.revoke()
         except Exception as error:  # noqa: BLE001 - aiokafka would swallow it
@@ -53,6 +56,7 @@ class BatchConsumer(Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Hand the assignment to the shards; their opens go on by themselves."""
+        self.membership.assigned()
         self.shards.assign(tp.partition for tp in assigned)
         await super().on_partitions_assigned(assigned, generation_id)
 
@@ -88,9 +92,13 @@ class BatchConsumer(Consumer):
         coordinator = consumer and consumer._coordinator  # noqa: SLF001
         if not coordinator:
             return None
+        self.membership.hear(coordinator)
         task = coordinator._coordination_task  # noqa: SLF001
         ended = task.exception() if task.done() and not task.cancelled() else None
-        return ended or coordinator._pending_exception  # type: ignore[no-any-return]  # noqa: SLF001
+        if error := ended or coordinator._pending_exception:  # noqa: SLF001
+            return error  # type: ignore[no-any-return]
+        why = self.membership.why_lost()
+        return TimeoutError(why) if why else None
 
     async def perform_seek(self) -> None:
         """Do nothing: a shard's reader is positioned once, when it starts."""
@@ -116,9 +124,18 @@ class BatchTransport(Transport):
 
     Consumer = BatchConsumer
 
-    def __init__(self, url: Any, app: faust.App, *, shards: Shards, input_topic: str) -> None:  # noqa: ANN401
+    def __init__(
+        self,
+        url: Any,  # noqa: ANN401 - yarl's
+        app: faust.App,
+        *,
+        shards: Shards,
+        input_topic: str,
+        lost_after_s: float,
+    ) -> None:
         """`shards` get the assignments; batches of `input_topic` come from them."""
         super().__init__(url, app)
+        self._lost_after_s = lost_after_s
         self._shards = shards
         self._input_topic = input_topic
 
@@ -127,6 +144,7 @@ class BatchTransport(Transport):
         consumer: BatchConsumer = super().create_consumer(callback, **kwargs)
         consumer.shards = self._shards
         consumer.input_topic = self._input_topic
+        consumer.membership = Membership(self._lost_after_s)
         return consumer
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from service.logs import INTERVAL_S
 from service.tools.broker import LocalBroker, start_local_broker
+from service.tools.ports import free_ports
 from tests.broker.conftest import Deploy, settings_for
-from tests.broker.deployment import Worker, deploy
+from tests.broker.deployment import Deployment, Worker, deploy
 from tests.broker.test_counting import mixed, some_committed
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(300)]
@@ -83,6 +85,33 @@ async def test_a_broker_that_stays_away_ends_the_worker(
         deployment.end_all()
 
 
+async def test_brokers_that_are_away_are_a_line_each_per_interval(
+    own_broker: LocalBroker, unique: str, tmp_path: Path
+) -> None:
+    away = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    deployment = await deploy(
+        settings_for(own_broker.bootstrap, unique, transaction_timeout_s=20.0), tmp_path
+    )
+    worker = deployment.worker(brokers=",".join([*away, own_broker.bootstrap]))
+    began = time.monotonic()
+    try:
+        await worker.until("ready", 90)
+        own_broker.kill()
+        assert await worker.ended(120) == 70, worker.said()
+        intervals = (time.monotonic() - began) / INTERVAL_S
+        for address in (*away, own_broker.bootstrap):
+            host, port = address.split(":")
+            lines = [
+                line
+                for line in worker.said().splitlines()
+                if (" WARNING " in line or " ERROR " in line)
+                and (address in line or f"('{host}', {port})" in line)
+            ]
+            assert 1 <= len(lines) <= intervals + 1, worker.said()
+    finally:
+        deployment.end_all()
+
+
 async def ends_and_recovers(deployed: Deploy, plant: str, *words: str) -> Worker:
     """Run a worker with a planted fault: it ends with 70 and says why; another one recovers."""
     deployment = await deployed(stuck_after_s=5.0, batch_records=500)
@@ -140,3 +169,120 @@ async def test_a_reader_that_fails_ends_the_worker(deployed: Deploy) -> None:
         "0"
     )
     await ends_and_recovers(deployed, plant, "exit: reading stopped", "partition=", "position=")
+
+
+SLOW_ROWS = (
+    "import asyncio; import service.kafka.journal as j; old = j._until\n"
+    "async def slow(reader, tp, end):\n"
+    "    async for records in old(reader, tp, end):\n"
+    "        for first in range(0, len(records), 50):\n"
+    "            await asyncio.sleep(1.0)\n"
+    "            yield records[first : first + 50]\n"
+    "j._until = slow\n"
+    "0"
+)
+
+
+async def with_rows(own_broker: LocalBroker, unique: str, home: Path) -> Deployment:
+    """A deployment at rest with a few hundred rows per partition."""
+    settings = settings_for(own_broker.bootstrap, unique, stuck_after_s=5.0)
+    deployment = await deploy(settings, home)
+    worker = deployment.worker()
+    await worker.until("ready")
+    await deployment.produce(mixed(3_000))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    return deployment
+
+
+async def test_a_restore_that_is_stuck_ends_the_worker(
+    own_broker: LocalBroker, unique: str, tmp_path: Path
+) -> None:
+    deployment = await with_rows(own_broker, unique, tmp_path)
+    try:
+        worker = deployment.worker(code=SLOW_ROWS + RUN, log_level="debug")
+        await worker.until("restore step=read the rows")
+        own_broker.pause()
+        assert await worker.ended(90) == 70, worker.said()
+        [line] = [line for line in worker.said().splitlines() if "CRITICAL" in line]
+        assert "exit: no progress of the restore for" in line
+        assert "step=" in line
+        assert "partition=" in line
+        own_broker.resume()
+        again = deployment.worker()
+        await again.until("ready")
+        await deployment.caught_up()
+        assert await again.stop() == 0
+        await deployment.audit()
+    finally:
+        own_broker.resume()
+        deployment.end_all()
+
+
+async def test_a_restore_that_is_slow_is_waited_for(
+    own_broker: LocalBroker, unique: str, tmp_path: Path
+) -> None:
+    deployment = await with_rows(own_broker, unique, tmp_path)
+    try:
+        worker = deployment.worker(code=SLOW_ROWS + RUN)
+        await worker.until("ready", 120)
+        seconds = [float(part.split("seconds=")[1]) for part in opened(worker)]
+        assert max(seconds) > 2 * deployment.settings.stuck_after_s, worker.said()
+        await deployment.caught_up()
+        assert await worker.stop() == 0
+        await deployment.audit()
+    finally:
+        deployment.end_all()
+
+
+def opened(worker: Worker) -> list[str]:
+    """What it said of each shard that it opened."""
+    return [line for line in worker.said().splitlines() if "shard open" in line]
+
+
+@pytest.mark.timeout(400)
+async def test_a_worker_that_stands_by_lives_until_the_coordinator_is_lost(
+    own_broker: LocalBroker, unique: str, tmp_path: Path
+) -> None:
+    changes = {"transaction_timeout_s": 5.0, "partitions": 1}
+    deployment = await deploy(settings_for(own_broker.bootstrap, unique, **changes), tmp_path)
+    workers = [deployment.worker(), deployment.worker()]
+    try:
+        while sum(len(worker.running()) for worker in workers) < 1:
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(45)
+        assert [worker.process.poll() for worker in workers] == [None, None]
+        [stands_by] = [worker for worker in workers if not worker.running()]
+        own_broker.pause()
+        assert await stands_by.ended(120) == 70, stands_by.said()
+        [line] = [line for line in stands_by.said().splitlines() if "CRITICAL" in line]
+        assert "exit: the group membership failed" in line
+        assert "the group's coordinator has not answered for" in line
+    finally:
+        own_broker.resume()
+        deployment.end_all()
+
+
+async def test_a_coordinator_that_is_lost_ends_a_worker_that_could_go_on(deployed: Deploy) -> None:
+    plant = (
+        "import aiokafka.consumer.group_coordinator as g, time\n"
+        "old = g.GroupCoordinator._send_req\n"
+        "began = time.monotonic()\n"
+        "async def lost(self, request):\n"
+        "    if time.monotonic() > began + 12:\n"
+        "        raise g.Errors.GroupCoordinatorNotAvailableError()\n"
+        "    return await old(self, request)\n"
+        "g.GroupCoordinator._send_req = lost\n"
+        "0"
+    )
+    deployment = await deployed(transaction_timeout_s=5.0)
+    worker = deployment.worker(code=plant + RUN)
+    await deployment.produce(mixed(5_000))
+    assert await worker.ended(120) == 70
+    [line] = [line for line in worker.said().splitlines() if "CRITICAL" in line]
+    assert "the group's coordinator has not answered for" in line
+    again = deployment.worker()
+    await again.until("ready")
+    await deployment.caught_up()
+    assert await again.stop() == 0
+    await deployment.audit()

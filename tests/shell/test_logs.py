@@ -29,3 +29,22 @@ def test_other_messages_and_our_own_lines_all_come_through() -> None:
     once = OncePerInterval(interval_s=60)
     assert all(once.filter(record("aiokafka", f"message {number}")) for number in range(5))
     assert all(once.filter(record("service.kafka.shard", "same")) for _ in range(5))
+
+
+def test_connection_errors_are_one_line_per_broker_whatever_its_name() -> None:
+    once = OncePerInterval(interval_s=60)
+    down = [
+        record("aiokafka", 'Unable connect to "%s:%s": %s', "kafka-1", 9092, "refused"),
+        record("aiokafka", "Unable connect to node with id %s: %s", 2, "[Errno 111] Connect call "
+               "failed ('10.0.0.2', 9092)"),
+        record("aiokafka", 'Unable connect to "%s:%s": %s', "10.0.0.3", 9092, "refused"),
+    ]  # fmt: skip
+    again = [
+        record("aiokafka.fetcher", "Failed fetch messages from %s: %s", 2, "Connection closed"),
+        record("aiokafka.conn", 'Unable to request metadata from "%s:%s": %s', "10.0.0.2", 9092,
+               "[Error 7] RequestTimedOutError"),
+        record("aiokafka.sender", "Connection at kafka-1:9092 closed", level=logging.WARNING),
+    ]  # fmt: skip
+    assert [once.filter(line) for line in down] == [True, True, True]
+    assert [once.filter(line) for line in again] == [False, False, False]
+    assert once.filter(record("aiokafka.fetcher", "Not authorized to read from topic %s.", "t"))

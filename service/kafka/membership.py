@@ -1,0 +1,56 @@
+"""Whether the group still knows us: its coordinator answers, and a revoke is followed by a share.
+
+A worker without partitions has no reader that would notice, and one with partitions reads on
+although the group may have given them to another. Knows aiokafka's coordinator; decides nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Final
+
+_WELL: Final = (0, 27, 79)
+"""NONE, REBALANCE_IN_PROGRESS, MEMBER_ID_REQUIRED: the coordinator knows what to do with us."""
+
+
+class Membership:
+    """When the coordinator last answered well, and since when nothing has been assigned."""
+
+    def __init__(self, lost_after_s: float) -> None:
+        """`lost_after_s`: longer than a rebalance and than an outage that is to be survived."""
+        self.lost_after_s: Final = lost_after_s
+        self._answered_at = time.monotonic()
+        self._waits_since: float | None = self._answered_at
+        self._heard: Any = None
+
+    def hear(self, coordinator: Any) -> None:  # noqa: ANN401 - aiokafka's
+        """Note every answer of the coordinator from now on. Again does nothing."""
+        if coordinator is self._heard:
+            return
+        self._heard, send = coordinator, coordinator._send_req  # noqa: SLF001
+
+        async def send_and_note(request: Any) -> Any:  # noqa: ANN401
+            answer = await send(request)
+            if getattr(answer, "error_code", 0) in _WELL:
+                self._answered_at = time.monotonic()
+            return answer
+
+        coordinator._send_req = send_and_note  # noqa: SLF001
+
+    def revoked(self) -> None:
+        """Wait for an assignment from now on."""
+        self._waits_since = time.monotonic()
+
+    def assigned(self) -> None:
+        """Note an assignment, be it empty: a worker may stand by."""
+        self._waits_since = None
+
+    def why_lost(self) -> str:
+        """Say what has been missing for too long; empty when all is well."""
+        now = time.monotonic()
+        silent_s = now - self._answered_at
+        if silent_s > self.lost_after_s:
+            return f"the group's coordinator has not answered for {silent_s:.0f} s"
+        if self._waits_since is not None and now - self._waits_since > self.lost_after_s:
+            return f"the group has assigned nothing for {now - self._waits_since:.0f} s"
+        return ""
