@@ -97,9 +97,9 @@ class Shard:
         if restored.checkpoint is None and rows:
             await self._refuse_rows(restored, self._without_commit())
         self._check_checkpoint(restored)
-        await self._check_row_count(restored)
         newest = await self._restore(restored)
         await self._check_rows(restored, newest)
+        await self._check_row_count(restored, rows)
         self._last = restored.checkpoint or await self._commit_start()
         self._journal.progress.enter("")
         seconds = loop_time() - began
@@ -184,9 +184,9 @@ class Shard:
                 "NETFOLLOWERS_APP_ID with new result topics",
             )
 
-    async def _check_row_count(self, restored: Restored) -> None:
+    async def _check_row_count(self, restored: Restored, found: int) -> None:
         """A transaction holds rows and their number: another number is a damaged table."""
-        checkpoint, found = restored.checkpoint, len(restored.rows)
+        checkpoint = restored.checkpoint
         if checkpoint is None or checkpoint.rows is None or not self._settings.is_exactly_once:
             return
         if found != checkpoint.rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -142,7 +143,9 @@ async def test_a_result_topic_with_another_partition_count(deployed: Deploy) -> 
     await admin.start()
     try:
         await admin.create_partitions({deployment.settings.input_topic: NewPartitions(5)})
-        findings = await topics.check(deployment.settings)
+        async with asyncio.timeout(20):  # it takes a moment until every request sees them
+            while not (findings := await topics.check(deployment.settings)):
+                await asyncio.sleep(0.1)
         assert sum(finding.is_error for finding in findings) == 4
         assert all("--partitions 5" in finding.fix for finding in findings if finding.is_error)
         worker = deployment.worker()

@@ -443,7 +443,7 @@ HARMLESS: Final = (
     ),
     Planted(
         "a new optional field of the commit metadata",
-        lambda d: fields(d, METADATA).update(rows={"type": "integer"}),
+        lambda d: fields(d, METADATA).update(lives={"type": "integer"}),
     ),
     Planted(
         "a new header",

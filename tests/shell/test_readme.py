@@ -61,6 +61,7 @@ def test_no_absolute_path_or_registry_is_in_the_repository() -> None:
 
 def _is_ours(path: Path) -> bool:
     skipped = {".venv", ".kafka", ".git", "build", "demo-output", "bench-output"}
+    skipped |= {"node_modules", "bin", "target"}  # what the examples' toolchains make
     inside = path.relative_to(ROOT).parts
     kinds = {".py", ".md", ".toml", ".txt", ".yml", ".yaml", ".json", ".xml", ""}
     is_skipped = skipped & set(inside) or any(part.startswith(".") for part in inside[:1])
