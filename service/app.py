@@ -201,7 +201,7 @@ def run(settings: Settings) -> int:
         return EXIT_SETTINGS
     except (KafkaError, OSError) as error:
         why = asyncio.run(security.why_unreachable(settings))
-        log.critical("exit: broker %s: %s", settings.brokers, why or repr(error))
+        log.critical("exit: broker %s", why or f"{settings.brokers}: {error!r}")
         return EXIT_BROKER
 
 
