@@ -1,8 +1,9 @@
 """Logging: one event a line, key=value, and no line three thousand times.
 
 A broker that is down makes aiokafka log every attempt of every client. `OncePerInterval` lets one
-connection error per broker through in an interval, and of everything else that libraries say one
-line per logger, level and message template; it says how many it held back.
+connection error per broker through in an interval, one refusal of our credentials (it says more
+than the closed connection before it), and of everything else that libraries say one line per
+logger, level and message template; it says how many it held back.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ _NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka")
 INTERVAL_S: Final = 10.0
 _KEYS: Final = 1_000
 _CONNECTION: Final = re.compile(r"connect|errno|nodenotready|timed ?out|closed", re.IGNORECASE)
+_REFUSAL: Final = re.compile(r"authent|sasl|certificate", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"([\w.-]+):(\d{2,5})\b|\('([^']+)', (\d+)\)")
 _NODE: Final = re.compile(r"\bnode(?: with id)? (\d+)|\b(?:from|to) (\d+):")
 
@@ -59,7 +61,8 @@ class OncePerInterval(logging.Filter):
         if address and node and len(self._address_of) < _KEYS:
             self._address_of[node] = address
         broker = address or self._address_of.get(node, node)
-        return ("connection", 0, broker) if broker else None
+        kind = "refusal" if _REFUSAL.search(message) else "connection"
+        return (kind, 0, broker) if broker else None
 
 
 def _first(pattern: re.Pattern[str], text: str) -> str:

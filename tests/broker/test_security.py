@@ -305,7 +305,7 @@ async def test_a_token_that_nobody_renews_ends_the_worker(
         await deployed.produce(mixed(200, seed=int(time.monotonic())))
         await asyncio.sleep(0.5)
     assert await worker.ended() == 70
-    assert "SaslAuthenticationFailed" in worker.said()
+    assert "SaslAuthenticationFailed" in worker.said(), worker.said()
     assert len(worker.said().splitlines()) < 60, worker.said()
     assert keeps_its_secrets(worker)
     file.write_text(token("worker", 600))

@@ -48,3 +48,13 @@ def test_connection_errors_are_one_line_per_broker_whatever_its_name() -> None:
     assert [once.filter(line) for line in down] == [True, True, True]
     assert [once.filter(line) for line in again] == [False, False, False]
     assert once.filter(record("aiokafka.fetcher", "Not authorized to read from topic %s.", "t"))
+
+
+def test_refused_credentials_are_said_although_the_connection_was_closed_just_before() -> None:
+    once = OncePerInterval(interval_s=60)
+    closed = "Failed fetch messages from 1: KafkaConnectionError: Connection at 127.0.0.1:9 closed"
+    refused = "Unable connect to node with id 1 (127.0.0.1:9): SaslAuthenticationFailed"
+    assert once.filter(record("aiokafka", closed))
+    assert once.filter(record("aiokafka", refused))
+    assert not once.filter(record("aiokafka", closed))
+    assert not once.filter(record("aiokafka", refused))

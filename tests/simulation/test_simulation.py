@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from service.engine import engine
 from tests.simulation.bugs import BUGS, Bug, caught_by, sabotaged
 from tests.simulation.faults import Kind
 from tests.simulation.judge import verdict
@@ -26,6 +27,12 @@ def visible(outcome: Outcome) -> list[object]:
     """Everything that can be read in the end, and everything that happened."""
     records = {tp: log.visible() for tp, log in outcome.broker.logs.items()}
     return [records, outcome.committed, outcome.deaths, outcome.ledger.lines, outcome.seconds]
+
+
+def test_a_run_leaves_production_as_it_was() -> None:
+    before = engine.SLICE_WINDOWS
+    run(Scenario.of(0))
+    assert before == engine.SLICE_WINDOWS == 20_000
 
 
 @pytest.mark.parametrize("chunk", range(4))

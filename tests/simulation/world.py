@@ -56,7 +56,6 @@ class World:
         self.scenario = scenario
         self._acts = acts
         self.house = house
-        vars(house.engine)["SLICE_WINDOWS"] = SLICE_WINDOWS
         self.broker = Broker(self._random("broker"), transaction_timeout_s=5.0)
         self.group = Group(self._random("group"), PARTITIONS)
         self.ledger = Ledger()
@@ -80,7 +79,15 @@ class World:
     # ---- the run
 
     async def run(self) -> None:
-        """Feed and hurt; then heal, and wait until all is counted."""
+        """Feed and hurt; then heal, and wait until all is counted. Sweeps are cut short."""
+        engine = vars(self.house.engine)
+        whole, engine["SLICE_WINDOWS"] = engine["SLICE_WINDOWS"], SLICE_WINDOWS
+        try:
+            await self._run()
+        finally:
+            engine["SLICE_WINDOWS"] = whole
+
+    async def _run(self) -> None:
         self._do(self.group.run())
         self._do(self._watch_commits())
         for _ in range(self.scenario.workers):
