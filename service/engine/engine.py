@@ -20,6 +20,7 @@ from typing import Final
 from service.engine.checkpoint import Checkpoint, Counts, Sealed, SweepPosition
 from service.engine.duplicates import SeenIds
 from service.engine.endings import Endings
+from service.engine.leaders import Leaders
 from service.engine.rows import (
     GAINED,
     LOST,
@@ -113,6 +114,11 @@ class Engine:
         self._sweep = Sweep(rules.sweep_buckets)
         self._seen = SeenIds(rules.dedup_generation)
         self._endings = Endings(self._keeps, rules.expire_after_ms)
+        self._table_gained = self._table_lost = 0
+        self.leaders: Final = tuple(
+            Leaders(index, grain.size_ms, grain.size_ms + grain.grace_ms)
+            for index, grain in enumerate(rules.grains)
+        )
         self._packed: dict[bytes, bytes] = {}
         self._awake: dict[bytes, Row] = {}
         self._corrected: dict[tuple[bytes, int, int], None] = {}
@@ -158,6 +164,37 @@ class Engine:
         return len(self._awake)
 
     @property
+    def table_gained(self) -> int:
+        """Sum of `gained` over all rows."""
+        return self._table_gained
+
+    @property
+    def table_lost(self) -> int:
+        """Sum of `lost` over all rows."""
+        return self._table_lost
+
+    @property
+    def open_windows(self) -> int:
+        """Windows that are in a row and not published yet (those of an account forgotten, too)."""
+        return self._sweep.unpublished
+
+    @property
+    def remembered_ids(self) -> int:
+        """Event ids in which a duplicate would be recognised."""
+        return len(self._seen.current) + len(self._seen.previous)
+
+    def row(self, key: bytes) -> Row | None:
+        """Look at an account's row, which is not to be changed; None when there is none."""
+        row = self._awake.get(key)
+        if row is None and (packed := self._packed.get(key)) is not None:
+            row = unpack(packed)
+        return row
+
+    def row_sizes(self) -> list[bytes]:
+        """All rows as they are kept, to be measured."""
+        return list(self._packed.values())
+
+    @property
     def has_unsealed(self) -> bool:
         """True when the position has moved since the last seal, or a seal would go on sweeping."""
         return (
@@ -182,6 +219,8 @@ class Engine:
         self._sweep.closing_to_ms = checkpoint.sweep.closing_to_ms
         self._sweep.bucket = checkpoint.sweep.bucket
         self._seen.turn(max(0, self.replay_from(checkpoint)))
+        for leaders in self.leaders:
+            leaders.restore(self._watermark_ms, self._sweep.closed_to_ms, self._sweep.closing_to_ms)
 
     def replay_from(self, checkpoint: Checkpoint) -> int:
         """First offset of the log that `remember` needs to see again."""
@@ -196,7 +235,10 @@ class Engine:
             newest = max(newest, row.offset)
             self._packed[key] = pack(row)
             self._endings.expect(key, row)
-            for windows, span in zip(row.windows, self._spans, strict=True):
+            self._table_gained += row.gained
+            self._table_lost += row.lost
+            for windows, span, leaders in zip(row.windows, self._spans, self.leaders, strict=True):
+                leaders.load(key, windows)
                 for window in windows:
                     final_at = window[0] + span
                     if not is_published(final_at, key):
@@ -273,13 +315,17 @@ class Engine:
             if row is None:
                 row = self._wake(key)
             if offset <= row.offset:  # replayed: the row has it already
-                unfollowed += event.action == "unfollow"
+                if event.action == "unfollow":
+                    unfollowed += 1
+                    self._table_lost -= 1
+                else:
+                    self._table_gained -= 1
                 self._behind(record, row, at, watermark, 0)
                 continue
             row.offset = offset
             last = row.last_event_ms
             if watermark - last >= expire_after:
-                row.clear()
+                self._clear(row)
                 last = NEVER_MS
             if at > last:
                 row.last_event_ms = at
@@ -311,6 +357,13 @@ class Engine:
         self._applied += counted
         self.tally.followed += counted - unfollowed
         self.tally.unfollowed += unfollowed
+        self._table_gained += counted - unfollowed
+        self._table_lost += unfollowed
+
+    def _clear(self, row: Row) -> None:
+        self._table_gained -= row.gained
+        self._table_lost -= row.lost
+        row.clear()
 
     def _wake(self, key: bytes) -> Row:
         packed = self._packed.get(key)
@@ -402,7 +455,7 @@ class Engine:
         row = self._awake.get(key) or self._wake(key)
         if record.offset > row.offset:
             if self._endings.has_expired(row, self._watermark_ms):
-                row.clear()
+                self._clear(row)
             row.rebase(event)
             row.offset = record.offset
             row.last_event_ms = max(row.last_event_ms, at)
@@ -418,8 +471,10 @@ class Engine:
             row = self._wake(key)
         if row is None or record.offset <= row.offset:
             return
-        row.clear()
+        self._clear(row)
         row.offset = record.offset
+        for leaders in self.leaders:
+            leaders.forget(key)
         watermark = self._watermark_ms
         for index, (span, keep) in enumerate(zip(self._spans, self._keeps, strict=True)):
             windows = row.windows[index]
@@ -449,6 +504,9 @@ class Engine:
         windows = self._corrections()
         windows += self._sweep_slice()
         removed = self._end_rows()
+        for leaders in self.leaders:
+            leaders.mend(self._sweep.waiting, self.row)
+            leaders.changed(self._awake, self._watermark_ms)
         updates = self._pack_awake() + removed
         late, self._late = self._late, []
         rejected, self._rejected = self._rejected, []
@@ -472,6 +530,7 @@ class Engine:
             windows = self._awake[key].windows[index]
             window = next(window for window in windows if window[0] == start)
             published.append((key, self._window_result(key, index, window)))
+            self.leaders[index].published(key, window)
         self.tally.revisions += len(published)
         self._corrected.clear()
         return published
@@ -480,10 +539,15 @@ class Engine:
         """Publish windows that have become final, whole buckets, until the slice is full."""
         sweep = self._sweep
         sweep.begin(self._watermark_ms)
+        for leaders in self.leaders:
+            leaders.begin_sweep(sweep.closing_to_ms)
         published: list[tuple[bytes, bytes]] = []
         while sweep.is_running and len(published) < SLICE_WINDOWS:
             for key in sweep.take():
                 self._publish_finals(key, published)
+        if not sweep.is_running:
+            for leaders in self.leaders:
+                leaders.end_sweep(sweep.closed_to_ms)
         self.tally.finals += len(published)
         return published
 
@@ -496,11 +560,10 @@ class Engine:
             row = unpack(packed)
         closed_to, closing_to = self._sweep.closed_to_ms, self._sweep.closing_to_ms
         for index, span in enumerate(self._spans):
-            published.extend(
-                (key, self._window_result(key, index, window))
-                for window in row.windows[index]
-                if closed_to < window[0] + span <= closing_to
-            )
+            for window in row.windows[index]:
+                if closed_to < window[0] + span <= closing_to:
+                    published.append((key, self._window_result(key, index, window)))
+                    self.leaders[index].published(key, window)
 
     def _window_result(self, key: bytes, index: int, window: Window) -> bytes:
         start, gained, lost, revision = window

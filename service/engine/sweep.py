@@ -41,6 +41,11 @@ class Sweep:
         """True while a sweep has begun and not ended."""
         return self.closing_to_ms > self.closed_to_ms
 
+    @property
+    def unpublished(self) -> int:
+        """Windows to be published by this sweep and those to come."""
+        return sum(map(len, self.waiting.values())) + sum(map(len, self._pending.values()))
+
     def bucket_of(self, key: bytes) -> int:
         """Bucket of an account: stable over processes and machines."""
         return crc32(key) % self.buckets

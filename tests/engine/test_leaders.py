@@ -1,0 +1,182 @@
+"""The boards against all rows: after every seal, after every restart, whatever rose and fell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from random import Random
+
+import pytest
+
+from service.engine import Engine, Rules, leaders
+from service.engine.leaders import Board, By, Leaders, Ranking
+from service.events import LogRecord
+from service.results import Source
+from tests.engine.randomlog import SMALL, START_MS
+
+DEPTH, ROOM, TRIMMED = 3, 10, 6
+RULES = Rules(grains=SMALL, max_ahead_ms=800, dedup_generation=10_000, sweep_buckets=5)
+SOURCE = Source("follow-events", 0)
+BY: tuple[By, ...] = ("gainers", "losers", "gained", "lost")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def small_boards() -> Iterator[None]:
+    """So few places that the floor rises, and falls short, all the time."""
+    patch = pytest.MonkeyPatch()
+    for name, value in (("DEPTH", DEPTH), ("_ROOM", ROOM), ("_TRIMMED", TRIMMED), ("_SLICE", 4)):
+        patch.setattr(leaders, name, value)
+    yield
+    patch.undo()
+
+
+def value(by: By, gained: int, lost: int) -> int:
+    return {"gainers": gained - lost, "losers": lost - gained, "gained": gained, "lost": lost}[by]
+
+
+def first(by: By, parts: dict[bytes, tuple[int, int]]) -> list[tuple[bytes, int]]:
+    """The truth: sort everybody."""
+    places = [(key, value(by, *part)) for key, part in parts.items()]
+    return sorted((p for p in places if p[1] > 0), key=lambda p: (-p[1], p[0]))[:DEPTH]
+
+
+def parts_of(engine: Engine, index: int, start_ms: int) -> dict[bytes, tuple[int, int]]:
+    """What every row has in one window."""
+    found = {}
+    for key in list(engine._packed):
+        row = engine.row(key)
+        assert row is not None
+        for start, gained, lost, _ in row.windows[index]:
+            if start == start_ms:
+                found[key] = (gained, lost)
+    return found
+
+
+class Life:
+    """An engine that is fed, sealed and restarted; its published finals are kept."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.engine = Engine(RULES, SOURCE)
+        self.rows: dict[bytes, bytes] = {}
+        self.finals: dict[tuple[str, int], dict[bytes, tuple[int, int]]] = {}
+        self.now = START_MS
+        self.offset = 0
+        self.looked = self.exact = 0
+
+    def feed(self) -> None:
+        random, records = self.random, []
+        for _ in range(random.choice((1, 5, 40))):
+            self.now += random.choice((0, 0, 10, 30, 400)) + random.choice((0,) * 60 + (7_000,))
+            account = f"a{random.randrange(60)}"
+            at = self.now - random.choice((0, 0, 0, 500, 1_500, 2_500))
+            event = {"event_id": f"e{self.offset}", "account_id": account, "occurred_at": at}
+            kind = random.random()
+            if kind < 0.02:
+                event["action"] = "forget"
+            else:
+                event |= {"follower_id": "f", "action": "follow" if kind < 0.6 else "unfollow"}
+            body = json.dumps(event).encode()
+            records.append(LogRecord(self.offset, self.now, account.encode(), body, []))
+            self.offset += 1
+        self.engine.apply(records, self.offset)
+
+    def seal(self) -> None:
+        sealed = self.engine.seal()
+        for key, body in sealed.updates:
+            if body is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = body
+        for key, body in sealed.windows:
+            result = json.loads(body)
+            window = self.finals.setdefault((result["grain"], result["start_ms"]), {})
+            window[key] = (result["gained"], result["lost"])
+        self.look()
+        if self.random.random() < 0.05:
+            self.engine = again = Engine(RULES, SOURCE)
+            again.restore(sealed.checkpoint)
+            again.load(list(self.rows.items()))
+            self.look()
+
+    def look(self) -> None:
+        engine = self.engine
+        gained = lost = 0
+        for key in self.rows:
+            row = engine.row(key)
+            assert row is not None
+            gained, lost = gained + row.gained, lost + row.lost
+        assert (engine.table_gained, engine.table_lost) == (gained, lost)
+        for index, (grain, boards) in enumerate(zip(SMALL, engine.leaders, strict=True)):
+            start = engine.watermark_ms - engine.watermark_ms % grain.size_ms
+            assert boards.current.start_ms == start
+            self.compare(boards.current, parts_of(engine, index, start))
+            shown = boards.final.start_ms
+            if not engine._sweep.is_running and shown >= 0:
+                self.compare(boards.final, self.finals.get((grain.name, shown), {}))
+                newer = [at for name, at in self.finals if name == grain.name and at > shown]
+                assert not newer, "a window is final and another is shown"
+
+    def compare(self, board: Board, parts: dict[bytes, tuple[int, int]]) -> None:
+        for by in BY:
+            ranking = board.ranking(by)
+            self.looked += 1
+            if ranking.is_exact:
+                self.exact += 1
+                assert ranking.first(DEPTH) == first(by, parts), by
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_first_places_are_those_of_all_rows(seed: int) -> None:
+    life = Life(Random(seed))
+    for _ in range(150):
+        life.feed()
+        life.seal()
+    assert life.exact > 0.9 * life.looked > 1_000
+
+
+def test_a_board_that_fell_short_is_mended_a_slice_at_a_time() -> None:
+    board = Leaders(0, 1_000, 2_000)
+    random = Random(1)
+    engine = Engine(RULES, SOURCE)
+    records = [event(n, f"a{n:03}", "follow") for n in range(30)]
+    engine.apply(records, 30)
+    engine.seal()
+    board = engine.leaders[0]
+    assert board.current.is_exact
+    leading = [key for key, _ in board.current.ranking("gainers").first(DEPTH)]
+    falling = [f"a{n:03}" for n in range(8)]
+    assert leading[0].decode() == falling[0]
+    engine.apply([event(30 + n, name, "unfollow") for n, name in enumerate(falling)], 38)
+    engine.seal()
+    assert not engine.leaders[0].current.ranking("gainers").is_exact
+    for number in range(20):
+        engine.apply([event(38 + number, f"b{random.randrange(9)}", "unfollow")], 39 + number)
+        engine.seal()
+    current = engine.leaders[0].current
+    assert current.is_exact
+    assert [key.decode() for key, _ in current.ranking("gainers").first(DEPTH)] == [
+        "a008", "a009", "a010",
+    ]  # fmt: skip
+
+
+def event(offset: int, account: str, action: str) -> LogRecord:
+    body = {
+        "event_id": f"e{offset}", "account_id": account, "follower_id": "f", "action": action,
+        "occurred_at": START_MS + offset % 30,
+    }  # fmt: skip
+    return LogRecord(offset, START_MS, account.encode(), json.dumps(body).encode(), [])
+
+
+def test_equal_values_are_ranked_by_id() -> None:
+    ranking = Ranking()
+    for name in (b"c", b"a", b"b", b"d"):
+        ranking.put(name, 5)
+    assert ranking.first(3) == [(b"a", 5), (b"b", 5), (b"c", 5)]
+
+
+def test_who_neither_gained_nor_lost_has_no_place() -> None:
+    board = Board(0)
+    board.put(b"a", 3, 3)
+    assert board.ranking("gainers").first(3) == []
+    assert board.ranking("lost").first(3) == [(b"a", 3)]
