@@ -20,7 +20,7 @@ from typing import Final
 from service.engine.checkpoint import Checkpoint, Counts, Sealed, SweepPosition
 from service.engine.duplicates import SeenIds
 from service.engine.endings import Endings
-from service.engine.leaders import Leaders
+from service.engine.leaders import Leaders, look_at
 from service.engine.rows import (
     GAINED,
     LOST,
@@ -506,7 +506,7 @@ class Engine:
         removed = self._end_rows()
         for leaders in self.leaders:
             leaders.mend(self._sweep.waiting, self.row)
-            leaders.changed(self._awake, self._watermark_ms)
+        look_at(self._awake, self.leaders, self._watermark_ms)
         updates = self._pack_awake() + removed
         late, self._late = self._late, []
         rejected, self._rejected = self._rejected, []

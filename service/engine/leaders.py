@@ -11,7 +11,7 @@ millions. Nothing here decides a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final, Literal
 
 from service.engine.rows import GAINED, LOST
@@ -28,6 +28,8 @@ DEPTH: Final = 100
 """So many places of a ranking are exact."""
 _ROOM: Final = 8 * DEPTH
 _TRIMMED: Final = 4 * DEPTH
+_BEHIND_ALL: Final = b"\xff" * 300
+"""No account id: those are UTF-8."""
 _SLICE: Final = 2_000
 """So many accounts are looked at again per seal."""
 
@@ -35,20 +37,21 @@ _SLICE: Final = 2_000
 class Ranking:
     """Accounts by a value above 0, largest first, equal ones by id. Values may rise and fall."""
 
-    __slots__ = ("_floor", "_values", "least")
+    __slots__ = ("_last", "_values", "least")
 
     def __init__(self) -> None:
         """Hold nobody; nobody is left out."""
         self._values: dict[bytes, int] = {}
-        self._floor: tuple[int, bytes] | None = None
         self.least = 1
         """A smaller value has no place."""
+        self._last = _BEHIND_ALL
 
     def put(self, key: bytes, value: int) -> None:
         """Note the value of an account, which may be its first."""
         values = self._values
-        if value < self.least or (self._floor is not None and (-value, key) > self._floor):
-            values.pop(key, None)
+        if value <= self.least and (value < self.least or key > self._last):
+            if key in values:
+                del values[key]
             return
         values[key] = value
         if len(values) > _ROOM:
@@ -61,13 +64,12 @@ class Ranking:
     def _trim(self) -> None:
         kept = sorted((-value, key) for key, value in self._values.items())[:_TRIMMED]
         self._values = {key: -value for value, key in kept}
-        self._floor = kept[-1]
-        self.least = -kept[-1][0]
+        self.least, self._last = -kept[-1][0], kept[-1][1]
 
     @property
     def is_exact(self) -> bool:
         """False when so many have fallen that one who was left out may belong to the first."""
-        return self._floor is None or len(self._values) >= DEPTH
+        return self._last == _BEHIND_ALL or len(self._values) >= DEPTH
 
     def first(self, count: int) -> list[Place]:
         """The first `count` places, at most DEPTH; equal values by id."""
@@ -139,21 +141,17 @@ class Leaders:
         if start != self.current.start_ms:
             self.current, self._mended = Board(start), None
 
-    def changed(self, rows: Mapping[bytes, Row], watermark_ms: int) -> None:
-        """Look at the rows that have changed: the other half of the seal's hot loop."""
-        self.turn(watermark_ms)
-        index, board = self.index, self.current
-        start, gained, lost = board.start_ms, board.least_gained, board.least_lost
-        for key, row in rows.items():
-            windows = row.windows[index]
-            if windows:
-                window = windows[-1]
-                if window[0] == start and (window[1] >= gained or window[2] >= lost):
-                    board.put(key, window[1], window[2])
-                    gained, lost = board.least_gained, board.least_lost
+    def look(self, key: bytes, row: Row) -> None:
+        """Note a row that has changed."""
+        windows, board = row.windows[self.index], self.current
+        if windows:
+            start, gained, lost, _ = windows[-1]
+            if start == board.start_ms and (
+                gained >= board.least_gained or lost >= board.least_lost
+            ):
+                board.put(key, gained, lost)
         if self._mended is not None:
-            for key, row in rows.items():
-                self._mend(self._mended, key, row)
+            self._mend(self._mended, key, row)
 
     def mend(
         self, waiting: Mapping[int, list[bytes]], row_of: Callable[[bytes], Row | None]
@@ -221,3 +219,18 @@ class Leaders:
         """Start of the newest window that is final at a watermark; -1 when there is none."""
         start = final_to_ms - self.span_ms
         return start - start % self.size_ms if start >= 0 else -1
+
+
+def look_at(rows: Mapping[bytes, Row], grains: Sequence[Leaders], watermark_ms: int) -> None:
+    """Note all rows that have changed, on the boards of all grains: in the seal's hot loop.
+
+    A window has gained and lost no more than its row: most rows are passed by at a glance.
+    """
+    for leaders in grains:
+        leaders.turn(watermark_ms)
+    gained = min(leaders.current.least_gained for leaders in grains)
+    lost = min(leaders.current.least_lost for leaders in grains)
+    for key, row in rows.items():
+        if row.gained >= gained or row.lost >= lost:
+            for leaders in grains:
+                leaders.look(key, row)

@@ -18,6 +18,8 @@ from tests.broker.test_refusals import assert_refused
 pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(240)]
 
 OLD, NEW = "1m:30s:15m,1h:1m:3h", "5m:30s:30m,1h:1m:3h"
+HOUR_MS = 1_700_002_800_000
+"""An hour ends here, in the middle of what is sent: both grains have finals at any time of day."""
 TOTALS = (
     *("gained", "lost", "net", "followers", "baseline", "net_at_baseline"),
     *("last_event_ms", "offset"),
@@ -85,7 +87,7 @@ async def test_settings_that_change_results_are_rolled_out_beside_the_old(
 ) -> None:
     old = await deployed(grains=OLD)
     worker = old.worker()
-    await old.produce(mixed(8_000))
+    await old.produce(mixed(8_000, start_ms=HOUR_MS - 30_000))
     await old.caught_up()
     assert await worker.stop() == 0
 
@@ -99,7 +101,7 @@ async def test_settings_that_change_results_are_rolled_out_beside_the_old(
     worker = old.worker()
     new = await beside(deployed, old, grains=NEW)
     newer = new.worker()
-    await old.produce(mixed(4_000, seed=2))
+    await old.produce(mixed(4_000, seed=2, start_ms=HOUR_MS + 50_000))
     await old.caught_up()
     await new.caught_up()
 
@@ -123,7 +125,7 @@ async def test_settings_that_change_results_are_rolled_out_beside_the_old(
     # The old ones go; nothing that is left notices.
     assert await worker.stop() == 0
     await delete_results(old)
-    await new.produce(mixed(1_000, seed=3))
+    await new.produce(mixed(1_000, seed=3, start_ms=HOUR_MS + 90_000))
     await new.caught_up()
     assert await newer.stop() == 0
     await new.audit()
