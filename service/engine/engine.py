@@ -20,7 +20,7 @@ from typing import Final
 from service.engine.checkpoint import Checkpoint, Counts, Sealed, SweepPosition
 from service.engine.duplicates import SeenIds
 from service.engine.endings import Endings
-from service.engine.leaders import Leaders, look_at
+from service.engine.leaders import Leaders
 from service.engine.rows import (
     GAINED,
     LOST,
@@ -94,9 +94,17 @@ class Engine:
     """Counts one partition of the input. Mutable; belongs to one shard."""
 
     def __init__(
-        self, rules: Rules, source: Source, *, settings: Mapping[str, str | int] | None = None
+        self,
+        rules: Rules,
+        source: Source,
+        *,
+        settings: Mapping[str, str | int] | None = None,
+        ranked: Iterable[str] = ("1h",),
     ) -> None:
-        """`source` is named in late and rejected records; `settings` go into each checkpoint."""
+        """`source` is named in late and rejected records; `settings` go into each checkpoint.
+
+        `ranked`: names of the grains whose leaders are kept.
+        """
         self.rules = rules
         self.tally = Tally()
         self._source = source
@@ -116,7 +124,12 @@ class Engine:
         self._endings = Endings(self._keeps, rules.expire_after_ms)
         self._table_gained = self._table_lost = 0
         self.leaders: Final = tuple(
-            Leaders(index, grain.size_ms, grain.size_ms + grain.grace_ms)
+            Leaders(
+                index,
+                grain.size_ms,
+                grain.size_ms + grain.grace_ms,
+                is_kept=grain.name in ranked,
+            )
             for index, grain in enumerate(rules.grains)
         )
         self._packed: dict[bytes, bytes] = {}
@@ -505,8 +518,8 @@ class Engine:
         windows += self._sweep_slice()
         removed = self._end_rows()
         for leaders in self.leaders:
+            leaders.turn(self._watermark_ms)
             leaders.mend(self._sweep.waiting, self.row)
-        look_at(self._awake, self.leaders, self._watermark_ms)
         updates = self._pack_awake() + removed
         late, self._late = self._late, []
         rejected, self._rejected = self._rejected, []
@@ -603,10 +616,15 @@ class Engine:
         packed, names, keeps, watermark = self._packed, self._names, self._keeps, self._watermark_ms
         updates: list[Update] = []
         expect, does_expire = self._endings.expect, self.rules.expire_after_ms > 0
+        boards = [leaders.current for leaders in self.leaders]
         for key, row in self._awake.items():
-            for windows, keep in zip(row.windows, keeps):  # noqa: B905 - same length by build
-                if windows and windows[0][0] + keep <= watermark:
-                    self._drop_unkept(key, row)
+            for windows, keep, board in zip(row.windows, keeps, boards):  # noqa: B905 - same length
+                if windows:
+                    start, gained, lost, _ = windows[-1]
+                    if start == board.start_ms:
+                        board.put(key, gained, lost)
+                    if windows[0][0] + keep <= watermark:
+                        self._drop_unkept(key, row)
             if does_expire or (not row.gained and row.is_empty):
                 expect(key, row)
             packed[key] = pack(row)

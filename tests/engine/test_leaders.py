@@ -9,13 +9,14 @@ from random import Random
 import pytest
 
 from service.engine import Engine, Rules, leaders
-from service.engine.leaders import Board, By, Leaders, Ranking
+from service.engine.leaders import Board, By, Ranking
 from service.events import LogRecord
 from service.results import Source
 from tests.engine.randomlog import SMALL, START_MS
 
 DEPTH, ROOM, TRIMMED = 3, 10, 6
 RULES = Rules(grains=SMALL, max_ahead_ms=800, dedup_generation=10_000, sweep_buckets=5)
+ALL = tuple(grain.name for grain in SMALL)
 SOURCE = Source("follow-events", 0)
 BY: tuple[By, ...] = ("gainers", "losers", "gained", "lost")
 
@@ -57,7 +58,7 @@ class Life:
 
     def __init__(self, random: Random) -> None:
         self.random = random
-        self.engine = Engine(RULES, SOURCE)
+        self.engine = Engine(RULES, SOURCE, ranked=ALL)
         self.rows: dict[bytes, bytes] = {}
         self.finals: dict[tuple[str, int], dict[bytes, tuple[int, int]]] = {}
         self.now = START_MS
@@ -94,7 +95,7 @@ class Life:
             window[key] = (result["gained"], result["lost"])
         self.look()
         if self.random.random() < 0.05:
-            self.engine = again = Engine(RULES, SOURCE)
+            self.engine = again = Engine(RULES, SOURCE, ranked=ALL)
             again.restore(sealed.checkpoint)
             again.load(list(self.rows.items()))
             self.look()
@@ -136,9 +137,8 @@ def test_the_first_places_are_those_of_all_rows(seed: int) -> None:
 
 
 def test_a_board_that_fell_short_is_mended_a_slice_at_a_time() -> None:
-    board = Leaders(0, 1_000, 2_000)
     random = Random(1)
-    engine = Engine(RULES, SOURCE)
+    engine = Engine(RULES, SOURCE, ranked=ALL)
     records = [event(n, f"a{n:03}", "follow") for n in range(30)]
     engine.apply(records, 30)
     engine.seal()
@@ -180,3 +180,10 @@ def test_who_neither_gained_nor_lost_has_no_place() -> None:
     board.put(b"a", 3, 3)
     assert board.ranking("gainers").first(3) == []
     assert board.ranking("lost").first(3) == [(b"a", 3)]
+
+
+def test_a_grain_that_is_not_ranked_has_empty_boards() -> None:
+    engine = Engine(RULES, SOURCE, ranked=("5s",))
+    engine.apply([event(0, "a", "follow")], 1)
+    engine.seal()
+    assert [boards.current.start_ms >= 0 for boards in engine.leaders] == [False, True, False]
