@@ -27,15 +27,17 @@ from aiokafka.errors import KafkaError
 from faust.tables import TableManager
 from mode import CrashingSupervisor
 
-from service import logs
+from service import __version__, logs
+from service.accounts import AccountSeries
 from service.engine import Engine
 from service.kafka import security, topics
 from service.kafka.journal import Journal, PlainJournal, TransactionalJournal
+from service.kafka.lag import Lag
 from service.kafka.reader import Reader
 from service.kafka.shard import Fail, Shard
 from service.kafka.shards import Shards
 from service.kafka.transport import BatchSchema, BatchTransport
-from service.metrics import Metrics
+from service.metrics import Host, Metrics
 from service.results import Source
 from service.settings import Settings
 from service.web import Web
@@ -50,6 +52,9 @@ _MAPPED_FROM_BYTES: Final = 262_144
 _TICK_S: Final = 0.01
 _WATCH_S: Final = 1.0
 _COLLECT_S: Final = 60.0
+_DELAY_S: Final = 0.1
+_MEASURE_S: Final = 15.0
+_MEASURED_ROWS: Final = 50_000
 _STOP_TIMEOUT_S: Final = 30.0
 _IDLE_POLL_S: Final = 86_400.0
 _REBALANCE_S: Final = 30.0
@@ -73,6 +78,7 @@ class Worker:
     shards: Shards
     metrics: Metrics
     web: Web
+    lag: Lag
 
 
 def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Worker:
@@ -82,9 +88,18 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     shards = Shards(fail)
     app = _faust_app(settings, shards)
     shards.new_shard = _shard_factory(settings, partitions, app, shards, metrics)
-    metrics.bind(shards)
+    lag = Lag(settings, shards.held)
+    metrics.bind(
+        Host(
+            shards.held,
+            lag,
+            AccountSeries(settings, shards),
+            lambda: getattr(app.consumer, "membership", None),
+            settings,
+        )
+    )
     _add_agent(app, settings, shards)
-    return Worker(app, shards, metrics, Web(metrics.registry, lambda: _why_not_ready(shards)))
+    return Worker(app, shards, metrics, Web(metrics.registry, lambda: _why_not_ready(shards)), lag)
 
 
 class _App(faust.App):
@@ -156,7 +171,9 @@ def _shard_factory(
         return Shard(
             partition=partition,
             settings=settings,
-            engine=Engine(settings.rules, source, settings=fingerprint),
+            engine=Engine(
+                settings.rules, source, settings=fingerprint, ranked=settings.ranked_grains
+            ),
             journal=journal(partition),
             new_reader=lambda: Reader(settings, partition, shards.queue),
             metrics=metrics.for_shard(),
@@ -191,7 +208,7 @@ def _why_not_ready(shards: Shards) -> str:
 
 def run(settings: Settings) -> int:
     """Run a worker until SIGTERM or SIGINT; -> exit code."""
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.log_format)
     _give_buffers_back()
     _collect_by_hand()
     try:
@@ -227,10 +244,13 @@ async def _run(settings: Settings) -> int:
     await worker.app.start()
     ended = asyncio.create_task(worker.app.wait_until_stopped())
     stopping = asyncio.create_task(stop.wait())
-    collecting = asyncio.create_task(_collect())
+    chores = [
+        asyncio.create_task(chore)
+        for chore in (_collect(), worker.lag.run(), measure_loop(worker), measure_tables(worker))
+    ]
     await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
-    collecting.cancel()
-    watching.cancel()
+    for chore in (watching, *chores):
+        chore.cancel()
     if not stop.is_set():
         exit_now("Faust stopped by itself", worker.app.crash_reason)
     await _stop(worker)
@@ -275,18 +295,56 @@ async def _collect() -> None:
         gc.collect()
 
 
+async def measure_loop(worker: Worker) -> None:
+    """Observe how much later than asked a task wakes."""
+    loop = asyncio.get_running_loop()
+    while True:
+        asked = loop.time() + _DELAY_S
+        await asyncio.sleep(_DELAY_S)
+        worker.metrics.loop_delay_seconds.observe(max(0.0, loop.time() - asked))
+
+
+async def measure_tables(worker: Worker) -> None:
+    """Measure the tables now and then, a slice of rows at a time."""
+    host = worker.metrics.host
+    assert host is not None
+    while True:
+        sizes = {}
+        for shard in worker.shards:
+            rows, size = shard.engine.packed_rows(), 0
+            for first in range(0, len(rows), _MEASURED_ROWS):
+                size += sum(map(len, rows[first : first + _MEASURED_ROWS]))
+                await asyncio.sleep(0)
+            sizes[shard.partition] = size
+        host.table_bytes = sizes
+        await asyncio.sleep(_MEASURE_S)
+
+
 def _say_what_runs(settings: Settings, partitions: int, port: int) -> None:
+    """One screen: what runs, with which settings, on which topics. Secrets are not among them."""
+    log.info("net followers worker version=%s pid=%d", __version__, os.getpid())
     log.info(
-        "net followers worker app_id=%s brokers=%s guarantee=%s input=%s partitions=%d "
-        "updates=%s windows=%s late=%s rejected=%s grains=%s flush_interval_s=%s web=%s:%d",
-        settings.app_id,
+        "kafka brokers=%s security=%s group=%s instance_id=%s guarantee=%s",
         settings.brokers,
+        settings.security_protocol,
+        settings.app_id,
+        settings.instance_id or "-",
         settings.guarantee,
-        settings.input_topic,
-        partitions,
-        *settings.result_topics,
-        settings.grains,
+    )
+    log.info("reads input=%s partitions=%d", settings.input_topic, partitions)
+    log.info("writes updates=%s windows=%s late=%s rejected=%s", *settings.result_topics)
+    for name, value in settings.fingerprint(partitions).items():
+        log.info("counts with %s=%s", name, value)
+    log.info(
+        "commits flush_interval_s=%s flush_records=%d transaction_timeout_s=%s",
         settings.flush_interval_s,
+        settings.flush_records,
+        settings.transaction_timeout_s,
+    )
+    log.info(
+        "serves http://%s:%d paths=/live,/ready,/metrics watched=%d top_accounts=%d",
         settings.web_host,
         port,
+        len(settings.watched),
+        settings.top_accounts,
     )

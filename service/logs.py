@@ -11,7 +11,10 @@ from __future__ import annotations
 import logging
 import re
 import time
+from datetime import UTC, datetime
 from typing import Final
+
+import orjson
 
 _NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka")
 INTERVAL_S: Final = 10.0
@@ -20,6 +23,8 @@ _CONNECTION: Final = re.compile(r"connect|errno|nodenotready|timed ?out|closed",
 _REFUSAL: Final = re.compile(r"authent|sasl|certificate", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"([\w.-]+):(\d{2,5})\b|\('([^']+)', (\d+)\)")
 _NODE: Final = re.compile(r"\bnode(?: with id)? (\d+)|\b(?:from|to) (\d+):")
+
+_PAIR: Final = re.compile(r"(?:^|\s)([a-z_]+)=(\S*)")
 
 _Key = tuple[str, int, str]
 
@@ -70,10 +75,32 @@ def _first(pattern: re.Pattern[str], text: str) -> str:
     return ":".join(group for group in found.groups() if group) if found else ""
 
 
-def configure(level: str) -> None:
-    """Log to stderr: time, level, logger, message. Libraries only from WARNING on."""
+class AsJson(logging.Formatter):
+    """One object a line: time, level, logger, message, `key=value` pairs of it, traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Encode one record."""
+        message = record.getMessage()
+        line: dict[str, str] = dict(_PAIR.findall(message))
+        line |= {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": message,
+        }
+        if record.exc_info:
+            line["traceback"] = self.formatException(record.exc_info)
+        return orjson.dumps(line).decode()
+
+
+def configure(level: str, log_format: str = "text") -> None:
+    """Log to stderr: time, level, logger, message. Libraries only from WARNING on.
+
+    `log_format`: "text" or "json".
+    """
     sink = logging.StreamHandler()
-    sink.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    text = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    sink.setFormatter(AsJson() if log_format == "json" else text)
     sink.addFilter(OncePerInterval())
     logging.basicConfig(level=level.upper(), handlers=[sink], force=True)
     for name in _NOISY:

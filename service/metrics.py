@@ -1,20 +1,23 @@
 """All metrics of a worker in one typed list; own registry, base units, prefix `netfollowers_`.
 
 Counts are read from the engines when somebody scrapes: nothing is updated per event, and nothing is
-kept twice. Only durations are observed as they happen, once per checkpoint or open.
+kept twice. Only durations and sizes are observed as they happen, once per checkpoint or open.
+`METRICS` is the whole list: READINGS of each shard, WORKER readings, OBSERVED histograms, the
+counters beside them, and the series of single accounts (service/accounts.py).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from prometheus_client import (
     CollectorRegistry,
+    Counter,
     GCCollector,
     Histogram,
     PlatformCollector,
@@ -24,14 +27,36 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from service import __version__
+from service.accounts import AccountSeries
 from service.engine import Engine, Sealed
+from service.events import Reason
 from service.kafka.partitioners import Partitioner
 
 if TYPE_CHECKING:
+    from service.kafka.lag import Lag
+    from service.kafka.membership import Membership
     from service.kafka.shard import Shard
+    from service.settings import Settings
 
 Kind = Literal["counter", "gauge"]
+_BYTES: Final = tuple(4.0**power * 1_024 for power in range(8))
+_DELAYS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)
 _SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+
+
+Samples = Iterable[tuple[tuple[str, ...], float]]
+
+
+@dataclass(slots=True)
+class Host:
+    """What a worker is made of, as far as metrics read it. `table_bytes` is measured on a timer."""
+
+    shards: Iterable[Shard]
+    lag: Lag
+    accounts: AccountSeries
+    membership: Callable[[], Membership | None]
+    settings: Settings
+    table_bytes: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,22 +67,60 @@ class Reading:
     kind: Kind
     help: str
     labels: tuple[str, ...]
-    read: Callable[[Shard], Iterable[tuple[tuple[str, ...], float]]]
+    read: Callable[[Shard, Host], Samples]
 
 
-def _one(read: Callable[[Shard], float]) -> Callable[[Shard], list[tuple[tuple[str, ...], float]]]:
-    return lambda shard: [((), read(shard))]
+@dataclass(frozen=True, slots=True)
+class WorkerReading:
+    """One metric of the worker as a whole; its samples are (labels, value)."""
+
+    name: str
+    kind: Kind
+    help: str
+    labels: tuple[str, ...]
+    read: Callable[[Host], Samples]
 
 
-def _outcomes(shard: Shard) -> list[tuple[tuple[str, ...], float]]:
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A histogram."""
+
+    name: str
+    help: str
+    buckets: tuple[float, ...]
+
+
+def _one(read: Callable[[Shard], float]) -> Callable[[Shard, Host], Samples]:
+    return lambda shard, _: [((), read(shard))]
+
+
+def _outcomes(shard: Shard, _: Host) -> Samples:
     counts = shard.engine.counts
     names = ("applied", "late", "duplicate", "rejected", "heartbeat")
     return [((name,), getattr(counts, name)) for name in names]
 
 
-def _actions(shard: Shard) -> list[tuple[tuple[str, ...], float]]:
+def _actions(shard: Shard, _: Host) -> Samples:
     tally = shard.engine.tally
     return [(("follow",), tally.followed), (("unfollow",), tally.unfollowed)]
+
+
+def _states(host: Host) -> Samples:
+    states = Tally(shard.state.value for shard in host.shards)
+    return [((state,), states[state]) for state in ("opening", "held", "running")]
+
+
+def _of_group(read: Callable[[Membership], float]) -> Callable[[Host], Samples]:
+    def sample(host: Host) -> Samples:
+        membership = host.membership()
+        return [((), read(membership))] if membership is not None else []
+
+    return sample
+
+
+def _settings(host: Host) -> Samples:
+    settings = host.settings
+    return [((settings.app_id, settings.guarantee, settings.grains), 1)]
 
 
 READINGS: Final = (
@@ -76,18 +139,42 @@ READINGS: Final = (
         _actions,
     ),
     Reading(
+        "netfollowers_table_gained",
+        "gauge",
+        "Followers gained, summed over all rows of the table.",
+        (),
+        _one(lambda shard: shard.engine.table_gained),
+    ),
+    Reading(
+        "netfollowers_table_lost",
+        "gauge",
+        "Followers lost, summed over all rows of the table.",
+        (),
+        _one(lambda shard: shard.engine.table_lost),
+    ),
+    Reading(
+        "netfollowers_table_net",
+        "gauge",
+        "Followers gained minus lost, summed over all rows of the table.",
+        (),
+        _one(lambda shard: shard.engine.table_gained - shard.engine.table_lost),
+    ),
+    Reading(
         "netfollowers_rejected",
         "counter",
         "Refused records by reason since this worker opened the partition.",
         ("reason",),
-        lambda shard: [((k,), v) for k, v in shard.engine.tally.rejected_by_reason.items()],
+        lambda shard, _: [((k,), shard.engine.tally.rejected_by_reason[k]) for k in Reason],
     ),
     Reading(
         "netfollowers_missed_windows",
         "counter",
         "Windows missed by late events, by grain, since this worker opened the partition.",
         ("grain",),
-        lambda shard: [((k,), v) for k, v in shard.engine.tally.late_by_grain.items()],
+        lambda shard, _: [
+            ((grain.name,), shard.engine.tally.late_by_grain[grain.name])
+            for grain in shard.engine.rules.grains
+        ],
     ),
     Reading(
         "netfollowers_clamped",
@@ -118,12 +205,19 @@ READINGS: Final = (
         _one(lambda shard: shard.engine.tally.revisions),
     ),
     Reading(
+        "netfollowers_open_windows",
+        "gauge",
+        "Windows in the table that are not final yet, or not published yet.",
+        (),
+        _one(lambda shard: shard.engine.open_windows),
+    ),
+    Reading(
         "netfollowers_sampled_keys",
         "counter",
         "Changed accounts looked at, by the partitioner that puts their key here: a mixture "
         "splits accounts (one key in as many as there are partitions fits murmur2 by chance).",
         ("partitioner",),
-        lambda shard: [((k,), v) for k, v in shard.metrics.sampled_keys.items()],
+        lambda shard, _: [((k,), shard.metrics.sampled_keys[k]) for k in get_args(Partitioner)],
     ),
     Reading(
         "netfollowers_running",
@@ -142,12 +236,33 @@ READINGS: Final = (
     Reading(
         "netfollowers_lag_records",
         "gauge",
-        "Records between the last stable offset and the position.",
+        "Records between the last stable offset and the position (asked of the broker every 5 s).",
         (),
-        _one(lambda shard: shard.lag),
+        lambda shard, host: [((), host.lag.records(shard))],
     ),
     Reading(
-        "netfollowers_watermark_seconds",
+        "netfollowers_oldest_unprocessed_age_seconds",
+        "gauge",
+        "Since when the oldest record that is not counted has been in the log; 0 without one.",
+        (),
+        lambda shard, host: [((), host.lag.age_s(shard))],
+    ),
+    Reading(
+        "netfollowers_last_checkpoint_timestamp_seconds",
+        "gauge",
+        "When the partition was last committed, or opened, seconds since the epoch.",
+        (),
+        _one(lambda shard: shard.metrics.committed_s),
+    ),
+    Reading(
+        "netfollowers_restore_progress_ratio",
+        "gauge",
+        "Of the table's log, how much has been read, 0 to 1; 1 once the partition is open.",
+        (),
+        _one(lambda shard: shard.restored_part),
+    ),
+    Reading(
+        "netfollowers_watermark_timestamp_seconds",
         "gauge",
         "Largest event time seen, seconds since the epoch.",
         (),
@@ -161,6 +276,20 @@ READINGS: Final = (
         _one(lambda shard: shard.engine.accounts),
     ),
     Reading(
+        "netfollowers_table_bytes",
+        "gauge",
+        "Bytes of the packed rows, without keys and index (measured every 15 s).",
+        (),
+        lambda shard, host: [((), host.table_bytes.get(shard.partition, 0))],
+    ),
+    Reading(
+        "netfollowers_remembered_ids",
+        "gauge",
+        "Event ids in which a duplicate would be recognised.",
+        (),
+        _one(lambda shard: shard.engine.remembered_ids),
+    ),
+    Reading(
         "netfollowers_dedup_horizon_cut_records",
         "gauge",
         "Records whose ids could not be read again at open: input retention had cut the log.",
@@ -170,8 +299,91 @@ READINGS: Final = (
 )
 
 
+WORKER: Final = (
+    WorkerReading(
+        "netfollowers_shards", "gauge", "Partitions of this worker, by state.", ("state",), _states
+    ),
+    WorkerReading(
+        "netfollowers_group_generation",
+        "gauge",
+        "Generation of the consumer group at the last assignment.",
+        (),
+        _of_group(lambda membership: membership.generation),
+    ),
+    WorkerReading(
+        "netfollowers_rebalances",
+        "counter",
+        "Assignments that this worker has been given.",
+        (),
+        _of_group(lambda membership: membership.assignments),
+    ),
+    WorkerReading(
+        "netfollowers_tasks",
+        "gauge",
+        "Tasks of the worker's main loop.",
+        (),
+        lambda _: [((), _tasks())],
+    ),
+    WorkerReading(
+        "netfollowers_build_info",
+        "gauge",
+        "Version.",
+        ("version",),
+        lambda _: [((__version__,), 1)],
+    ),
+    WorkerReading(
+        "netfollowers_settings_info",
+        "gauge",
+        "What it counts under.",
+        ("app_id", "guarantee", "grains"),
+        _settings,
+    ),
+)
+
+CHECKPOINT: Final = Observed(
+    "netfollowers_checkpoint_duration_seconds", "From seal to committed.", _SECONDS
+)
+CHECKPOINT_SIZE: Final = Observed(
+    "netfollowers_checkpoint_size_bytes", "Result records of one checkpoint, batched.", _BYTES
+)
+SEAL: Final = Observed(
+    "netfollowers_seal_duration_seconds",
+    "Encoding what changed; the loop stands still.",
+    _SECONDS,
+)
+OPEN: Final = Observed(
+    "netfollowers_open_duration_seconds",
+    "From assignment to open, restore included.",
+    _SECONDS,
+)
+LOOP_DELAY: Final = Observed(
+    "netfollowers_loop_delay_seconds", "How much later than asked a sleeping task wakes.", _DELAYS
+)
+OBSERVED: Final = (CHECKPOINT, CHECKPOINT_SIZE, SEAL, OPEN, LOOP_DELAY)
+FAILURES: Final = (
+    "netfollowers_checkpoint_failures",
+    "Checkpoints that failed. Each ends the worker: look at its restarts (docs/runbook.md).",
+)
+ACCOUNTS: Final = (
+    "netfollowers_account_net",
+    "netfollowers_account_gained",
+    "netfollowers_account_lost",
+    "netfollowers_account_followers",
+    "netfollowers_account_series",
+    "netfollowers_account_series_limit",
+)
+
+METRICS: Final[Mapping[str, str]] = {
+    **{one.name: one.kind for one in (*READINGS, *WORKER)},
+    **{one.name: "histogram" for one in OBSERVED},
+    FAILURES[0]: "counter",
+    **dict.fromkeys(ACCOUNTS, "gauge"),
+}
+"""Every metric of ours by name (a counter is exposed with `_total`), and its kind."""
+
+
 class Metrics:
-    """The registry of one worker. `bind` says where its shards are."""
+    """The registry of one worker. `bind` says what it is made of."""
 
     def __init__(self) -> None:
         """Two workers in one process do not meet: each has its own registry."""
@@ -179,26 +391,27 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
-        self.checkpoint_seconds = self._histogram(
-            "netfollowers_checkpoint_duration_seconds", "From seal to committed."
-        )
-        self.seal_seconds = self._histogram(
-            "netfollowers_seal_duration_seconds", "Encoding what changed; the loop stands still."
-        )
-        self.open_seconds = self._histogram(
-            "netfollowers_open_duration_seconds", "From assignment to running, restore included."
-        )
+        self.checkpoint_seconds = self._histogram(CHECKPOINT)
+        self.checkpoint_bytes = self._histogram(CHECKPOINT_SIZE)
+        self.seal_seconds = self._histogram(SEAL)
+        self.open_seconds = self._histogram(OPEN)
+        self.loop_delay_seconds = self._histogram(LOOP_DELAY)
+        self.checkpoint_failures = Counter(*FAILURES, registry=self.registry)
+        self.host: Host | None = None
 
-    def bind(self, shards: Iterable[Shard]) -> None:
-        """Read counts from these shards at every scrape."""
-        self.registry.register(_ShardCollector(shards))
+    def bind(self, host: Host) -> None:
+        """Read from this worker at every scrape."""
+        self.host = host
+        self.registry.register(_HostCollector(host))
 
     def for_shard(self) -> ShardMetrics:
         """Metrics of one shard."""
         return ShardMetrics(self)
 
-    def _histogram(self, name: str, meaning: str) -> Histogram:
-        return Histogram(name, meaning, buckets=_SECONDS, registry=self.registry)
+    def _histogram(self, observed: Observed) -> Histogram:
+        return Histogram(
+            observed.name, observed.help, buckets=observed.buckets, registry=self.registry
+        )
 
 
 class ShardMetrics:
@@ -208,9 +421,9 @@ class ShardMetrics:
         """`metrics` of the worker."""
         self._metrics = metrics
         self.horizon_cut_records: int = 0
-        self.committed_at = time.monotonic()
+        self.committed_s: float = time.time()
         self.sealed_records = 0
-        self.sampled_keys: Counter[Partitioner] = Counter()
+        self.sampled_keys: Tally[Partitioner] = Tally()
 
     def opened(self, seconds: float, _: Engine) -> None:
         """Note that the shard has been restored."""
@@ -229,38 +442,47 @@ class ShardMetrics:
         self.sealed_records += sealed.records
         self._metrics.seal_seconds.observe(seconds)
 
-    def committed(self, seconds: float) -> None:
-        """Note a durable checkpoint."""
-        self.committed_at = time.monotonic()
-        self._metrics.checkpoint_seconds.observe(seconds)
+    def committed(self, seconds: float, size: int, partition: int, position: int) -> None:
+        """Note a durable checkpoint: its duration, bytes, and which it was."""
+        self.committed_s = time.time()
+        exemplar = {"partition": str(partition), "position": str(position)}
+        self._metrics.checkpoint_seconds.observe(seconds, exemplar)
+        self._metrics.checkpoint_bytes.observe(size, exemplar)
+
+    def failed(self) -> None:
+        """Note that a checkpoint failed; the worker ends."""
+        self._metrics.checkpoint_failures.inc()
 
 
-class _ShardCollector(Collector):
-    """Reads all shards when somebody scrapes."""
+class _HostCollector(Collector):
+    """Reads the worker when somebody scrapes."""
 
-    def __init__(self, shards: Iterable[Shard]) -> None:
-        self._shards = shards
+    def __init__(self, host: Host) -> None:
+        self._host = host
 
     def collect(self) -> Iterator[Metric]:
         """Yield every family, with its samples of all shards."""
-        shards = list(self._shards)
+        host = self._host
+        shards = list(host.shards)
         for reading in READINGS:
-            family_of = CounterMetricFamily if reading.kind == "counter" else GaugeMetricFamily
-            family = family_of(reading.name, reading.help, labels=("partition", *reading.labels))
+            family = _family(reading, ("partition", *reading.labels))
             for shard in shards:
-                for labels, reading_value in reading.read(shard):
-                    family.add_metric((str(shard.partition), *labels), reading_value)
+                for labels, value in reading.read(shard, host):
+                    family.add_metric((str(shard.partition), *labels), value)
             yield family
-        assigned = GaugeMetricFamily("netfollowers_shards", "Shards held.", labels=("state",))
-        for state in ("opening", "held", "running"):
-            assigned.add_metric((state,), sum(shard.state.value == state for shard in shards))
-        yield assigned
-        tasks = GaugeMetricFamily("netfollowers_tasks", "Tasks of the worker's main loop.")
-        tasks.add_metric((), _tasks())
-        yield tasks
-        build = GaugeMetricFamily("netfollowers_build_info", "Version.", labels=("version",))
-        build.add_metric((__version__,), 1)
-        yield build
+        for of_worker in WORKER:
+            family = _family(of_worker, of_worker.labels)
+            for labels, value in of_worker.read(host):
+                family.add_metric(labels, value)
+            yield family
+        yield from host.accounts.collect()
+
+
+def _family(
+    of: Reading | WorkerReading, labels: tuple[str, ...]
+) -> CounterMetricFamily | GaugeMetricFamily:
+    family_of = CounterMetricFamily if of.kind == "counter" else GaugeMetricFamily
+    return family_of(of.name, of.help, labels=labels)
 
 
 def _tasks() -> int:

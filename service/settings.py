@@ -13,9 +13,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from service.engine.leaders import DEPTH
 from service.engine.rules import DEFAULT_GRAINS, Grain, Rules
 
 PREFIX: Final = "NETFOLLOWERS_"
+_MOST_WATCHED: Final = 1_000
 Guarantee = Literal["exactly_once", "at_least_once"]
 
 
@@ -65,6 +67,11 @@ class Settings:
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     log_level: str = "info"
+    log_format: str = "text"
+    watch: str = ""
+    top_accounts: int = 10
+    top_grains: str = "1h"
+    account_series_limit: int = 15_000
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str = "PLAIN"
     sasl_username: str = ""
@@ -88,6 +95,16 @@ class Settings:
             sweep_buckets=self.sweep_buckets,
             expire_after_ms=round(self.expire_after_days * 86_400_000),
         )
+
+    @property
+    def watched(self) -> tuple[str, ...]:
+        """Account ids of the watch list, in its order."""
+        return tuple(dict.fromkeys(filter(None, map(str.strip, self.watch.split(",")))))
+
+    @property
+    def ranked_grains(self) -> tuple[str, ...]:
+        """Names of the grains whose leaders are kept."""
+        return tuple(filter(None, map(str.strip, self.top_grains.split(","))))
 
     @property
     def is_exactly_once(self) -> bool:
@@ -137,6 +154,9 @@ class Settings:
             _ = self.rules
         except ValueError as error:
             _refuse("grains", self.grains, str(error))
+        names = {grain.name for grain in self.rules.grains}
+        if not set(self.ranked_grains) <= names | {"1h"}:
+            _refuse("top_grains", self.top_grains, f"some of {', '.join(sorted(names))}")
         topics = (self.input_topic, *self.result_topics)
         if len(set(topics)) != len(topics) or not all(topics):
             _refuse("input_topic", ", ".join(topics), "five different topics")
@@ -180,6 +200,7 @@ _ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "security_protocol": ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
     "sasl_mechanism": ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"),
     "log_level": ("debug", "info", "warning", "error"),
+    "log_format": ("text", "json"),
 }
 _FILES: Final = (
     "sasl_password_file",
@@ -208,6 +229,9 @@ _LIMITS: Final[dict[str, _Limit]] = {
     "batch_records": ("at least 1", lambda n: n >= 1),
     "fetch_bytes": ("at least 1024", lambda n: n >= 1_024),  # noqa: PLR2004
     "web_port": ("a port, 0 to 65535", lambda n: 0 <= n <= 65_535),  # noqa: PLR2004
+    "watch": ("at most 1000 account ids", lambda text: text.count(",") < _MOST_WATCHED),
+    "top_accounts": ("from 0 to 50", lambda n: 0 <= n <= DEPTH),
+    "account_series_limit": ("at least 0", lambda n: n >= 0),
 }
 
 _MEANINGS: Final[dict[str, str]] = {
@@ -241,6 +265,11 @@ _MEANINGS: Final[dict[str, str]] = {
     "web_host": "address of /live, /ready and /metrics",
     "web_port": "port of /live, /ready and /metrics (0: any free one)",
     "log_level": "debug, info, warning or error",
+    "log_format": "`text` (key=value) or `json`: one event a line",
+    "watch": "account ids with metrics of their own, comma separated, at most 1000",
+    "top_accounts": "so many gainers and losers of the current hour have metrics too (0: none)",
+    "top_grains": "grains whose leaders are kept (each costs a seal a little)",
+    "account_series_limit": "a worker exports at most so many series of single accounts",
     "security_protocol": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
     "sasl_mechanism": "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
     "sasl_username": "SASL user",

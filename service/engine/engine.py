@@ -203,7 +203,7 @@ class Engine:
             row = unpack(packed)
         return row
 
-    def row_sizes(self) -> list[bytes]:
+    def packed_rows(self) -> list[bytes]:
         """All rows as they are kept, to be measured."""
         return list(self._packed.values())
 

@@ -78,6 +78,8 @@ class Progress:
 
     step: str = ""
     at: int = 0
+    part: float = 0.0
+    """Of the table's log, how much has been read, 0 to 1."""
 
     def enter(self, step: str) -> None:
         """Begin the next step."""
@@ -101,8 +103,8 @@ class Journal(Protocol):
     async def committed(self) -> Checkpoint | None:
         """Read the committed checkpoint."""
 
-    async def commit(self, sealed: Sealed) -> None:
-        """Make one checkpoint durable. Any exception is final."""
+    async def commit(self, sealed: Sealed) -> int:
+        """Make one checkpoint durable; -> bytes of its records. Any exception is final."""
 
     async def close(self) -> None:
         """Let go of the broker. Never commits."""
@@ -211,6 +213,7 @@ class KafkaJournal:
 
     async def _rows(self, reader: AIOKafkaConsumer) -> dict[bytes, bytes]:
         self.progress.enter("read the rows")
+        self.progress.part = 0.0
         rows: dict[bytes, bytes] = {}
         read = 0
         reader.assign([self.updates])
@@ -218,12 +221,14 @@ class KafkaJournal:
         await reader.seek_to_beginning(self.updates)
         async for records in _until(reader, self.updates, end):
             read += len(records)
-            self.progress.at = read + await reader.position(self.updates)
+            position = await reader.position(self.updates)
+            self.progress.at, self.progress.part = read + position, min(1.0, position / end)
             for record in records:
                 if record.value is None:
                     rows.pop(record.key, None)
                 else:
                     rows[record.key] = record.value
+        self.progress.part = 1.0
         return rows
 
     async def _recent(
@@ -278,8 +283,8 @@ class KafkaJournal:
             batches.append(batch)
         return batches
 
-    async def _send(self, sealed: Sealed, *topics: str) -> None:
-        """Send the records for `topics` and wait until every one is stored."""
+    async def _send(self, sealed: Sealed, *topics: str) -> int:
+        """Send the records for `topics`, wait until every one is stored; -> bytes of batches."""
         assert self._producer is not None
         names = self._settings
         records: dict[str, Iterable[tuple[Any, ...]]] = {
@@ -288,13 +293,15 @@ class KafkaJournal:
             names.rejected_topic: sealed.rejected,
             names.updates_topic: sealed.updates,
         }
-        futures = []
+        futures, size = [], 0
         for topic in topics:
             for batch in self._batches(records[topic], self._producer):
+                size += batch.size()
                 sent = self._producer.send_batch(batch, topic, partition=self.source.partition)
                 futures.append(await sent)
         if futures:
             await asyncio.gather(*futures)
+        return size
 
 
 class TransactionalJournal(KafkaJournal):
@@ -302,20 +309,21 @@ class TransactionalJournal(KafkaJournal):
 
     is_atomic = True
 
-    async def commit(self, sealed: Sealed) -> None:
+    async def commit(self, sealed: Sealed) -> int:
         """See `Journal.commit`."""
         producer = self._producer
         assert producer is not None
         names = self._settings
         await producer.begin_transaction()
         position = OffsetAndMetadata(sealed.checkpoint.position, sealed.checkpoint.to_metadata())
-        await asyncio.gather(
+        size, _ = await asyncio.gather(
             self._send(sealed, *names.result_topics),
             producer.send_offsets_to_transaction({self.source: position}, names.app_id),
         )
         await producer.commit_transaction()
         if self._sequence() > MAX_SEQUENCE:
             await self._fence()
+        return size
 
     async def reclaim(self) -> Checkpoint | None:
         """See `Journal.reclaim`."""
@@ -368,11 +376,11 @@ class PlainJournal(KafkaJournal):
         super().__init__(settings, partition, partitions)
         self._commit_position = commit_position
 
-    async def commit(self, sealed: Sealed) -> None:
+    async def commit(self, sealed: Sealed) -> int:
         """See `Journal.commit`."""
         names = self._settings
-        await self._send(sealed, names.windows_topic, names.late_topic, names.rejected_topic)
-        await self._send(sealed, names.updates_topic)
+        size = await self._send(sealed, names.windows_topic, names.late_topic, names.rejected_topic)
+        size += await self._send(sealed, names.updates_topic)
         checkpoint = sealed.checkpoint
         position, metadata = checkpoint.position, checkpoint.to_metadata()
         value = msgspec.json.encode(_CheckpointRecord(position, metadata))
@@ -381,6 +389,7 @@ class PlainJournal(KafkaJournal):
             names.updates_topic, value, key=CHECKPOINT_KEY, partition=self.source.partition
         )
         await self._commit_position(self.source.partition, position, metadata)
+        return size
 
     async def reclaim(self) -> Checkpoint | None:
         """Nothing fences, so nothing in memory can be trusted: a shard always opens anew."""

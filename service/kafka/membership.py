@@ -22,6 +22,9 @@ class Membership:
         self._answered_at = time.monotonic()
         self._waits_since: float | None = self._answered_at
         self._heard: Any = None
+        self.generation = -1
+        """Of the group, at the last assignment; -1 before the first."""
+        self.assignments = 0
 
     def hear(self, coordinator: Any) -> None:  # noqa: ANN401 - aiokafka's
         """Note every answer of the coordinator from now on. Again does nothing."""
@@ -41,9 +44,11 @@ class Membership:
         """Wait for an assignment from now on."""
         self._waits_since = time.monotonic()
 
-    def assigned(self) -> None:
+    def assigned(self, generation: int = 0) -> None:
         """Note an assignment, be it empty: a worker may stand by."""
         self._waits_since = None
+        self.generation = generation
+        self.assignments += 1
 
     def why_lost(self) -> str:
         """Say what has been missing for too long; empty when all is well."""

@@ -67,7 +67,7 @@ class Shard:
         fail: Fail,
     ) -> None:
         """Build it in state OPENING; nothing is connected."""
-        self.partition = partition
+        self.partition: int = partition
         self.state = State.OPENING
         self.engine: Engine = engine
         self.reader: Reader | None = None
@@ -77,7 +77,7 @@ class Shard:
         self.metrics: ShardMetrics = metrics
         self._fail = fail
         self._reading: asyncio.Task[None] | None = None
-        self._committing: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[int] | None = None
         self._backlog: deque[Batch] = deque()
         self._sealed_at = self._moved_at = self._answered_at = 0.0
         self._watched = -1
@@ -85,6 +85,8 @@ class Shard:
         self._last: Checkpoint | None = None
         self._unsealed = 0
         self._has_warned = False
+        self.applied_ms = 0
+        """Log timestamp of the last record that was applied, epoch ms; 0 before the first."""
 
     # ---- open
 
@@ -235,6 +237,8 @@ class Shard:
             assert batch.is_consistent, (batch.start, batch.end, batch.records[0].offset)
             self.engine.apply(batch.records, batch.end)
             self._unsealed += len(batch.records)
+            if batch.records:
+                self.applied_ms = batch.records[-1].timestamp
             batch.release()
 
     @property
@@ -255,7 +259,7 @@ class Shard:
             else:
                 self._sealed_at = now
 
-    def _checkpoint(self) -> asyncio.Task[None]:
+    def _checkpoint(self) -> asyncio.Task[int]:
         assert self._committing is None
         assert self.state is State.RUNNING or self._reading is None
         began = self._sealed_at = loop_time()
@@ -283,20 +287,29 @@ class Shard:
                     self.partition,
                 )
 
-    def _committed(self, task: asyncio.Task[None], began: float) -> None:
+    def _committed(self, task: asyncio.Task[int], began: float) -> None:
         self._committing = None
         if task.cancelled():
             return
         error = task.exception()
         if error is not None:
             position = self._last.position if self._last else -1
+            self.metrics.failed()
             self._fail(f"a checkpoint failed partition={self.partition} position={position}", error)
             return
-        self.metrics.committed(loop_time() - began)
+        assert self._last is not None
+        self.metrics.committed(
+            loop_time() - began, task.result(), self.partition, self._last.position
+        )
         if self._backlog and self.state is State.RUNNING:
             self._apply_backlog()
 
     # ---- watch
+
+    @property
+    def restored_part(self) -> float:
+        """Of the table's log, how much has been read, 0 to 1; 1 once the shard is open."""
+        return self._journal.progress.part if self.state is State.OPENING else 1.0
 
     @property
     def is_running(self) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 from service.kafka.journal import RefusedToOpen
 from service.kafka.reader import Batch
@@ -38,6 +39,11 @@ class Shards:
     def __iter__(self) -> Iterator[Shard]:
         """All shards, whatever their state."""
         return iter(tuple(self._shards.values()))
+
+    @property
+    def held(self) -> _Held:
+        """All shards, those that are still opening included, whenever it is gone through."""
+        return _Held(self._shards, self._opening)
 
     @property
     def is_ready(self) -> bool:
@@ -185,3 +191,13 @@ class Shards:
         shard = self._shards.pop(partition, None)
         if shard is not None:
             await shard.close()
+
+
+class _Held:
+    """Shards that are open, then those that open."""
+
+    def __init__(self, *parts: dict[int, Shard]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[Shard]:
+        return chain.from_iterable([tuple(part.values()) for part in self._parts])

@@ -56,7 +56,7 @@ class BatchConsumer(Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Hand the assignment to the shards; their opens go on by themselves."""
-        self.membership.assigned()
+        self.membership.assigned(generation_id)
         self.shards.assign(tp.partition for tp in assigned)
         await super().on_partitions_assigned(assigned, generation_id)
 

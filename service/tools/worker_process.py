@@ -153,7 +153,7 @@ def parse(text: str) -> Gauges:
                 counts[sample.labels["outcome"]] = int(sample.value)
             elif sample.name == "netfollowers_lag_records":
                 lag += int(sample.value)
-            elif sample.name == "netfollowers_watermark_seconds" and sample.value > 0:
+            elif sample.name == "netfollowers_watermark_timestamp_seconds" and sample.value > 0:
                 watermarks.append(sample.value)
     oldest = min(watermarks, default=0.0)
     outcomes: Counter[str] = Counter()

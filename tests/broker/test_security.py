@@ -344,7 +344,7 @@ async def work_of_worker(settings: Settings, home: Path) -> tuple[str, str]:
     """Start one; it "starts" when it has got past its checks."""
     worker = Worker(settings, home / f"{settings.sasl_username}.log")
     try:
-        await worker.until("net followers worker app_id", ENDS_WITHIN_S)
+        await worker.until("net followers worker version", ENDS_WITHIN_S)
     except AssertionError:
         return str(await worker.ended(ENDS_WITHIN_S)), worker.said()
     await worker.kill()

@@ -57,6 +57,7 @@ class Life:
     """An engine that is fed, sealed and restarted; its published finals are kept."""
 
     def __init__(self, random: Random) -> None:
+        """Nothing has been counted."""
         self.random = random
         self.engine = Engine(RULES, SOURCE, ranked=ALL)
         self.rows: dict[bytes, bytes] = {}
@@ -66,6 +67,7 @@ class Life:
         self.looked = self.exact = 0
 
     def feed(self) -> None:
+        """Count some records."""
         random, records = self.random, []
         for _ in range(random.choice((1, 5, 40))):
             self.now += random.choice((0, 0, 10, 30, 400)) + random.choice((0,) * 60 + (7_000,))
@@ -83,6 +85,7 @@ class Life:
         self.engine.apply(records, self.offset)
 
     def seal(self) -> None:
+        """Seal and compare; now and then restart."""
         sealed = self.engine.seal()
         for key, body in sealed.updates:
             if body is None:
@@ -101,6 +104,7 @@ class Life:
             self.look()
 
     def look(self) -> None:
+        """Compare everything that can be asked with the rows."""
         engine = self.engine
         gained = lost = 0
         for key in self.rows:
@@ -119,6 +123,7 @@ class Life:
                 assert not newer, "a window is final and another is shown"
 
     def compare(self, board: Board, parts: dict[bytes, tuple[int, int]]) -> None:
+        """Compare a board with the truth."""
         for by in BY:
             ranking = board.ranking(by)
             self.looked += 1

@@ -38,8 +38,9 @@ class Swallowing:
         """Nothing was committed."""
         return None
 
-    async def commit(self, _: Sealed) -> None:
+    async def commit(self, _: Sealed) -> int:
         """Take it."""
+        return 0
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -58,12 +59,13 @@ class Slow(Swallowing):
         """Find nothing."""
         return Restored(None, 0, {}, 0, [])
 
-    async def commit(self, _: Sealed) -> None:
+    async def commit(self, _: Sealed) -> int:
         """Take it, in its own time."""
         assert not self.is_closed
         self.commits += 1
         if self.commits > 1:
             await self.may_end.wait()
+        return 0
 
     async def close(self) -> None:
         """Nothing can be committed any more."""

@@ -40,6 +40,10 @@ class Batch:
         """Records in it."""
         return len(self.records)
 
+    def size(self) -> int:
+        """Bytes of keys and values."""
+        return sum(len(part or b"") for record in self.records for part in record[:2])
+
     def close(self) -> None:
         """No more records."""
 

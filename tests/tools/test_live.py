@@ -108,9 +108,9 @@ def test_metrics_are_summed_over_partitions_and_the_watermark_is_the_oldest() ->
         'netfollowers_records_total{outcome="applied",partition="1"} 7.0\n'
         'netfollowers_records_total{outcome="late",partition="1"} 1.0\n'
         'netfollowers_lag_records{partition="0"} 2.0\n'
-        'netfollowers_watermark_seconds{partition="0"} -0.001\n'
-        'netfollowers_watermark_seconds{partition="1"} 9.0\n'
-        'netfollowers_watermark_seconds{partition="2"} 8.0\n'
+        'netfollowers_watermark_timestamp_seconds{partition="0"} -0.001\n'
+        'netfollowers_watermark_timestamp_seconds{partition="1"} 9.0\n'
+        'netfollowers_watermark_timestamp_seconds{partition="2"} 8.0\n'
     )
     assert gauges.outcomes == {"applied": 12, "late": 1}
     assert (gauges.counted, gauges.lag_records, gauges.watermark_s) == (13, 2, 8.0)

@@ -1,0 +1,121 @@
+"""How far behind each partition is: asked of the broker on a timer, not of our own fetches.
+
+A reader that is stuck reports no lag that it has not fetched; the broker does. What a worker is
+behind in time is the age of the record at its position, and that record's timestamp is asked for
+with a fetch of one record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from service.kafka import clients
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.kafka.shard import Shard
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S: Final = 5.0
+_FETCH_S: Final = 2.0
+_FETCH_BYTES: Final = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the broker said about a partition at `at_s`, seconds since the epoch.
+
+    `end`: its last stable offset. `stamp_ms`: when the record at `position` was written, epoch ms;
+    None when there was none, or it was not told.
+    """
+
+    at_s: float
+    end: int
+    position: int
+    stamp_ms: int | None
+
+
+class Lag:
+    """What is behind, by partition. `run` asks; the rest answers from what was heard last."""
+
+    def __init__(self, settings: Settings, shards: Iterable[Shard]) -> None:
+        """Nothing is asked yet."""
+        self._settings = settings
+        self._shards = shards
+        self._seen: dict[int, Seen] = {}
+
+    def records(self, shard: Shard) -> int:
+        """Records between the last stable offset, as far as known, and the shard's position."""
+        seen = self._seen.get(shard.partition)
+        asked = seen.end - shard.engine.position if seen else 0
+        return max(0, shard.lag, asked)
+
+    def age_s(self, shard: Shard) -> float:
+        """Age of the oldest record that is not applied; 0 when there is none. INTERVAL_S late."""
+        if self.records(shard) == 0:
+            return 0.0
+        now, position = time.time(), shard.engine.position
+        seen = self._seen.get(shard.partition)
+        if seen is None or position != seen.position:  # it moves: nothing older than the last one
+            return max(0.0, now - shard.applied_ms / 1_000) if shard.applied_ms else 0.0
+        if seen.stamp_ms is None:  # it came after we asked
+            return max(0.0, now - seen.at_s)
+        return max(0.0, now - seen.stamp_ms / 1_000)
+
+    async def run(self) -> None:
+        """Ask for ever. A broker that does not answer leaves what is known, which ages."""
+        consumer = clients.consumer(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
+        try:
+            await clients.start(consumer)
+            while True:
+                try:
+                    await self._ask(consumer)
+                except KafkaError as error:
+                    log.debug("lag is not known: %r", error)
+                await asyncio.sleep(INTERVAL_S)
+        finally:
+            await consumer.stop()
+
+    async def _ask(self, consumer: AIOKafkaConsumer) -> None:
+        held = {shard.partition: shard for shard in self._shards}
+        for partition in self._seen.keys() - held.keys():
+            del self._seen[partition]
+        if not held:
+            return
+        sources = {TopicPartition(self._settings.input_topic, number) for number in held}
+        ends = await consumer.end_offsets(sorted(sources))
+        at_s = time.time()
+        positions = {tp: held[tp.partition].engine.position for tp in sources}
+        behind = {tp: position for tp, position in positions.items() if position < ends[tp]}
+        stamps = await _stamps(consumer, behind) if behind else {}
+        for tp, position in positions.items():
+            self._seen[tp.partition] = Seen(at_s, ends[tp], position, stamps.get(tp))
+
+
+async def _stamps(
+    consumer: AIOKafkaConsumer, positions: dict[TopicPartition, int]
+) -> dict[TopicPartition, int]:
+    """Log timestamps, epoch ms, of the first record at or after each position."""
+    consumer.assign(list(positions))
+    for tp, position in positions.items():
+        consumer.seek(tp, position)
+    stamps: dict[TopicPartition, int] = {}
+    until = time.monotonic() + _FETCH_S
+    try:
+        while len(stamps) < len(positions) and time.monotonic() < until:
+            missing = [tp for tp in positions if tp not in stamps]
+            for tp, records in (await consumer.getmany(*missing, timeout_ms=200)).items():
+                if records and tp not in stamps:
+                    stamps[tp] = records[0].timestamp
+    finally:
+        consumer.unassign()
+    return stamps
