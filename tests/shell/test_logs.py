@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import sys
+from datetime import datetime
 
-from service.logs import OncePerInterval
+from service.logs import AsJson, OncePerInterval
 
 
 def record(name: str, message: str, *args: object, level: int = logging.ERROR) -> logging.LogRecord:
@@ -58,3 +61,31 @@ def test_refused_credentials_are_said_although_the_connection_was_closed_just_be
     assert once.filter(record("aiokafka", refused))
     assert not once.filter(record("aiokafka", closed))
     assert not once.filter(record("aiokafka", refused))
+
+
+def test_a_line_of_json_has_the_pairs_of_the_message_as_fields() -> None:
+    line = record("service.kafka.shard", "shard open partition=%d seconds=%.2f", 3, 0.5)
+    found = json.loads(AsJson().format(line))
+    assert found["level"] == "error"
+    assert found["logger"] == "service.kafka.shard"
+    assert found["message"] == "shard open partition=3 seconds=0.50"
+    assert (found["partition"], found["seconds"]) == ("3", "0.50")
+    assert datetime.fromisoformat(found["time"]).tzinfo is not None
+
+
+def test_a_pair_cannot_take_the_place_of_a_field_nor_a_line_be_two() -> None:
+    line = record("service", "level=fine\nlogger=me")
+    text = AsJson().format(line)
+    assert "\n" not in text
+    assert json.loads(text)["level"] == "error"
+
+
+def test_a_traceback_is_part_of_its_line() -> None:
+    try:
+        raise ValueError("x")  # noqa: TRY301, EM101
+    except ValueError:
+        line = record("service", "it failed")
+        line.exc_info = sys.exc_info()
+    text = AsJson().format(line)
+    assert "\n" not in text
+    assert "ValueError: x" in json.loads(text)["traceback"]
