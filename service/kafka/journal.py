@@ -1,9 +1,9 @@
 """The journal: the port between a shard and the broker, and its two Kafka implementations.
 
-`open` fences, *then* reads the position, *then* the rows, then the records that the engine wants to
-see again; in another order a previous owner could still commit behind our back. `commit` makes one
-sealed checkpoint durable; whatever it raises is final. The journal knows no engine: rows and
-records are bytes.
+`open` fences, *then* sees that nothing is undecided, *then* reads the position, *then* the rows,
+then the records that the engine wants to see again; in another order a previous owner could still
+commit behind our back. `commit` makes one sealed checkpoint durable; whatever it raises is final.
+The journal knows no engine: rows and records are bytes.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ log = logging.getLogger(__name__)
 RESTORE_FETCH_BYTES: Final = 8 * 1_024 * 1_024
 MAX_SEQUENCE: Final = 2**31 - 2**24
 """aiokafka's producer wraps its sequence number wrongly after 2^31 records: renew it before."""
+
+UNDECIDED_S: Final = 30.0
+"""A transaction that is undecided for so long after the fence will not be decided any more."""
+_ASK_AGAIN_S: Final = 0.2
 
 CHECKPOINT_KEY: Final = b""
 
@@ -135,6 +139,7 @@ class KafkaJournal:
             reader.assign([self.source, self.updates])
             await self._check_partitions(reader)
             start = (await reader.beginning_offsets([self.source]))[self.source]
+            await self._decided(reader)
             checkpoint, rows = await self._checkpoint_and_rows(reader)
             if checkpoint is not None:
                 self._check_log_start(checkpoint, start)
@@ -158,6 +163,9 @@ class KafkaJournal:
 
     async def _fence(self) -> None:
         raise NotImplementedError
+
+    async def _decided(self, reader: AIOKafkaConsumer) -> None:
+        """Wait until no transaction hides records from `reader`; nothing to do without any."""
 
     async def _checkpoint_and_rows(
         self, reader: AIOKafkaConsumer
@@ -348,6 +356,39 @@ class TransactionalJournal(KafkaJournal):
             await producer.stop()
             raise
         self._producer = producer
+
+    async def _decided(self, reader: AIOKafkaConsumer) -> None:
+        """Refuse to read a table in which a transaction is still undecided.
+
+        After the fence all of ours are. But a broker that was killed while it wrote the markers may
+        come back without one of them: the commit is there, its rows stay hidden, and the next
+        commit of ours would bring them back (docs/decisions/0013).
+        """
+        self.progress.enter("wait for undecided transactions")
+        number = self.source.partition
+        results = [TopicPartition(topic, number) for topic in self._settings.result_topics]
+        asker = clients.consumer(self._settings, isolation_level="read_uncommitted")
+        try:
+            await clients.start(asker)
+            until = asyncio.get_running_loop().time() + UNDECIDED_S
+            while True:
+                ends = await asker.end_offsets(results)
+                decided = await reader.end_offsets(results)
+                hidden = [tp for tp in results if decided[tp] < ends[tp]]
+                if not hidden:
+                    return
+                if asyncio.get_running_loop().time() > until:
+                    break
+                await asyncio.sleep(_ASK_AGAIN_S)
+        finally:
+            await asker.stop()
+        tp = hidden[0]
+        message = (
+            f"partition {number}: a transaction on {tp.topic} is neither committed nor aborted, "
+            f"from offset {decided[tp]} on (the log ends at {ends[tp]}): the broker has lost its "
+            "marker. See `hanging transaction` in docs/runbook.md"
+        )
+        raise RefusedToOpen(message)
 
     def _sequence(self) -> int:
         assert self._producer is not None

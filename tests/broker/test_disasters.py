@@ -21,7 +21,7 @@ from aiokafka.errors import KafkaError
 from service.kafka import clients, topics
 from service.tools.broker import LocalBroker, start_local_broker
 from service.tools.generate import Made, heartbeat
-from tests.broker.conftest import settings_for
+from tests.broker.conftest import Deploy, settings_for
 from tests.broker.deployment import Deployment, deploy
 from tests.broker.test_counting import mixed, some_committed
 from tests.broker.test_loudness import RUN, opened
@@ -241,6 +241,37 @@ SLOW_RESTORE = (
 CLEANER = {"log.cleaner.backoff.ms": "50", "log.cleaner.io.max.bytes.per.second": "4000000"}
 ACCOUNTS = 40_000
 DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize("topic", ["updates_topic", "windows_topic"])
+async def test_a_table_with_an_undecided_transaction_is_not_read(
+    deployed: Deploy, topic: str
+) -> None:
+    """As after a broker that has lost a marker: what was committed behind it is hidden."""
+    deployment = await deployed()
+    await counted(deployment)
+    deployment.is_tampered_with = True
+    names = deployment.settings
+    stranger = clients.transactional_producer(names, f"{names.app_id}-stranger")
+    await stranger.start()
+    await stranger.begin_transaction()
+    batch = stranger.create_batch()
+    batch.append(key=b"a", value=None, timestamp=None)
+    name = getattr(names, topic)
+    await (await stranger.send_batch(batch, name, partition=0))
+    refused = deployment.worker()
+    assert await refused.ended(90) == 70
+    said = critical(refused.said())
+    assert "refused to open: partition 0: a transaction on " + name in said
+    assert "docs/runbook.md" in said
+    waits = deployment.worker()
+    await waits.until("serves http")
+    await asyncio.sleep(3)
+    assert (await asyncio.to_thread(waits.get, "/ready"))[0] == 503, waits.said()
+    await stranger.abort_transaction()
+    await stranger.stop()
+    await waits.until("ready", 30)
+    assert await waits.stop() == 0
 
 
 async def set_compaction(deployment: Deployment, *, is_on: bool) -> None:

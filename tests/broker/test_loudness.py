@@ -69,13 +69,16 @@ async def test_a_broker_that_stays_away_ends_the_worker(
         await worker.until("ready")
         await deployment.produce(mixed(500 if is_idle else 60_000))
         await (deployment.caught_up() if is_idle else some_committed(deployment, at_least=1))
-        own_broker.kill()
+        if is_idle:
+            own_broker.kill()
+        else:  # killed in the middle of a commit it may lose a marker: see test_disasters.py
+            own_broker.pause()
         assert await worker.ended(60) == 70, worker.said()
         assert worker.said().count("CRITICAL") == 1, worker.said()
         assert len(worker.said().splitlines()) < 300, "it is not one line per interval"
         if is_idle:
             assert "exit: the broker has not answered for" in worker.said()
-        own_broker.restart()
+        own_broker.restart() if is_idle else own_broker.resume()
         again = deployment.worker()
         await again.until("ready", 90)
         await deployment.caught_up()

@@ -31,7 +31,7 @@ class Bug(NamedTuple):
     sabotage: str
 
 
-_SEND = """        await asyncio.gather(
+_SEND = """        size, _ = await asyncio.gather(
             self._send(sealed, *names.result_topics),
             producer.send_offsets_to_transaction({self.source: position}, names.app_id),
         )
@@ -47,18 +47,18 @@ BUGS: Final = (
         """        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
         await producer.commit_transaction()
         await producer.begin_transaction()
-        await self._send(sealed, *names.result_topics)
+        size = await self._send(sealed, *names.result_topics)
         await producer.commit_transaction()
 """),
     Bug("offsets outside the transaction", "journal.py", _SEND,
-        """        await self._send(sealed, *names.result_topics)
+        """        size = await self._send(sealed, *names.result_topics)
         await producer.commit_transaction()
         await producer.begin_transaction()
         await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
         await producer.commit_transaction()
 """),
     Bug("late and rejected outside the transaction", "journal.py", _SEND,
-        """        await self._send(sealed, names.late_topic, names.rejected_topic)
+        """        size = await self._send(sealed, names.late_topic, names.rejected_topic)
         await producer.commit_transaction()
         await producer.begin_transaction()
         await self._send(sealed, names.updates_topic, names.windows_topic)

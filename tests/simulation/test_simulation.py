@@ -99,7 +99,7 @@ def test_a_failing_seed_shrinks_to_few_faults_and_records() -> None:
             return bool(verdict(run(scenario, house)))
 
         seed = next(seed for seed in range(100) if fails(Scenario.of(seed)))
-        small = shrink(Scenario.of(seed), fails, seconds=10)
+        small = shrink(Scenario.of(seed), fails, seconds=45)
         assert fails(small)
         assert len(small.faults) <= 3 < len(Scenario.of(seed).faults)
         assert sum(map(len, small.logs)) < sum(map(len, Scenario.of(seed).logs)) / 2
