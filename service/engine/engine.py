@@ -188,7 +188,7 @@ class Engine:
 
     @property
     def open_windows(self) -> int:
-        """Windows that are in a row and not published yet (those of an account forgotten, too)."""
+        """Windows that are in a row and not published yet (or were, before it was forgotten)."""
         return self._sweep.unpublished
 
     @property

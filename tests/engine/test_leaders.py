@@ -10,6 +10,7 @@ import pytest
 
 from service.engine import Engine, Rules, leaders
 from service.engine.leaders import Board, By, Ranking
+from service.engine.rows import new_row
 from service.events import LogRecord
 from service.results import Source
 from tests.engine.randomlog import SMALL, START_MS
@@ -170,6 +171,8 @@ def event(offset: int, account: str, action: str) -> LogRecord:
         "event_id": f"e{offset}", "account_id": account, "follower_id": "f", "action": action,
         "occurred_at": START_MS + offset % 30,
     }  # fmt: skip
+    if action == "forget":
+        del body["follower_id"]
     return LogRecord(offset, START_MS, account.encode(), json.dumps(body).encode(), [])
 
 
@@ -192,3 +195,46 @@ def test_a_grain_that_is_not_ranked_has_empty_boards() -> None:
     engine.apply([event(0, "a", "follow")], 1)
     engine.seal()
     assert [boards.current.start_ms >= 0 for boards in engine.leaders] == [False, True, False]
+
+
+def short_board(engine: Engine) -> int:
+    """Let so many fall that the board has to be mended; -> the next offset."""
+    engine.apply([event(n, f"a{n:03}", "follow") for n in range(30)], 30)
+    engine.seal()
+    engine.apply([event(30 + n, f"a{n:03}", "unfollow") for n in range(8)], 38)
+    engine.seal()
+    return 38
+
+
+def test_an_account_that_is_forgotten_while_the_board_is_mended_is_on_neither() -> None:
+    engine = Engine(RULES, SOURCE, ranked=ALL)
+    offset = short_board(engine)
+    engine.seal()
+    engine.apply([event(offset, "b", "unfollow")], offset + 1)
+    engine.seal()
+    heir = engine.leaders[0].current.heir
+    assert heir is not None
+    assert b"a029" in heir.gainers.values
+    engine.apply([event(offset + 1, "a029", "forget")], offset + 2)
+    assert b"a029" not in heir.gainers.values
+    for number in range(20):
+        engine.apply([event(offset + 2 + number, "b", "unfollow")], offset + 3 + number)
+        engine.seal()
+    assert engine.leaders[0].current is heir
+    assert b"a029" not in heir.gainers.values
+
+
+def test_an_account_that_waits_for_another_window_is_passed_by_while_mending() -> None:
+    board = Board(5_000)
+    boards = Engine(RULES, SOURCE, ranked=ALL).leaders[0]
+    boards.current = board
+    for number in range(20):
+        board.put(b"%02d" % number, 1, 0)
+    for number in range(10):
+        board.put(b"%02d" % number, 1, 1)
+    assert not board.is_exact
+    row = new_row(len(SMALL))
+    row.windows[0].append([6_000, 9, 0, 0])
+    boards.mend({5_000 + boards.span_ms: [b"x", b"gone"]}, {b"x": row}.get)
+    assert boards.current is board.heir
+    assert boards.current.ranking("gainers").first(9) == []
