@@ -13,6 +13,9 @@ RATE = 20000
 # Tests wait for brokers more than they compute; each process has brokers of its own (1 GB each).
 TEST_PROCESSES ?= 3
 
+# Events per second in `make stack`; 0: none.
+STACK_RATE ?= 200
+
 # What `make simulate` runs; LEAST: how often each kind of fault must have struck.
 SEEDS ?= 1000
 START ?= 0
@@ -33,11 +36,11 @@ TOXIPROXY_MODULE := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := service tests $(wildcard bench)
+SOURCES := service tests deploy $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench failover soak lock clean
+.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench failover soak dashboards panels stack lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -105,6 +108,15 @@ failover: install ## measure how long updates pause when workers are stopped, ki
 
 soak: install ## hold one worker under load, judge what grows (make soak MINUTES=20 RATE=20000)
 	@$(BIN)/python -m bench.soak --minutes $(MINUTES) --rate $(RATE)
+
+dashboards: $(INSTALLED) ## write deploy/grafana/dashboards/*.json anew from deploy/dashboards
+	@$(BIN)/python -m deploy.dashboards
+
+panels: install ## measure what every panel and alert shows against known truth, write docs/panels.md
+	@$(BIN)/python -m tests.deploy.panels
+
+stack: install ## Kafka, two workers, Prometheus, Grafana if it is there, events: until Ctrl-C
+	@$(BIN)/python -m deploy.stack --rate $(STACK_RATE)
 
 lock: ## write requirements/*.txt anew from pyproject.toml
 	$(PYTHON) -m venv $(LOCK)

@@ -1,0 +1,1 @@
+"""How the service is run: image, stack, Prometheus, Grafana. Not part of the package."""

@@ -1,0 +1,27 @@
+"""All dashboards as the JSON that Grafana reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Final
+
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+
+from deploy.dashboards import account, accounts, runbook, service
+
+DIRECTORY: Final = Path(__file__).parents[1] / "grafana" / "dashboards"
+
+
+def rendered() -> dict[str, str]:
+    """File name -> its text."""
+    boards = {
+        "accounts.json": accounts.build(),
+        "service.json": service.build(),
+        "account.json": account.build(),
+        "runbook.json": runbook.build(),
+    }
+    return {
+        name: json.dumps(board.build(), cls=JSONEncoder, indent=1, sort_keys=True) + "\n"
+        for name, board in boards.items()
+    }
