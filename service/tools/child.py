@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -33,14 +33,20 @@ os.execv(sys.argv[2], sys.argv[2:])
 class Child:
     """A process in a session of its own, so that Ctrl-C reaches us and not it."""
 
-    def __init__(self, command: Sequence[str], output: Path) -> None:
-        """Start `command` (absolute path first); stdout and stderr are appended to `output`."""
+    def __init__(
+        self, command: Sequence[str], output: Path, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """Start `command` (absolute path first); stdout and stderr are appended to `output`.
+
+        `environ`: its whole environment; ours if None.
+        """
         with output.open("ab") as sink:
             self._process = subprocess.Popen(  # noqa: S603
                 [*_tie(), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=sink,
                 stderr=subprocess.STDOUT,
+                env=environ,
                 start_new_session=True,
             )
 
@@ -54,12 +60,12 @@ class Child:
         """True until it has ended, by itself or not."""
         return self._process.poll() is None
 
-    def stop(self) -> None:
+    def stop(self, within_s: float = _STOPPED_WITHIN_S) -> None:
         """SIGTERM, ten seconds, SIGKILL. Returns when it is gone."""
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
         try:
-            self._process.wait(_STOPPED_WITHIN_S)
+            self._process.wait(within_s)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -175,6 +175,7 @@ def _add_generate(commands: Commands) -> None:
     length.add_argument("--events", type=count, metavar="N", help="stop after so many")
     length.add_argument("--seconds", type=number, metavar="S", help="stop after so long")
     add("--heartbeats", action="store_true", help="one per second and partition: windows close")
+    add("--baselines", action="store_true", help="first, how many followers each account has")
     add("--start-ms", type=whole, metavar="MS", help="the first event's time (epoch ms)")
     add("--output", metavar="FILE", help="JSON Lines instead of the topic; '-', *.gz")
     add("--topic", help="instead of NETFOLLOWERS_INPUT_TOPIC")

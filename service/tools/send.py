@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from itertools import chain
 from typing import Final
 
 from aiokafka.errors import UnknownTopicOrPartitionError
@@ -66,9 +67,12 @@ def _to_file(shape: Shape, arguments: argparse.Namespace) -> int:
     start_ms = FILE_START_MS if arguments.start_ms is None else arguments.start_ms
     count = arguments.events or round((arguments.seconds or 0) * rate) or FILE_EVENTS
     written = 0
+    source = Synthetic(shape)
+    first = list(source.baselines(start_ms)) if arguments.baselines else []
     with open_output(arguments.output) as out:
-        for index, made in enumerate(Synthetic(shape).span(start_ms, rate=rate, count=count)):
-            line = as_line(made, log_time_ms=start_ms + int(index * 1_000 / rate))
+        records = chain(first, source.span(start_ms, rate=rate, count=count))
+        for index, made in enumerate(records, start=-len(first)):
+            line = as_line(made, log_time_ms=start_ms + int(max(index, 0) * 1_000 / rate))
             if line is not None:
                 out.write(line)
                 written += 1
@@ -96,8 +100,13 @@ def as_line(made: Made, *, log_time_ms: int) -> bytes | None:
 async def _to_topic(settings: Settings, shape: Shape, arguments: argparse.Namespace) -> int:
     began = time.monotonic()
     async with outbox_to(settings) as outbox:
+        source = Synthetic(shape)
+        if arguments.baselines:
+            now_ms = int(time.time() * 1_000) if arguments.start_ms is None else arguments.start_ms
+            outbox.put_all(source.baselines(now_ms))
+            await outbox.send()
         stream = Stream(
-            Synthetic(shape),
+            source,
             outbox,
             rate=arguments.rate,
             start_ms=arguments.start_ms,

@@ -1,0 +1,1 @@
+"""The stack of docker-compose.yml without Docker, on this machine: `make stack`."""

@@ -1,0 +1,87 @@
+"""What docker-compose.yml says, read for processes of this machine: one configuration, two ways.
+
+Commands and variables are compose's; only addresses differ. Nothing is started here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from service.settings import PREFIX
+
+ROOT: Final = Path(__file__).parents[2]
+PROMETHEUS: Final = ROOT / "deploy" / "prometheus"
+GRAFANA: Final = ROOT / "deploy" / "grafana"
+WORKERS: Final = ("worker-1", "worker-2")
+
+
+def services() -> dict[str, Any]:
+    """Compose's services by name."""
+    found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return found
+
+
+def command_of(service: str) -> list[str]:
+    """What the container runs, without the entry point."""
+    return list(services()[service]["command"])
+
+
+def environment_of(service: str, brokers: str, changes: Mapping[str, str]) -> dict[str, str]:
+    """The container's variables for a process here: other brokers, and `changes`.
+
+    Settings of whoever calls us do not get in.
+    """
+    ours = {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
+    return {
+        **ours,
+        **services()[service].get("environment", {}),
+        f"{PREFIX}BROKERS": brokers,
+        "PYTHONUNBUFFERED": "1",
+        **changes,
+    }
+
+
+def port_of(service: str) -> int:
+    """The port of this machine that compose publishes it on."""
+    return int(services()[service]["ports"][0].split(":")[1])
+
+
+def write_prometheus(directory: Path, targets: list[str], scrape_interval_s: int | None) -> Path:
+    """Write Prometheus' files for these workers; -> its configuration file.
+
+    The rules are the repository's, byte for byte; the interval is too, unless one is given.
+    """
+    (directory / "targets").mkdir(parents=True)
+    for rules in ("recording.yml", "alerts.yml"):
+        (directory / rules).write_bytes((PROMETHEUS / rules).read_bytes())
+    (directory / "targets" / "native.yml").write_text(yaml.safe_dump([{"targets": targets}]))
+    text = (PROMETHEUS / "prometheus.yml").read_text()
+    if scrape_interval_s is not None:
+        configuration = yaml.safe_load(text)
+        interval = f"{scrape_interval_s}s"
+        configuration["global"] = dict.fromkeys(configuration["global"], interval)
+        text = yaml.safe_dump(configuration)
+    path = directory / "prometheus.yml"
+    path.write_text(text)
+    return path
+
+
+def grafana_environment(home: Path, port: int, prometheus_url: str) -> dict[str, str]:
+    """Compose's variables for Grafana, with paths and addresses of this machine."""
+    return {
+        **os.environ,
+        **services()["grafana"]["environment"],
+        "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": str(GRAFANA / "dashboards" / "accounts.json"),
+        "GF_PATHS_DATA": str(home),
+        "GF_PATHS_LOGS": str(home),
+        "GF_PATHS_PROVISIONING": str(GRAFANA / "provisioning"),
+        "GF_SERVER_HTTP_ADDR": "127.0.0.1",
+        "GF_SERVER_HTTP_PORT": str(port),
+        "DASHBOARDS_PATH": str(GRAFANA / "dashboards"),
+        "PROMETHEUS_URL": prometheus_url,
+    }

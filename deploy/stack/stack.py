@@ -1,0 +1,197 @@
+"""Workers, Prometheus and Grafana as processes, each with a log of its own, ended by pid."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from deploy.stack import configuration
+from deploy.stack.configuration import WORKERS
+from service.settings import PREFIX
+from service.tools.child import Child
+from service.tools.ports import free_ports
+
+_ANSWERS_WITHIN_S: Final = 60.0
+_STOPS_WITHIN_S: Final = 40.0
+_POLL_S: Final = 0.1
+_LAST_LINES: Final = 15
+_MODULE: Final = (sys.executable, "-m", "service")
+
+
+class StackFailed(RuntimeError):  # noqa: N818 - says what it is
+    """A part ended or never answered; the message has the end of its log."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One process of the stack."""
+
+    name: str
+    child: Child
+    log: Path
+    url: str = ""
+
+    def last_words(self) -> str:
+        """The end of its log."""
+        lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+        return "\n".join([f"{self.name} has ended; its log {self.log} ends with:", *lines])
+
+
+class Stack:
+    """`with`: what was started has ended afterwards, in the order in which it must end."""
+
+    def __init__(
+        self,
+        home: Path,
+        brokers: str,
+        *,
+        changes: Mapping[str, str] | None = None,
+        with_usual_ports: bool = False,
+    ) -> None:
+        """`home`: a directory for logs and state. `changes`: variables that differ from compose."""
+        self.home = home
+        self.brokers = brokers
+        self.parts: dict[str, Part] = {}
+        self._changes = dict(changes or {})
+        self._with_usual_ports = with_usual_ports
+        home.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        """Nothing runs yet."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End every part, the last one first."""
+        for part in reversed(self.parts.values()):
+            part.child.stop(_STOPS_WITHIN_S)
+
+    def create_topics(self) -> None:
+        """Run compose's service `topics` to its end. StackFailed."""
+        done = subprocess.run(
+            [*_MODULE, *configuration.command_of("topics")],
+            env=configuration.environment_of("topics", self.brokers, self._changes),
+            cwd=configuration.ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            message = f"topics: {done.stdout}{done.stderr}"
+            raise StackFailed(message)
+
+    def start_workers(self) -> None:
+        """Start compose's workers, without waiting."""
+        for name in WORKERS:
+            port = self._port(name)
+            changes = {**self._changes, f"{PREFIX}WEB_PORT": str(port)}
+            self._start(
+                name,
+                [*_MODULE, *configuration.command_of(name)],
+                configuration.environment_of(name, self.brokers, changes),
+                f"http://127.0.0.1:{port}",
+            )
+
+    def start_generator(self, rate: float) -> None:
+        """Start compose's generator at a rate of one's own."""
+        command = configuration.command_of("generator")
+        command[command.index("--rate") + 1] = f"{rate:g}"
+        environ = configuration.environment_of("generator", self.brokers, self._changes)
+        self._start("generator", [*_MODULE, *command], environ)
+
+    def start_prometheus(self, *, scrape_interval_s: int | None = None) -> None:
+        """Start Prometheus with the repository's rules. StackFailed: there is none."""
+        binary = shutil.which("prometheus")
+        if binary is None:
+            message = "no prometheus in PATH (Debian: apt-get install prometheus)"
+            raise StackFailed(message)
+        home = self.home / "prometheus"
+        shutil.rmtree(home, ignore_errors=True)
+        targets = [self.parts[name].url.removeprefix("http://") for name in WORKERS]
+        path = configuration.write_prometheus(home, targets, scrape_interval_s)
+        address = f"127.0.0.1:{self._port('prometheus')}"
+        command = [
+            binary,
+            f"--config.file={path}",
+            f"--storage.tsdb.path={home / 'data'}",
+            f"--web.listen-address={address}",
+            "--log.level=warn",
+        ]
+        self._start("prometheus", command, None, f"http://{address}")
+
+    def start_grafana(self) -> bool:
+        """Start Grafana if it is on the PATH; -> whether it is."""
+        binary = shutil.which("grafana") or shutil.which("grafana-server")
+        if binary is None:
+            return False
+        home = Path(binary).resolve().parents[1]
+        if not (home / "conf" / "defaults.ini").exists():  # Debian's package
+            home = Path("/usr/share/grafana")
+        port = self._port("grafana")
+        environ = configuration.grafana_environment(
+            self.home / "grafana", port, self.parts["prometheus"].url
+        )
+        server = ["server"] if Path(binary).name == "grafana" else []
+        command = [binary, *server, f"--homepath={home}"]
+        self._start("grafana", command, environ, f"http://127.0.0.1:{port}")
+        return True
+
+    async def until_ready(self) -> None:
+        """Wait until every part answers as its health check in compose asks. StackFailed."""
+        paths = dict.fromkeys(WORKERS, "/ready")
+        paths |= {"prometheus": "/-/ready", "grafana": "/api/health"}
+        for name in self.parts.keys() & paths.keys():
+            until = time.monotonic() + _ANSWERS_WITHIN_S
+            while not await asyncio.to_thread(_answers, self.parts[name].url + paths[name]):
+                self.check()
+                if time.monotonic() > until:
+                    message = f"{name} does not answer: {self.parts[name].last_words()}"
+                    raise StackFailed(message)
+                await asyncio.sleep(_POLL_S)
+
+    def check(self) -> None:
+        """StackFailed if a part has ended by itself."""
+        for part in self.parts.values():
+            if not part.child.is_running:
+                raise StackFailed(part.last_words())
+
+    def _start(
+        self, name: str, command: list[str], environ: Mapping[str, str] | None, url: str = ""
+    ) -> None:
+        log = self.home / f"{name}.log"
+        self.parts[name] = Part(name, Child(command, log, environ), log, url)
+
+    def _port(self, name: str) -> int:
+        usual = configuration.port_of(name)
+        if self._with_usual_ports and is_free(usual):
+            return usual
+        return free_ports(1)[0]
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - http, ours
+            return bool(answer.status == 200)  # noqa: PLR2004
+    except (urllib.error.URLError, OSError):
+        return False
