@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from typing import Final, NoReturn
 
@@ -58,6 +59,15 @@ def tansu(pytestconfig: pytest.Config) -> Iterator[LocalBroker]:
         _skip(pytestconfig, "tests of at-least-once (Tansu)", str(failed))
     with broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def prometheus(pytestconfig: pytest.Config) -> str:
+    """The path of a real Prometheus."""
+    found = shutil.which("prometheus")
+    if found is None or shutil.which("promtool") is None:
+        _skip(pytestconfig, "tests of panels and alerts", "no prometheus and promtool in PATH")
+    return found
 
 
 @pytest.fixture

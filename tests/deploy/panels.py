@@ -1,0 +1,30 @@
+"""`make panels`: measure every panel and alert, write docs/panels.md; fails where one is wrong."""
+
+# ruff: noqa: T201 - a command line prints
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from pathlib import Path
+
+from service.tools.broker import start_local_broker
+from tests.deploy.measure import measure
+from tests.deploy.page import PAGE, page, table
+
+
+def main() -> int:
+    """-> 0 if every value is true."""
+    with start_local_broker("kafka") as broker, tempfile.TemporaryDirectory() as home:
+        measured = asyncio.run(measure(broker.bootstrap, Path(home) / "stack", "panels"))
+    print(table(measured))
+    if measured.wrong:
+        print("\n".join(measured.wrong), file=sys.stderr)
+        return 1
+    PAGE.write_text(page(measured))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""The truth of every query of every panel, and of every alert's expression, by name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from deploy.stack.configuration import WORKERS
+from tests.deploy.truth import Truth, Within, World
+from tests.deploy.truths_accounts import ACCOUNTS, ONE_ACCOUNT
+from tests.deploy.truths_service import SERVICE
+
+TRUTHS: Final[dict[str, Truth]] = {
+    **{f"Accounts / {name}": truth for name, truth in ACCOUNTS.items()},
+    **{f"One account / {name}": truth for name, truth in ONE_ACCOUNT.items()},
+    **{f"Service / {name}": truth for name, truth in SERVICE.items()},
+}
+
+_SILENT: Final = Truth(lambda _: {})
+
+
+def _as_of(name: str, legend: str) -> Truth:
+    shown = TRUTHS[name]
+    return Truth(lambda world: {"": shown.of(world)[legend]}, shown.error)
+
+
+def _shared_ids(world: World) -> int:
+    return sum(one.is_shared_id for one in world.known.sent)
+
+
+def _counted(world: World) -> tuple[float, float]:
+    return 0, world.partitions - 1
+
+
+# An alert has a value where its expression is true, `for` aside: here a share of 2 % of rejected
+# records, ids that two accounts share, and keys that lie where murmur2 does not put them.
+ALERTS: Final[dict[str, Truth]] = {
+    "NetFollowersPartitionNotCounted": _SILENT,
+    "NetFollowersFallingBehind": _SILENT,
+    "NetFollowersCheckpointsStalled": _SILENT,
+    "NetFollowersWorkerRestarting": _SILENT,
+    "NetFollowersWorkerDown": _SILENT,
+    "NetFollowersRejecting": _as_of("Service / Rejected / A", "rejected"),
+    "NetFollowersLate": _SILENT,
+    "NetFollowersTimeStandsStill": _SILENT,
+    "NetFollowersIdsUnderTwoAccounts": Truth(
+        lambda world: {"": _shared_ids(world)}, Within(0.1, 1, "one scrape at each end")
+    ),
+    "NetFollowersMixedPartitioners": _as_of("Service / Keys in a foreign partition / A", "foreign"),
+}
+
+AFTER_A_KILL: Final[dict[str, Truth]] = {
+    "NetFollowersPartitionNotCounted": Truth(
+        lambda world: {"": _counted(world)}, Within(why="bounds: those that the other worker has")
+    ),
+    "NetFollowersWorkerDown": Truth(lambda world: {world.processes[WORKERS[1]].instance: 0}),
+}
+
+AFTER_THE_TAKEOVER: Final[dict[str, Truth]] = {"NetFollowersPartitionNotCounted": _SILENT}
