@@ -15,8 +15,8 @@ _SHOWN: Final = 4
 _HEAD: Final = f"""\
 # What every panel and alert shows, and what is true
 
-Made by `make panels`, which runs what the test `test_every_panel_and_alert_shows_what_is_true` runs:
-two workers on a real Kafka, a real Prometheus with the repository's rules, {STORY_S} s of events
+Made by `make panels`, which runs what `test_every_panel_and_alert_shows_what_is_true` runs: two
+workers on a real Kafka, a real Prometheus with the repository's rules, {STORY_S} s of events
 whose every fact is known, then every query at one moment. `$__rate_interval` stood for {RATE_S}s,
 `$account` for `{CHOSEN}`; Prometheus scraped every second. The truth comes from what was sent,
 from the broker's logs and from the kernel; none of it from a metric, except the number of account
