@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import yaml
 
+from deploy.stack.configuration import WORKERS
 from service import __version__
 from service.cli import build_parser
 from service.settings import SETTINGS_VARIABLES, Settings
@@ -66,7 +67,8 @@ def is_in_the_build_context(path: str) -> bool:
 
 
 def test_there_are_services_of_ours() -> None:
-    assert set(OURS) == {"topics", "worker", "generator"}
+    assert set(OURS) == {"topics", *WORKERS, "generator"}
+    assert set(SERVICES) == {*OURS, "kafka", "prometheus", "grafana"}
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -113,7 +115,7 @@ def test_images_are_pinned_by_version() -> None:
     images = [service["image"] for service in SERVICES.values()]
     images += [rest.split()[0] for rest in rest_of("FROM")]
 
-    assert [image for image in images if not re.search(r":\d+\.\d+\.\d+(-[\w-]+)?$", image)] == []
+    assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+(-[\w-]+)?$", image)] == []
 
 
 def test_kafka_is_the_version_that_the_tests_run_against() -> None:
@@ -144,7 +146,7 @@ def test_every_variable_is_a_setting_and_its_value_is_right(name: str) -> None:
 def test_every_command_is_one_of_the_command_line(name: str) -> None:
     command = build_parser().parse_args(OURS[name]["command"]).command
 
-    assert command == {"topics": "topics", "worker": "worker", "generator": "generate"}[name]
+    assert command == {"topics": "topics", "generator": "generate"}.get(name, "worker")
 
 
 def test_the_image_runs_the_entry_point_of_the_package() -> None:
@@ -155,13 +157,14 @@ def test_the_image_runs_the_entry_point_of_the_package() -> None:
     assert build_parser().parse_args(default).command == "worker"
 
 
-def test_the_worker_is_published_on_the_port_that_it_serves() -> None:
-    settings = Settings.from_env(environment(OURS["worker"]))
-    host, outside, inside = OURS["worker"]["ports"][0].split(":")
+@pytest.mark.parametrize("name", WORKERS)
+def test_a_worker_is_published_on_the_port_that_it_serves(name: str) -> None:
+    settings = Settings.from_env(environment(OURS[name]))
+    host, outside, inside = OURS[name]["ports"][0].split(":")
 
     assert host == "127.0.0.1"
     assert int(inside) == settings.web_port == int(rest_of("EXPOSE")[-1])
-    assert int(outside) == Settings().web_port
+    assert int(outside) == Settings().web_port + WORKERS.index(name)
     assert settings.web_host == "0.0.0.0"  # noqa: S104 - in the container; published on loopback
 
 
@@ -211,9 +214,11 @@ def test_what_is_waited_for_exists_and_can_come_true() -> None:
                 assert other["restart"] == "no"
 
 
-def test_the_worker_waits_for_its_topics_and_has_a_name_of_its_own() -> None:
-    assert "topics" in OURS["worker"]["depends_on"]
-    assert Settings.from_env(environment(OURS["worker"])).instance_id
+def test_workers_wait_for_their_topics_and_have_names_of_their_own() -> None:
+    names = [Settings.from_env(environment(OURS[name])).instance_id for name in WORKERS]
+
+    assert names == list(WORKERS)
+    assert all("topics" in OURS[name]["depends_on"] for name in WORKERS)
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -264,6 +269,6 @@ def test_the_health_check_of_the_image_asks_live(status: int, is_healthy: bool) 
 def test_neither_file_names_a_registry_or_a_path_of_one_machine() -> None:
     for path in (DOCKERFILE, ROOT / "docker-compose.yml", *(ROOT / "requirements").iterdir()):
         text = path.read_text()
-        urls = [url for url in re.findall(r"https?://[^\s/:]+", text) if "127.0.0.1" not in url]
-        assert urls == [], path.name
+        hosts = set(re.findall(r"https?://([^\s/:]+)", text))
+        assert hosts <= {"127.0.0.1", *SERVICES}, path.name
         assert not re.search(r"(^|\s)/(home|root|Users|work)/", text), path.name
