@@ -1,4 +1,4 @@
-"""docker-compose.yml as a whole: confined, checked, without passwords; Prometheus and Grafana fit."""
+"""docker-compose.yml: confined, checked, without passwords; Prometheus and Grafana fit in."""
 
 from __future__ import annotations
 
