@@ -104,7 +104,7 @@ def not_counted() -> list[Drawn]:
                 runbook="NetFollowersRejecting",
                 empty="nothing was rejected",
             ),
-            Query(_in_minute("netfollowers_rejected_total", "reason"), "{{reason}}"),
+            Query(_in_minute("netfollowers_rejected_total", "reason") + " > 0", "{{reason}}"),
             width=8,
         ),
         graph(
@@ -312,8 +312,12 @@ def windows() -> list[Drawn]:
             width=6,
         ),
         graph(
-            About("Open windows", "Not yet final, by grain.", "short"),
-            Query("sum by (grain) (netfollowers_open_windows)", "{{grain}}"),
+            About(
+                "Open windows",
+                "Windows of all accounts and grains that are not yet final and published.",
+                "short",
+            ),
+            Query("sum(netfollowers_open_windows)", "open"),
             width=6,
         ),
         graph(

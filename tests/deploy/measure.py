@@ -156,9 +156,8 @@ async def _tell(stack: Stack, settings: Settings, prometheus: Prometheus) -> Wor
 def _ask_all(measured: Measured, prometheus: Prometheus, world: World) -> None:
     for asked in boards.asked():
         found = prometheus.at(substituted(asked.expr), world.known.at_s)
-        values = named(asked, found)
-        truth = TRUTHS.get(asked.name)
-        measured.panels.append(_line(asked.name, asked.expr, truth, world, values))
+        line = _line(asked.name, asked.expr, TRUTHS.get(asked.name), world, named(asked, found))
+        measured.panels.append(line)
 
 
 def _ask_alerts(

@@ -108,7 +108,10 @@ def one(name: str, of: Callable[[World], Value], error: Within = EXACT) -> Truth
 
 
 def named(asked: Asked, found: list[tuple[Labels, float]]) -> dict[str, float]:
-    """Series by the legend that a watcher sees; rows of a table by their labels."""
+    """Series by the legend that a watcher sees; rows of a table by their labels.
+
+    One of a name that there is already, or with a `{{label}}` that is not there, is no truth's.
+    """
     named = {}
     for labels, value in found:
         shown = {name: text for name, text in labels.items() if name != "__name__"}
@@ -118,7 +121,6 @@ def named(asked: Asked, found: list[tuple[Labels, float]]) -> dict[str, float]:
             legend = asked.legend
             for name, text in shown.items():
                 legend = legend.replace("{{" + name + "}}", text)
-        assert legend not in named, f"{asked.name}: two series are called {legend!r}"
-        assert "{{" not in legend, f"{asked.name}: {legend!r} names a label that is not there"
-        named[legend] = value
+        twins = sum(other.split(" (again")[0] == legend for other in named)
+        named[f"{legend} (again, {twins})" if twins else legend] = value
     return named
