@@ -58,13 +58,18 @@ class Stack:
         *,
         changes: Mapping[str, str] | None = None,
         with_usual_ports: bool = False,
+        worker_code: str = "",
     ) -> None:
-        """`home`: a directory for logs and state. `changes`: variables that differ from compose."""
+        """`home`: a directory for logs and state. `changes`: variables that differ from compose.
+
+        `worker_code`: Python that runs a worker with a planted fault, instead of the command.
+        """
         self.home = home
         self.brokers = brokers
         self.parts: dict[str, Part] = {}
         self._changes = dict(changes or {})
         self._with_usual_ports = with_usual_ports
+        self._worker_code = worker_code
         home.mkdir(parents=True, exist_ok=True)
 
     def __enter__(self) -> Self:
@@ -100,9 +105,10 @@ class Stack:
         for name in WORKERS:
             port = self._port(name)
             changes = {**self._changes, f"{PREFIX}WEB_PORT": str(port)}
+            planted = [sys.executable, "-c", self._worker_code]
             self._start(
                 name,
-                [*_MODULE, *configuration.command_of(name)],
+                planted if self._worker_code else [*_MODULE, *configuration.command_of(name)],
                 configuration.environment_of(name, self.brokers, changes),
                 f"http://127.0.0.1:{port}",
             )

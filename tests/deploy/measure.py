@@ -10,7 +10,7 @@ import asyncio
 import time
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -26,11 +26,14 @@ from tests.deploy.prometheus import Prometheus
 from tests.deploy.story import WATCHED, Known, Story
 from tests.deploy.topics import results_of
 from tests.deploy.truth import RATE_S, Truth, Value, World, named
-from tests.deploy.truths import AFTER_A_KILL, AFTER_THE_TAKEOVER, ALERTS, TRUTHS
+from tests.deploy.truths import AFTER_A_KILL, AFTER_THE_TAKEOVER, ALERTS, TRUTHS, WHILE_HELD
 from tests.deploy.truths_accounts import CHOSEN
 
-STORY_S: Final = 34
+STORY_S: Final = 28
+HELD_RECORDS: Final = 600
 _SETTLES_S: Final = 3
+_LAG_IS_KNOWN_S: Final = 8
+"""The worker asks the broker every five seconds."""
 _GRAINS: Final = "10s:10s:5m,1m,1h,1d"
 _SERIES: Final = (
     'count by (instance) ({__name__=~"netfollowers_account_(net|gained|lost|followers)"})'
@@ -69,6 +72,22 @@ class Measured:
         return [f"{line.name}: {why}\n    {line.expr}" for line in lines for why in line.wrong]
 
 
+HELD_BY: Final = """
+import asyncio, pathlib, sys
+from service.cli import main
+from service.kafka.reader import Reader
+read = Reader._next
+async def read_unless_held(reader, consumer):
+    if pathlib.Path(%r).exists():
+        await asyncio.sleep(0.1)
+    else:
+        await read(reader, consumer)
+Reader._next = read_unless_held
+sys.exit(main(["worker"]))
+"""
+"""A worker whose readers stand still while a file is there: so there is a lag that is known."""
+
+
 def substituted(expr: str) -> str:
     """Put in what Grafana puts in for its variables."""
     return expr.replace("$__rate_interval", f"{RATE_S}s").replace("$account", CHOSEN)
@@ -93,7 +112,8 @@ async def measure(brokers: str, home: Path, name: str) -> Measured:
     environ = environment_of(WORKERS[0], brokers, changes)
     settings = Settings.from_env({k: v for k, v in environ.items() if k.startswith(PREFIX)})
     measured = Measured()
-    with Stack(home, brokers, changes=changes) as stack:
+    hold = home / "hold"
+    with Stack(home, brokers, changes=changes, worker_code=HELD_BY % str(hold)) as stack:
         stack.create_topics()
         stack.start_workers()
         stack.start_prometheus(scrape_interval_s=1)
@@ -107,6 +127,7 @@ async def measure(brokers: str, home: Path, name: str) -> Measured:
         measured.alerts += _ask_alerts(prometheus, world, ALERTS, at_s=at_s, when="")
         measured.exported = _exported(stack)
         measured.accounts = prometheus.label_values("netfollowers_account_net", "account")
+        await _hold_readers(measured, hold, settings, prometheus, world)
         await _kill_one(measured, stack, prometheus, world)
     return measured
 
@@ -189,6 +210,31 @@ def _exported(stack: Stack) -> dict[str, str]:
     with urllib.request.urlopen(stack.parts[WORKERS[0]].url + "/metrics") as answer:  # noqa: S310
         lines = answer.read().decode().splitlines()
     return dict(line.split()[2:4] for line in lines if line.startswith("# TYPE "))
+
+
+async def _hold_readers(
+    measured: Measured, hold: Path, settings: Settings, prometheus: Prometheus, world: World
+) -> None:
+    """Let records wait: the panels of lag and age must say how many, and for how long."""
+    await asyncio.to_thread(hold.touch)
+    await asyncio.sleep(0.5)
+    producer = clients.producer(settings)
+    await producer.start()
+    try:
+        story = Story(Outbox(producer, settings.input_topic, settings.partitions))
+        await story.add(HELD_RECORDS)
+    finally:
+        await producer.stop()
+    await asyncio.sleep(_LAG_IS_KNOWN_S)
+    held = replace(world, known=Known(story.sent, time.time()))
+    for asked in boards.asked():
+        if asked.name in WHILE_HELD:
+            found = named(asked, prometheus.at(substituted(asked.expr), held.known.at_s))
+            line = _line(asked.name, asked.expr, WHILE_HELD[asked.name], held, found)
+            measured.panels.append(replace(line, name=f"{line.name} (readers stand still)"))
+    await asyncio.to_thread(hold.unlink)
+    lag = "sum(partition:netfollowers_lag_records:max)"
+    await asyncio.to_thread(prometheus.until, lag, lambda n: n == 0, 15)
 
 
 async def _kill_one(measured: Measured, stack: Stack, prometheus: Prometheus, world: World) -> None:

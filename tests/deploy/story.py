@@ -54,7 +54,7 @@ class Story:
     def __init__(self, outbox: Outbox) -> None:
         """To an input topic."""
         self.sent: list[Sent] = []
-        self.began_s = time.time()
+        self._name = f"{time.time_ns()}"
         self._outbox = outbox
         self._random = random.Random(11)
         self._number = 0
@@ -62,7 +62,6 @@ class Story:
     async def tell(self, seconds: float, meanwhile: Callable[[], Awaitable[None]]) -> None:
         """Send for so long; call `meanwhile` at every tick."""
         began = time.monotonic()
-        self.began_s = time.time()
         self._heartbeats()  # so that every partition knows the time, and what is old is late
         for account, followers in BASELINES.items():
             self._baseline(account, followers)
@@ -76,6 +75,13 @@ class Story:
             await asyncio.sleep(max(0.0, began + tick * TICK_S - time.monotonic()))
         await asyncio.sleep(1.1)  # past every event that was clamped to the log's time
         self._heartbeats()
+        await self._outbox.send()
+        await self._outbox.settle()
+
+    async def add(self, count: int) -> None:
+        """Send so many events more, at once."""
+        for number in range(count):
+            self._event(f"crowd-{number % _CROWD}", 1)
         await self._outbox.send()
         await self._outbox.settle()
 
@@ -119,7 +125,7 @@ class Story:
         self._number += 1
         now_ms = int(time.time() * 1_000)
         event = {
-            "event_id": f"story-{self._number}",
+            "event_id": f"story-{self._name}-{self._number}",
             "account_id": account,
             "follower_id": f"f{self._number}",
             "action": "follow" if change > 0 else "unfollow",

@@ -9,7 +9,7 @@ import pytest
 from service.tools.broker import LocalBroker
 from tests.deploy import boards
 from tests.deploy.measure import measure
-from tests.deploy.page import table
+from tests.deploy.page import PAGE, table
 from tests.deploy.truths import ALERTS, TRUTHS
 
 
@@ -57,3 +57,13 @@ def _family(name: str, exported: dict[str, str]) -> str:
 def test_every_query_and_alert_has_a_truth_and_every_truth_a_query() -> None:
     assert {one.name for one in boards.asked()} == TRUTHS.keys()
     assert boards.alerts().keys() == ALERTS.keys()
+
+
+def test_the_page_lists_every_panel_and_alert_with_the_query_that_it_has() -> None:
+    rows = [line.split(" | ") for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    listed = {(row[0].removeprefix("| "), row[1].strip("`")) for row in rows if len(row) == 5}
+    asked = [(one.name.partition(" / ")[2], one.expr) for one in boards.asked()]
+    asked += [(name, alert["expr"]) for name, alert in boards.alerts().items()]
+    wanted = {(name, " ".join(expr.split()).replace("|", "\\|")) for name, expr in asked}
+
+    assert wanted - listed == set(), "run: make panels"

@@ -112,7 +112,7 @@ def named(asked: Asked, found: list[tuple[Labels, float]]) -> dict[str, float]:
 
     One of a name that there is already, or with a `{{label}}` that is not there, is no truth's.
     """
-    named = {}
+    named: dict[str, float] = {}
     for labels, value in found:
         shown = {name: text for name, text in labels.items() if name != "__name__"}
         if asked.is_table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from deploy.stack.configuration import WORKERS
-from tests.deploy.truth import Truth, Within, World
+from tests.deploy.truth import Truth, Value, Within, World, one
 from tests.deploy.truths_accounts import ACCOUNTS, ONE_ACCOUNT
 from tests.deploy.truths_service import SERVICE
 
@@ -21,6 +21,27 @@ _SILENT: Final = Truth(lambda _: {})
 def _as_of(name: str, legend: str) -> Truth:
     shown = TRUTHS[name]
     return Truth(lambda world: {"": shown.of(world)[legend]}, shown.error)
+
+
+def _waiting(world: World) -> dict[str, Value]:
+    return {
+        f"partition {number}": sum(e.partition == number for e in world.known.sent)
+        for number in range(world.partitions)
+    }
+
+
+def _ages(world: World) -> dict[str, float]:
+    first = {e.partition: e.at_s for e in reversed(world.known.sent)}
+    return {f"partition {number}": world.known.at_s - at_s for number, at_s in first.items()}
+
+
+_LATE: Final = Within(0, 2, "a rule is up to a scrape old")
+WHILE_HELD: Final[dict[str, Truth]] = {
+    "Service / Records that wait / A": one("records", lambda w: len(w.known.sent)),
+    "Service / Lag by partition / A": Truth(_waiting),
+    "Service / Oldest that waits / A": one("age", lambda w: max(_ages(w).values()), _LATE),
+    "Service / Age of the oldest that waits / A": Truth(_ages, _LATE),
+}
 
 
 def _shared_ids(world: World) -> int:
