@@ -248,6 +248,8 @@ async def _run(settings: Settings) -> int:
         asyncio.create_task(chore)
         for chore in (_collect(), worker.lag.run(), measure_loop(worker), measure_tables(worker))
     ]
+    for chore in chores:
+        chore.add_done_callback(_end_with_it)
     await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
     for chore in (watching, *chores):
         chore.cancel()
@@ -255,6 +257,13 @@ async def _run(settings: Settings) -> int:
         exit_now("Faust stopped by itself", worker.app.crash_reason)
     await _stop(worker)
     return 0
+
+
+def _end_with_it(chore: asyncio.Task[None]) -> None:
+    """A chore that has failed is never missed in silence: metrics of it would stand still."""
+    error = None if chore.cancelled() else chore.exception()
+    if error is not None:
+        exit_now("a task that must not end has failed", error)
 
 
 async def _stop(worker: Worker) -> None:

@@ -117,5 +117,5 @@ async def _stamps(
                 if records and tp not in stamps:
                     stamps[tp] = records[0].timestamp
     finally:
-        consumer.unassign()
+        consumer.unsubscribe()
     return stamps

@@ -133,3 +133,13 @@ def test_a_file_has_the_same_lines_for_the_same_seed(tmp_path: Path) -> None:
         assert main(line.split()) == 0
     assert names[0].read_bytes() == names[1].read_bytes()
     assert names[0].read_bytes().count(b'"log_time_ms"') > 400
+
+
+def test_baselines_come_first_in_a_file_if_they_are_wanted(tmp_path: Path) -> None:
+    name = tmp_path / "events.jsonl"
+    line = f"generate --events 20 --accounts 5 --baselines --output {name}"
+    assert main(line.split()) == 0
+    actions = [json.loads(line)["action"] for line in name.read_bytes().splitlines()]
+    assert actions[:5] == ["baseline"] * 5
+    assert len(actions) == 25
+    assert "baseline" not in actions[5:]
