@@ -40,7 +40,7 @@ SOURCES := service tests deploy $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench failover soak dashboards panels stack lock clean
+.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench metrics-cost failover soak dashboards panels stack lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,9 @@ fuzz: $(INSTALLED) ## mutated records against a second decoder: make fuzz INPUTS
 
 bench: install ## measure throughput and memory of one worker on a real Kafka
 	@$(BIN)/python -m bench
+
+metrics-cost: install ## one worker with and without metrics, in turn: CPU, scrape time, series (5 min)
+	@$(BIN)/python -m bench.metrics_cost
 
 failover: install ## measure how long updates pause when workers are stopped, killed, replaced (8 min)
 	@$(BIN)/python -m bench.failover --rounds $(ROUNDS)

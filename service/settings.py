@@ -104,6 +104,8 @@ class Settings:
     @property
     def ranked_grains(self) -> tuple[str, ...]:
         """Names of the grains whose leaders are kept."""
+        if self.top_grains == "none":
+            return ()
         return tuple(filter(None, map(str.strip, self.top_grains.split(","))))
 
     @property
@@ -268,7 +270,7 @@ _MEANINGS: Final[dict[str, str]] = {
     "log_format": "`text` (key=value) or `json`: one event a line",
     "watch": "account ids with metrics of their own, comma separated, at most 1000",
     "top_accounts": "so many gainers and losers of the current hour have metrics too (0: none)",
-    "top_grains": "grains whose leaders are kept (each costs a seal a little)",
+    "top_grains": "grains whose leaders are kept, or `none` (each costs a seal a little)",
     "account_series_limit": "a worker exports at most so many series of single accounts",
     "security_protocol": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
     "sasl_mechanism": "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
