@@ -616,15 +616,16 @@ class Engine:
         packed, names, keeps, watermark = self._packed, self._names, self._keeps, self._watermark_ms
         updates: list[Update] = []
         expect, does_expire = self._endings.expect, self.rules.expire_after_ms > 0
-        boards = [leaders.current for leaders in self.leaders]
+        boards = [(one.index, one.current) for one in self.leaders if one.is_kept]
         for key, row in self._awake.items():
-            for windows, keep, board in zip(row.windows, keeps, boards):  # noqa: B905 - same length
-                if windows:
+            for index, board in boards:
+                if windows := row.windows[index]:
                     start, gained, lost, _ = windows[-1]
                     if start == board.start_ms:
-                        board.put(key, gained, lost)
-                    if windows[0][0] + keep <= watermark:
-                        self._drop_unkept(key, row)
+                        board.look(key, gained, lost)
+            for windows, keep in zip(row.windows, keeps):  # noqa: B905 - same length by build
+                if windows and windows[0][0] + keep <= watermark:
+                    self._drop_unkept(key, row)
             if does_expire or (not row.gained and row.is_empty):
                 expect(key, row)
             packed[key] = pack(row)

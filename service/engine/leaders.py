@@ -81,10 +81,10 @@ class Board:
     """The rankings of one window.
 
     Only net can fall: whoever is in none of the two rankings by net and stays behind the last of
-    all four had no place and has none.
+    all four had no place and has none. That is nearly everybody.
     """
 
-    __slots__ = ("gained", "gainers", "heir", "losers", "lost", "start_ms")
+    __slots__ = ("gained", "gainers", "heir", "least", "losers", "lost", "start_ms")
 
     def __init__(self, start_ms: int) -> None:
         """`start_ms` of the window."""
@@ -93,6 +93,22 @@ class Board:
         self.gained, self.lost = Ranking(), Ranking()
         self.heir: Board | None = None
         """Will take the place of this board: meanwhile every change has to be looked at."""
+        self.least = (1, 1, 1, 1)
+        """The last values that have a place: of gainers, losers, gained, lost."""
+
+    def look(self, key: bytes, gained: int, lost: int) -> None:
+        """Note what an account has gained and lost, if that can matter: in the seal's hot loop."""
+        net = gained - lost
+        up, down, most_gained, most_lost = self.least
+        if (
+            net >= up
+            or -net >= down
+            or gained >= most_gained
+            or lost >= most_lost
+            or key in self.gainers.values
+            or key in self.losers.values
+        ):
+            self.put(key, gained, lost)
 
     def put(self, key: bytes, gained: int, lost: int) -> None:
         """Note what an account has gained and lost in the window."""
@@ -108,6 +124,8 @@ class Board:
             self.lost.put(key, lost)
         if self.heir is not None:
             self.heir.put(key, gained, lost)
+        else:
+            self.least = (gainers.least, losers.least, self.gained.least, self.lost.least)
 
     def empty(self, key: bytes) -> None:
         """Forget an account."""
@@ -170,6 +188,7 @@ class Leaders:
             if board.is_exact:
                 return
             board.heir = Board(board.start_ms)
+            board.least = (0, 0, 0, 0)  # everybody: net is at least 0 one way or the other
             self._todo = list(dict.fromkeys(waiting.get(board.start_ms + self.span_ms, ())))
         for key in self._todo[-_SLICE:]:
             row = row_of(key)
