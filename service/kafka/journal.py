@@ -23,6 +23,7 @@ from service.engine import Checkpoint, Sealed
 from service.events import RawRecord
 from service.kafka import clients
 from service.kafka.raw import raw_consumer
+from service.kafka.stable_offsets import ask_for_stable
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -194,6 +195,7 @@ class KafkaJournal:
             await clients.start(asker)
             asker.assign([self.source])
             coordinator = asker._coordinator  # noqa: SLF001 - committed() drops the metadata
+            ask_for_stable(coordinator)
             found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
         finally:
             await asker.stop()

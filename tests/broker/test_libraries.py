@@ -15,11 +15,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.structs import OffsetAndMetadata
 from faust.tables import TableManager
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
 
 from service.app import build
+from service.engine import Checkpoint, Counts
+from service.engine.checkpoint import SweepPosition
 from service.kafka import clients, journal
 from service.kafka.raw import raw_consumer
 from service.kafka.transport import BatchConsumer, PausingListener
@@ -70,6 +73,7 @@ def test_what_the_transport_overrides_is_still_called_so(name: str) -> None:
         (aiokafka.producer.sender, "BACKOFF_OVERRIDE"),
         (aiokafka.producer.transaction_manager.TransactionManager, "self._sequence_numbers"),
         (GroupCoordinator, "async def fetch_committed_offsets(self, partitions)"),
+        (GroupCoordinator, "offsets = await self._do_fetch_commit_offsets(partitions)"),
         (AIOKafkaClient, "async def _wait_on_metadata(self, topic)"),
     ],
 )
@@ -83,6 +87,33 @@ def test_a_transaction_does_not_wait_twenty_milliseconds_for_the_next() -> None:
     assert aiokafka.producer.sender.BACKOFF_OVERRIDE == clients.TRANSACTION_BACKOFF_S
     text = inspect.getsource(aiokafka.producer.sender)
     assert text.count("BACKOFF_OVERRIDE") >= 2, "it is not read any more"
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("is_committed", [True, False])
+async def test_a_commit_is_read_when_no_transaction_can_change_it_any_more(
+    deployed: Deploy, *, is_committed: bool
+) -> None:
+    """KIP-447: aiokafka alone would answer with what was before the transaction."""
+    settings = (await deployed()).settings
+    kept = journal.TransactionalJournal(settings, 0, 4)
+    before = Checkpoint(3, -1, Counts(), SweepPosition(), {})
+    after = Checkpoint(7, -1, Counts(), SweepPosition(), {})
+    writer = clients.transactional_producer(settings, f"{settings.app_id}-writer")
+    await writer.start()
+    for checkpoint in (before, after):
+        await writer.begin_transaction()
+        offset = OffsetAndMetadata(checkpoint.position, checkpoint.to_metadata())
+        await writer.send_offsets_to_transaction({kept.source: offset}, settings.app_id)
+        if checkpoint is before:
+            await writer.commit_transaction()
+            assert await kept.committed() == before
+    asking = asyncio.create_task(kept.committed())
+    await asyncio.sleep(1)
+    assert not asking.done(), "it may still change"
+    await (writer.commit_transaction() if is_committed else writer.abort_transaction())
+    assert await asyncio.wait_for(asking, 10) == (after if is_committed else before)
+    await writer.stop()
 
 
 @pytest.mark.broker

@@ -176,7 +176,12 @@ async def test_an_updates_topic_that_is_not_compacted(deployed: Deploy) -> None:
     await admin.start()
     try:
         await admin.create_topics([NewTopic(settings.updates_topic, 4, 1)])
-        [error] = [one for one in await topics.check(settings) if one.is_error]
+        async with asyncio.timeout(20):
+            while True:  # the broker has it before it shows it
+                [error] = [one for one in await topics.check(settings) if one.is_error]
+                if "does not exist" not in error.text:
+                    break
+                await asyncio.sleep(0.2)
         assert "cleanup.policy=delete, should be compact" in error.text
         assert "--add-config cleanup.policy=compact" in error.fix
         worker = deployment.worker(updates_topic=settings.updates_topic)
