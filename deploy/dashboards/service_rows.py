@@ -327,7 +327,7 @@ def windows() -> list[Drawn]:
             width=6,
         ),
         graph(
-            About("Bytes of the table", "Packed rows and keys in memory.", "bytes"),
+            About("Bytes of the table", "Packed rows, without their keys in memory.", "bytes"),
             Query("sum by (instance) (netfollowers_table_bytes)", _BY_WORKER),
             width=6,
         ),
