@@ -234,10 +234,20 @@ async def test_a_log_that_ends_before_our_position_is_not_waited_for(
         assert "before our position 1000000" in critical(again.said())
 
 
-SLOW_RESTORE = (
-    "import os; os.environ['NETFOLLOWERS_LOG_LEVEL'] = 'debug'; "
-    "import service.kafka.journal as j; j.RESTORE_FETCH_BYTES = 8_192; 0"
-)
+HELD_RESTORE = """
+import asyncio, os, pathlib
+os.environ["NETFOLLOWERS_LOG_LEVEL"] = "debug"
+import service.kafka.journal as journal
+journal.RESTORE_FETCH_BYTES = 8_192
+whole = journal._until
+async def held(reader, tp, end):
+    async for records in whole(reader, tp, end):
+        yield records
+        while tp.topic.endswith("updates") and not pathlib.Path("{go}").exists():
+            await asyncio.sleep(0.05)
+journal._until = held
+0"""
+"""Reads the first rows, then waits for the file `go`."""
 CLEANER = {"log.cleaner.backoff.ms": "50", "log.cleaner.io.max.bytes.per.second": "4000000"}
 ACCOUNTS = 40_000
 DAY_MS = 86_400_000
@@ -319,7 +329,7 @@ async def end_of_turn(deployment: Deployment, at_ms: int) -> None:
 async def test_compaction_during_the_restore(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    """Three times: rows, tombstones; then compaction begins while a slow restore reads them."""
+    """Three times: rows, tombstones; then compaction begins while a restore reads them."""
     async with disaster(kafka, unique, tmp_path, CLEANER) as (broker, deployment):
         updates = deployment.settings.updates_topic
         await set_compaction(deployment, is_on=False)
@@ -330,14 +340,16 @@ async def test_compaction_during_the_restore(
             await end_of_turn(deployment, begin_ms + (4 * number + 3) * DAY_MS)
             await worker.kill()
             before = size_of(broker, updates)
-            worker = deployment.worker(code=SLOW_RESTORE + RUN)
+            go = tmp_path / f"go-{number}"
+            worker = deployment.worker(code=HELD_RESTORE.format(go=go) + RUN)
             await worker.until("restore step=read the rows")
             await set_compaction(deployment, is_on=True)
             async with asyncio.timeout(60):
                 while size_of(broker, updates) >= before:
                     assert worker.process.poll() is None, worker.said()
                     await asyncio.sleep(0.02)
-            assert len(opened(worker)) < 4, "the restore was over before the compaction had begun"
+            assert not opened(worker), "the restore was over before the compaction had begun"
+            go.touch()
             await worker.until("ready", 120)
             await set_compaction(deployment, is_on=False)
         assert await worker.stop() == 0
