@@ -620,9 +620,11 @@ class Engine:
         for key, row in self._awake.items():
             for index, board in boards:
                 if windows := row.windows[index]:
-                    start, gained, lost, _ = windows[-1]
-                    if start == board.start_ms:
-                        board.look(key, gained, lost)
+                    window = windows[-1]
+                    if (
+                        window[GAINED] >= board.least_gained or window[LOST] >= board.least_lost
+                    ) and window[0] == board.start_ms:
+                        board.look(key, window[GAINED], window[LOST])
             for windows, keep in zip(row.windows, keeps):  # noqa: B905 - same length by build
                 if windows and windows[0][0] + keep <= watermark:
                     self._drop_unkept(key, row)

@@ -81,10 +81,14 @@ class Board:
     """The rankings of one window.
 
     Only net can fall: whoever is in none of the two rankings by net and stays behind the last of
-    all four had no place and has none. That is nearly everybody.
+    all four had no place and has none. That is nearly everybody, and two numbers tell most of
+    them: net is no more than what was gained, and no less than minus what was lost.
     """
 
-    __slots__ = ("gained", "gainers", "heir", "least", "losers", "lost", "start_ms")
+    __slots__ = (
+        "gained", "gainers", "heir", "least", "least_gained", "least_lost", "losers", "lost",
+        "start_ms",
+    )  # fmt: skip
 
     def __init__(self, start_ms: int) -> None:
         """`start_ms` of the window."""
@@ -95,9 +99,11 @@ class Board:
         """Will take the place of this board: meanwhile every change has to be looked at."""
         self.least = (1, 1, 1, 1)
         """The last values that have a place: of gainers, losers, gained, lost."""
+        self.least_gained = self.least_lost = 1
+        """Who has gained less than the one and lost less than the other need not be looked at."""
 
     def look(self, key: bytes, gained: int, lost: int) -> None:
-        """Note what an account has gained and lost, if that can matter: in the seal's hot loop."""
+        """Note what an account has gained and lost, if that can matter."""
         net = gained - lost
         up, down, most_gained, most_lost = self.least
         if (
@@ -126,6 +132,8 @@ class Board:
             self.heir.put(key, gained, lost)
         else:
             self.least = (gainers.least, losers.least, self.gained.least, self.lost.least)
+            self.least_gained = min(gainers.least, self.gained.least)
+            self.least_lost = min(losers.least, self.lost.least)
 
     def empty(self, key: bytes) -> None:
         """Forget an account."""
@@ -189,6 +197,7 @@ class Leaders:
                 return
             board.heir = Board(board.start_ms)
             board.least = (0, 0, 0, 0)  # everybody: net is at least 0 one way or the other
+            board.least_gained = board.least_lost = 0
             self._todo = list(dict.fromkeys(waiting.get(board.start_ms + self.span_ms, ())))
         for key in self._todo[-_SLICE:]:
             row = row_of(key)
