@@ -73,17 +73,18 @@ class Lag:
 
     async def run(self) -> None:
         """Ask for ever. A broker that does not answer leaves what is known, which ages."""
-        consumer = clients.consumer(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
-        try:
-            await clients.start(consumer)
-            while True:
-                try:
+        while True:
+            consumer = clients.consumer(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
+            try:
+                await clients.start(consumer)
+                while True:
                     await self._ask(consumer)
-                except KafkaError as error:
-                    log.debug("lag is not known: %r", error)
-                await asyncio.sleep(INTERVAL_S)
-        finally:
-            await consumer.stop()
+                    await asyncio.sleep(INTERVAL_S)
+            except (KafkaError, OSError) as error:
+                log.debug("lag is not known: %r", error)
+            finally:
+                await consumer.stop()
+            await asyncio.sleep(INTERVAL_S)
 
     async def _ask(self, consumer: AIOKafkaConsumer) -> None:
         held = {shard.partition: shard for shard in self._shards}

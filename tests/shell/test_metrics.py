@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -138,3 +140,12 @@ def test_while_it_moves_nothing_is_older_than_the_last_record_applied() -> None:
 
 def test_records_that_came_after_the_broker_was_asked_are_as_old_as_that_at_most() -> None:
     assert behind(100, Seen(time.time() - 4, 100, 100, None), lag=5) == (5, 4)
+
+
+async def test_a_broker_that_is_not_there_is_asked_again_and_ends_nothing() -> None:
+    asking = asyncio.create_task(Lag(Settings(brokers="127.0.0.1:1"), []).run())
+    await asyncio.sleep(1)
+    assert not asking.done()
+    asking.cancel()
+    with suppress(asyncio.CancelledError):
+        await asking
