@@ -13,7 +13,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 
-from service.kafka.journal import RefusedToOpen
+from aiokafka.errors import KafkaError
+
+from service.kafka.journal import Overtaken, RefusedToOpen
 from service.kafka.reader import Batch
 from service.kafka.shard import Fail, Shard, State, loop_time
 
@@ -144,7 +146,7 @@ class Shards:
             await self._is_known.wait()
             epoch = self._epoch
             if partition in self._assigned:
-                shard = await self._take_up(partition)
+                shard = await self._take_up_unless_revoked(partition, epoch)
                 if shard is not None and epoch == self._epoch:
                     shard.run()
                     return
@@ -160,6 +162,21 @@ class Shards:
         except asyncio.CancelledError:
             await asyncio.wait([earlier])
             raise
+
+    async def _take_up_unless_revoked(self, partition: int, epoch: int) -> Shard | None:
+        """Take up a shard. What fails after a revoke is no failure: its next owner has fenced us.
+
+        The group gives a partition to another only when we have answered the revoke, so an epoch
+        that is still the same means that nobody had a right to fence.
+        """
+        try:
+            return await self._take_up(partition)
+        except (KafkaError, Overtaken, RefusedToOpen) as error:
+            if epoch == self._epoch:
+                raise
+            log.info("an open was overtaken by a rebalance partition=%d: %r", partition, error)
+            await self._let_go(partition)
+            return None
 
     async def _take_up(self, partition: int) -> Shard | None:
         """Open a shard, or take it up again; None when that showed that it is out of date."""

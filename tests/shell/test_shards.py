@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from aiokafka.errors import ProducerFenced
+
 from service.engine import Checkpoint, Engine, Sealed
 from service.events import HEARTBEAT_HEADER, LogRecord
 from service.kafka.journal import Journal, Progress, Restored
@@ -141,3 +143,46 @@ async def test_a_stop_during_a_revoke_that_waits_for_a_commit_is_clean() -> None
     await asyncio.sleep(0)
     assert failed == []
     assert journal.is_closed
+
+
+class Fenced(Slow):
+    """Its first commit, which ends the open, waits until it is let, and is fenced."""
+
+    async def commit(self, _: Sealed) -> int:
+        """Fail the first time."""
+        self.commits += 1
+        if self.commits == 1:
+            await self.may_end.wait()
+            raise ProducerFenced
+        return 0
+
+
+async def test_an_open_that_the_next_owner_fences_after_a_revoke_ends_nothing() -> None:
+    failed: list[str] = []
+    journal = Fenced()
+    shards = shards_over(journal, failed)
+    shards.assign([0])
+    while not journal.commits:
+        await asyncio.sleep(0)
+    await shards.revoke()
+    journal.may_end.set()
+    await asyncio.sleep(0.05)
+    shards.assign([])
+    await asyncio.sleep(0.05)
+    assert failed == []
+    assert not list(shards)
+    shards.assign([0])
+    await asyncio.sleep(0.05)
+    assert shards.is_ready, "it comes back, and opens anew"
+    await shards.stop()
+
+
+async def test_an_open_that_is_fenced_though_it_was_not_revoked_ends_the_worker() -> None:
+    failed: list[str] = []
+    journal = Fenced()
+    shards = shards_over(journal, failed)
+    shards.assign([0])
+    journal.may_end.set()
+    await asyncio.sleep(0.05)
+    assert failed == ["a shard could not be opened partition=0"]
+    await shards.stop()
