@@ -24,6 +24,7 @@ from service.tools.generate import Made, heartbeat
 from tests.broker.conftest import Deploy, settings_for
 from tests.broker.deployment import Deployment, deploy
 from tests.broker.test_counting import mixed, some_committed
+from tests.broker.test_faults import trickle
 from tests.broker.test_loudness import RUN, opened
 from tests.broker.test_refusals import commit
 
@@ -116,7 +117,7 @@ async def test_a_producer_fenced_by_another_of_its_id(
     async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (_, deployment):
         worker = deployment.worker()
         await worker.until("ready")
-        await deployment.produce(mixed(100_000))
+        sending = asyncio.create_task(trickle(deployment, mixed(50_000)))
         await some_committed(deployment, at_least=5_000)
         name = f"{deployment.settings.app_id}-2"
         thief = clients.transactional_producer(deployment.settings, name)
@@ -126,6 +127,7 @@ async def test_a_producer_fenced_by_another_of_its_id(
         line = critical(worker.said())
         assert "exit: a checkpoint failed partition=2 position=" in line
         assert "ProducerFenced" in worker.said()
+        await sending
         await recovers(deployment)
 
 
@@ -149,11 +151,12 @@ async def test_a_result_topic_deleted_in_mid_run(
         topic = getattr(deployment.settings, which)
         worker = deployment.worker()
         await worker.until("ready")
-        await deployment.produce(mixed(100_000))
+        sending = asyncio.create_task(trickle(deployment, mixed(50_000)))
         await some_committed(deployment, at_least=5_000)
         await delete(deployment, topic)
         assert await worker.ended(60) == 70
         assert "exit: a checkpoint " in critical(worker.said())
+        await sending
 
         again = deployment.worker()
         assert await again.ended() == 2
