@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -27,8 +28,8 @@ _WRONG: Final = {
 }
 
 
-def document() -> dict[str, Any]:
-    """Make the document."""
+def document(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
+    """Make the document of a worker with these grains, of some of which leaders are kept."""
     _, schemas = msgspec.json.schema_components(_TYPES, ref_template=_REF)
     return {
         "openapi": "3.1.0",
@@ -39,7 +40,7 @@ def document() -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
-        "paths": _paths(),
+        "paths": _paths(grains, ranked),
         "components": {
             "schemas": schemas,
             "securitySchemes": {
@@ -54,14 +55,16 @@ def document() -> dict[str, Any]:
     }
 
 
-def _paths() -> dict[str, Any]:
+def _paths(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
     account = _parameter(
         "id",
         "path",
         {"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES},
         f"Account id, percent encoded; at most {MAX_ID_BYTES} bytes of UTF-8.",
     )
-    grain = _parameter("grain", "query", {"type": "string"}, "A grain's name: see /api/service.")
+    account["example"] = "acct-1"
+    grain = _parameter("grain", "query", _names(grains), "Length of the windows.")
+    board = _parameter("grain", "query", _names(ranked), "Grains whose leaders are kept.")
     return {
         "/api/accounts/{id}": _get(
             "account", "One account: totals, followers, kept windows.", [account], "Account"
@@ -73,7 +76,7 @@ def _paths() -> dict[str, Any]:
             "top",
             "Who gains and loses most, exact over all shards, ties by account id.",
             [
-                grain,
+                board,
                 _parameter(
                     "by",
                     "query",
@@ -89,14 +92,14 @@ def _paths() -> dict[str, Any]:
                 _parameter(
                     "trail",
                     "query",
-                    {"type": "string"},
+                    {"type": "string", "enum": list(grains)},
                     "Add the kept windows of this grain to each place.",
                 ),
             ],
             "Top",
         ),
         "/api/service": _get("service", "Shards, owners, lag, outcomes, settings.", [], "Service"),
-        "/api/stream": _stream(grain),
+        "/api/stream": _stream(board),
         "/api/openapi.json": {
             "get": {
                 "operationId": "openapi",
@@ -113,7 +116,7 @@ def _paths() -> dict[str, Any]:
     }
 
 
-def _stream(grain: dict[str, Any]) -> dict[str, Any]:
+def _stream(board: dict[str, Any]) -> dict[str, Any]:
     chosen = _parameter(
         "account",
         "query",
@@ -131,7 +134,7 @@ def _stream(grain: dict[str, Any]) -> dict[str, Any]:
         "get": {
             "operationId": "stream",
             "summary": "Server-sent events: `account`, `top`, `service`, `problem`.",
-            "parameters": [chosen, grain, resume],
+            "parameters": [chosen, board, resume],
             "responses": {
                 "200": {
                     "description": "Each event's data is the answer of the same name, as JSON.",
@@ -141,6 +144,12 @@ def _stream(grain: dict[str, Any]) -> dict[str, Any]:
             },
         }
     }
+
+
+def _names(names: Sequence[str]) -> dict[str, Any]:
+    """Names of grains, the first by default; where there is none, nothing is right."""
+    found: dict[str, Any] = {"type": "string", "enum": list(names) or ["none"]}
+    return {**found, "default": names[0]} if names else found
 
 
 def _get(name: str, summary: str, parameters: list[Any], schema: str) -> dict[str, Any]:

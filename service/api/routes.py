@@ -59,7 +59,7 @@ class Api:
         self._names = [grain.name for grain in settings.rules.grains]
         self._ranked = [name for name in self._names if name in settings.ranked_grains]
         self._hub = Hub(self.cluster, self._names[0])
-        self._openapi = encode(openapi.document())
+        self._openapi = encode(openapi.document(self._names, self._ranked))
         self._page = {
             address: (_PAGE.joinpath(name).read_bytes(), kind)
             for address, (name, kind) in _FILES.items()

@@ -21,11 +21,11 @@ export function short(number) {
   return sign + size.toLocaleString("en");
 }
 
-/* A step of 1, 2 or 5 x 10^k, so that at most three fit. */
+/* A step of 1, 2 or 5 x 10^k, so that two to five fit. */
 function nice(most) {
   const rough = Math.max(1, most / 2);
   const power = 10 ** Math.floor(Math.log10(rough));
-  return [1, 2, 5, 10].map((one) => one * power).find((one) => one >= rough);
+  return [5, 2, 1].map((one) => one * power).find((one) => one <= rough);
 }
 
 export function spark(trail, size) {
