@@ -242,7 +242,7 @@ _LIMITS: Final[dict[str, _Limit]] = {
         "http://HOST:PORT, without a path",
         lambda url: not url or re.fullmatch(r"https?://[^/?#@\s]+:\d{1,5}", url) is not None,
     ),
-    "api_rate": ("at least 1", lambda rate: rate >= 1),
+    "api_rate": ("at least 5", lambda rate: rate >= 5),  # noqa: PLR2004
     "api_streams": ("at least 0", lambda n: n >= 0),
     "api_connections": ("at least 1", lambda n: n >= 1),
     "watch": ("at most 1000 account ids", lambda text: text.count(",") < _MOST_WATCHED),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
+from msgspec import Meta
 
 from service.api.answers import Account, Freshness, Place, Ranking, ShardStatus
 
 PATH: Final = "/internal/ask"
+MOST_ACCOUNTS: Final = 1_000
 
 
 class TopQuestion(msgspec.Struct, frozen=True):
@@ -24,7 +26,7 @@ class Question(msgspec.Struct, frozen=True):
     """`app_id`: another deployment at the same address must not answer."""
 
     app_id: str
-    accounts: list[tuple[int, str]] = []
+    accounts: Annotated[list[tuple[int, str]], Meta(max_length=MOST_ACCOUNTS)] = []
     """(partition, account id)"""
     top: TopQuestion | None = None
     service: bool = False

@@ -113,7 +113,7 @@ class Cluster:
             message = f"the group is rebalancing: who counts partition {partition} is not known yet"
             raise unavailable(message)
         url = owners.get(partition)
-        if url is None:
+        if url is None or (url == self._local.url and not self._local.holds(partition)):
             message = (
                 f"who counts partition {partition} is not known: do all workers have addresses of "
                 "their own (NETFOLLOWERS_ADVERTISED_URL)?"

@@ -34,6 +34,8 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 _OPEN: Final = ("/live", "/ready", "/metrics")
+_COSTS: Final = {"/api/top": 10}
+"""Leaders with their trails are a few hundred rows."""
 _MOST_ADDRESSES: Final = 10_000
 
 
@@ -47,15 +49,15 @@ class Rate:
         self._now = now
         self._left: dict[str, tuple[float, float]] = {}
 
-    def take(self, address: str) -> bool:
-        """Take one request of an address; False when there is none left."""
+    def take(self, address: str, cost: int = 1) -> bool:
+        """Take `cost` requests of an address; False when so many are not left."""
         now = self._now()
         left, at = self._left.get(address, (self._most, now))
         left = min(self._most, left + (now - at) * self._per_s)
         if len(self._left) > _MOST_ADDRESSES:
             self._left.clear()  # everybody begins anew: better than a list without end
-        self._left[address] = (left - 1 if left >= 1 else left, now)
-        return left >= 1
+        self._left[address] = (left - cost if left >= cost else left, now)
+        return left >= cost
 
 
 class Guard:
@@ -99,7 +101,9 @@ class Guard:
             given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
             if not hmac.compare_digest(given, self._token):
                 raise Wrong("unauthorized", "send Authorization: Bearer TOKEN")
-        if not is_internal and not self._rate.take(request.remote or ""):
+        if not is_internal and not self._rate.take(
+            request.remote or "", _COSTS.get(request.path, 1)
+        ):
             message = "slower, please (NETFOLLOWERS_API_RATE)"
             raise Wrong("too-many-requests", message, retry_after_s=1)
 

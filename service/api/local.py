@@ -46,6 +46,10 @@ class Local:
         """Partition -> shard of those that count."""
         return {shard.partition: shard for shard in self._shards if shard.is_running}
 
+    def holds(self, partition: int) -> bool:
+        """Tell whether a shard of the partition is here, whatever its state."""
+        return any(shard.partition == partition for shard in self._shards)
+
     def answer(self, question: Question) -> Told:
         """Everything at once, from one moment."""
         shards = self.running()

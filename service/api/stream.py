@@ -7,6 +7,7 @@ a whole state. The last event of a look is `service`, and only it carries the id
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ from service.api.cluster import Cluster
 from service.api.moments import Seen, is_same, moments, to_id
 from service.api.problems import Wrong
 
+log = logging.getLogger(__name__)
+
 INTERVAL_S: Final = 1.0
+_LOOK_S: Final = 15.0
 _PLACES: Final = 10
 _CHUNK: Final = 200
 """So many accounts are asked for in one go; the loop turns in between."""
@@ -72,6 +76,7 @@ class Hub:
         if self._looking is None:
             self._last = None
             self._looking = asyncio.create_task(self._look_on())
+            self._looking.add_done_callback(_say_why)
         try:
             yield
         finally:
@@ -87,15 +92,20 @@ class Hub:
         number = -1
         with self._joined(client):
             while True:
-                async with self._changed:
-                    await self._changed.wait_for(
-                        lambda: self._last is not None and self._last.number != number  # noqa: B023
-                    )
-                look = self._last
-                assert look is not None
+                try:
+                    look = await self._next(number)
+                except TimeoutError:  # whoever reads connects again
+                    return
                 if all(account in look.rows for account in client.accounts) or look.problem:
                     yield self._for_client(client, look)
                 number = look.number
+
+    async def _next(self, number: int) -> Look:
+        """Wait for another look than `number`. TimeoutError when there is none for too long."""
+        async with asyncio.timeout(_LOOK_S), self._changed:
+            await self._changed.wait_for(lambda: self._last and self._last.number != number)
+            assert self._last is not None
+            return self._last
 
     def _for_client(self, client: Client, look: Look) -> bytes:
         parts = [self._account(client, account, look) for account in client.accounts]
@@ -157,6 +167,12 @@ class Hub:
                 "service", encode(service)
             )
         return look
+
+
+def _say_why(looking: asyncio.Task[None]) -> None:
+    """A look that has failed ends the streams: their clients wait in vain, and come again."""
+    if not looking.cancelled() and (error := looking.exception()) is not None:
+        log.error("api: the stream has failed", exc_info=error)
 
 
 def event(name: str, data: bytes, event_id: str = "") -> bytes:

@@ -256,6 +256,24 @@ async def test_a_token_is_asked_for_and_sent_between_workers(
     assert all("sesame" not in worker.said() for worker in workers)
 
 
+async def test_workers_that_advertise_one_address_say_what_to_set(deployed: Deploy) -> None:
+    deployment = await deployed(partitions=4)
+    await deployment.produce([event(f"acct-{number}", START_MS) for number in range(40)])
+    address = "http://127.0.0.1:9"
+    workers = [deployment.worker(advertised_url=address) for _ in range(2)]
+    for worker in workers:
+        await worker.until("ready")
+    await deployment.caught_up()
+    answers = [await get(workers[0], f"/api/accounts/acct-{number}") for number in range(40)]
+    assert {answer.status for answer in answers} == {200, 503}
+    refused = [answer for answer in answers if answer.status == 503]
+    assert all("Retry-After" in answer.headers for answer in refused)
+    told = " ".join(answer.json["detail"] for answer in refused)
+    assert "NETFOLLOWERS_ADVERTISED_URL" in told
+    service = (await get(workers[0], "/api/service")).json
+    assert not service["is_complete"]
+
+
 async def test_who_asks_too_often_is_told_so(deployed: Deploy) -> None:
     deployment = await deployed(partitions=1)
     worker = deployment.worker(api_rate=5.0)

@@ -132,4 +132,4 @@ async def test_there_are_only_so_many_streams(deployed: Deploy) -> None:
     await asyncio.sleep(1.5)
     async with listening(worker, ()) as events:
         await events.look()
-    assert await worker.stop() == 0
+        assert await worker.stop() == 0, "an open stream kept it"
