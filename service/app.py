@@ -325,6 +325,7 @@ async def measure_loop(worker: Worker) -> None:
     while True:
         asked = loop.time() + _DELAY_S
         await asyncio.sleep(_DELAY_S)
+        worker.web.api.beat()
         worker.metrics.loop_delay_seconds.observe(max(0.0, loop.time() - asked))
 
 

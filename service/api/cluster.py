@@ -120,7 +120,8 @@ class Cluster:
             )
             raise unavailable(message, 5)
         if url == self._local.url:
-            raise unavailable(f"partition {partition} is being restored")
+            message = f"partition {partition} is being restored, or this worker had stood still"
+            raise unavailable(message)
         return url
 
     async def _ask(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -30,6 +30,11 @@ if TYPE_CHECKING:
     from service.settings import Settings
 
 
+_STALL_S: Final = 2.0
+_SILENT_S: Final = 0.5
+"""Longer than the broker keeps a fetch waiting, and than a commit that fences us."""
+
+
 class Local:
     """What this worker counts. `url` is where the others find it."""
 
@@ -41,9 +46,29 @@ class Local:
         self._names = {grain.name: index for index, grain in enumerate(self._grains)}
         self._shards = shards
         self._lag = lag
+        self._beat_s = float("inf")
+        self._silent_until_s = 0.0
+
+    def beat(self) -> None:
+        """Be told, several times a second, that the loop turns."""
+        now = time.monotonic()
+        self._note_stall(now)
+        self._beat_s = now
+
+    def _note_stall(self, now: float) -> None:
+        if now - self._beat_s > _STALL_S:
+            self._silent_until_s = now + _SILENT_S
 
     def running(self) -> dict[int, Shard]:
-        """Partition -> shard of those that count."""
+        """Partition -> shard of those that count; none for a moment after a stall.
+
+        A worker that was frozen finds answers of its broker that were given before, and would take
+        them for news.
+        """
+        now = time.monotonic()
+        self._note_stall(now)
+        if now < self._silent_until_s:
+            return {}
         return {shard.partition: shard for shard in self._shards if shard.is_running}
 
     def holds(self, partition: int) -> bool:

@@ -89,6 +89,10 @@ class Api:
         """Say where the other workers find this one."""
         self._local.url = url
 
+    def beat(self) -> None:
+        """Be told, several times a second, that the worker's loop turns."""
+        self._local.beat()
+
     async def close(self) -> None:
         """Let go of connections to other workers."""
         await self._peers.close()

@@ -41,7 +41,9 @@ def test_its_schemas_are_schemas() -> None:
 @pytest.mark.broker
 @pytest.mark.transactions
 @pytest.mark.slow
-async def test_a_live_worker_keeps_to_it_whatever_schemathesis_asks(deployed: Deploy) -> None:
+async def test_a_live_worker_keeps_to_it_whatever_schemathesis_asks(
+    deployed: Deploy, tmp_path: Path
+) -> None:
     deployment = await deployed(partitions=2)
     await deployment.produce(drawn(500))
     worker = deployment.worker(api_rate=100_000.0)
@@ -63,7 +65,7 @@ async def test_a_live_worker_keeps_to_it_whatever_schemathesis_asks(deployed: De
             "--exclude-path", "/api/stream",  # does not end
             "--max-examples", "60", "--phases", "examples,coverage,fuzzing", "--seed", "1",
         ],
-        capture_output=True, text=True, timeout=100, check=False,
+        capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-6_000:] + ran.stderr[-2_000:]
     generated, passed = re.findall(r"(\d+) generated, (\d+) passed", ran.stdout)[-1]
