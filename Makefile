@@ -58,8 +58,10 @@ $(INSTALLED): requirements/dev.txt pyproject.toml
 broker-jars: $(INSTALLED) ## fetch Apache Kafka's jars through Maven into .kafka/libs
 	@$(BIN)/python -m service.tools.broker jars
 
-demo: install ## watch net followers change, for a minute (make demo SECONDS=15: shorter)
-	@$(BIN)/netfollowers demo --seconds $(SECONDS)
+# BROWSER=1 would be the name of a browser to who opens one.
+demo: install ## watch net followers change, for a minute (make demo SECONDS=15 BROWSER=1)
+	@$(if $(filter 1,$(BROWSER)),env -u BROWSER) $(BIN)/netfollowers demo --seconds $(SECONDS) \
+		$(if $(filter 1,$(BROWSER)),--browser)
 
 test: install ## all tests, those with a real Kafka included
 	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal

@@ -14,6 +14,7 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -29,6 +30,7 @@ from mode import CrashingSupervisor
 
 from service import __version__, logs
 from service.accounts import AccountSeries
+from service.api import Api
 from service.engine import Engine
 from service.kafka import security, topics
 from service.kafka.journal import Journal, PlainJournal, TransactionalJournal
@@ -56,6 +58,7 @@ _DELAY_S: Final = 0.1
 _MEASURE_S: Final = 15.0
 _MEASURED_ROWS: Final = 50_000
 _STOP_TIMEOUT_S: Final = 30.0
+_ANY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 _IDLE_POLL_S: Final = 86_400.0
 _REBALANCE_S: Final = 30.0
 _ANSWER_S: Final = 5.0
@@ -89,17 +92,17 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     app = _faust_app(settings, shards)
     shards.new_shard = _shard_factory(settings, partitions, app, shards, metrics)
     lag = Lag(settings, shards.held)
-    metrics.bind(
-        Host(
-            shards.held,
-            lag,
-            AccountSeries(settings, shards),
-            lambda: getattr(app.consumer, "membership", None),
-            settings,
-        )
+    host = Host(
+        shards.held,
+        lag,
+        AccountSeries(settings, shards),
+        lambda: getattr(app.consumer, "membership", None),
+        settings,
     )
+    metrics.bind(host)
     _add_agent(app, settings, shards)
-    return Worker(app, shards, metrics, Web(metrics.registry, lambda: _why_not_ready(shards)), lag)
+    web = Web(metrics.registry, lambda: _why_not_ready(shards), Api(host, partitions))
+    return Worker(app, shards, metrics, web, lag)
 
 
 class _App(faust.App):
@@ -239,6 +242,7 @@ async def _run(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     await worker.web.start(settings.web_host, settings.web_port)
+    _say_where(worker, settings)
     _say_what_runs(settings, partitions, worker.web.port)
     watching = asyncio.create_task(_watch(worker))
     await worker.app.start()
@@ -257,6 +261,17 @@ async def _run(settings: Settings) -> int:
         exit_now("Faust stopped by itself", worker.app.crash_reason)
     await _stop(worker)
     return 0
+
+
+def _say_where(worker: Worker, settings: Settings) -> None:
+    """Have the address travel in the group's member metadata (docs/decisions/0014)."""
+    host, port = settings.web_host, worker.web.port
+    if host in _ANY_ADDRESS:
+        host = socket.gethostname()
+    own = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    url = yarl.URL(settings.advertised_url or own)
+    worker.app.conf.canonical_url = url
+    worker.web.api.found_at(str(url))
 
 
 def _end_with_it(chore: asyncio.Task[None]) -> None:
@@ -310,6 +325,7 @@ async def measure_loop(worker: Worker) -> None:
     while True:
         asked = loop.time() + _DELAY_S
         await asyncio.sleep(_DELAY_S)
+        worker.web.api.beat()
         worker.metrics.loop_delay_seconds.observe(max(0.0, loop.time() - asked))
 
 
@@ -351,7 +367,7 @@ def _say_what_runs(settings: Settings, partitions: int, port: int) -> None:
         settings.transaction_timeout_s,
     )
     log.info(
-        "serves http://%s:%d paths=/live,/ready,/metrics watched=%d top_accounts=%d",
+        "serves http://%s:%d paths=/,/api,/live,/ready,/metrics watched=%d top_accounts=%d",
         settings.web_host,
         port,
         len(settings.watched),

@@ -8,6 +8,7 @@ its value and what would be right.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -66,6 +67,11 @@ class Settings:
     fetch_bytes: int = 1_048_576
     web_host: str = "127.0.0.1"
     web_port: int = 6066
+    advertised_url: str = ""
+    api_token_file: str = ""
+    api_rate: float = 200.0
+    api_streams: int = 200
+    api_connections: int = 1_000
     log_level: str = "info"
     log_format: str = "text"
     watch: str = ""
@@ -205,6 +211,7 @@ _ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "log_format": ("text", "json"),
 }
 _FILES: Final = (
+    "api_token_file",
     "sasl_password_file",
     "sasl_oauth_token_file",
     "ssl_cafile",
@@ -231,6 +238,13 @@ _LIMITS: Final[dict[str, _Limit]] = {
     "batch_records": ("at least 1", lambda n: n >= 1),
     "fetch_bytes": ("at least 1024", lambda n: n >= 1_024),  # noqa: PLR2004
     "web_port": ("a port, 0 to 65535", lambda n: 0 <= n <= 65_535),  # noqa: PLR2004
+    "advertised_url": (
+        "http://HOST:PORT, without a path",
+        lambda url: not url or re.fullmatch(r"https?://[^/?#@\s]+:\d{1,5}", url) is not None,
+    ),
+    "api_rate": ("at least 5", lambda rate: rate >= 5),  # noqa: PLR2004
+    "api_streams": ("at least 0", lambda n: n >= 0),
+    "api_connections": ("at least 1", lambda n: n >= 1),
     "watch": ("at most 1000 account ids", lambda text: text.count(",") < _MOST_WATCHED),
     "top_accounts": ("from 0 to 50", lambda n: 0 <= n <= DEPTH),
     "account_series_limit": ("at least 0", lambda n: n >= 0),
@@ -264,8 +278,13 @@ _MEANINGS: Final[dict[str, str]] = {
     "stuck_after_s": "lag without movement for so long ends the worker",
     "batch_records": "records per batch",
     "fetch_bytes": "bytes per fetch and partition",
-    "web_host": "address of /live, /ready and /metrics",
-    "web_port": "port of /live, /ready and /metrics (0: any free one)",
+    "web_host": "address of the page, /api, /live, /ready and /metrics",
+    "web_port": "port of the page, /api, /live, /ready and /metrics (0: any free one)",
+    "advertised_url": "where the other workers find this one's web port (empty: by host and port)",
+    "api_token_file": "file with the bearer token that /api asks for (empty: it asks for none)",
+    "api_rate": "API requests per second and client address, twice as many in a burst",
+    "api_streams": "clients of /api/stream at a time",
+    "api_connections": "connections above which /api answers 503",
     "log_level": "debug, info, warning or error",
     "log_format": "`text` (key=value) or `json`: one event a line",
     "watch": "account ids with metrics of their own, comma separated, at most 1000",

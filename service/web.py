@@ -1,4 +1,4 @@
-"""/live, /ready and /metrics, served by the worker's own loop: if it stands still, no answer."""
+"""The page, /api, /live, /ready and /metrics, from the worker's own loop: stuck, no answer."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from service.api import Api
+
 _STOP_TIMEOUT_S: Final = 1.0
 
 
 class Web:
     """The worker's HTTP server."""
 
-    def __init__(self, registry: CollectorRegistry, why_not_ready: Callable[[], str]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, why_not_ready: Callable[[], str], api: Api
+    ) -> None:
         """`why_not_ready`: empty when the worker is assigned, restored and moving."""
+        self.api: Api = api
         self._registry = registry
         self._why_not_ready = why_not_ready
         self._runner: web.AppRunner | None = None
@@ -28,6 +33,7 @@ class Web:
         app.router.add_get("/live", self._live)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", self._metrics)
+        self.api.add_to(app, self._connected)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_TIMEOUT_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
@@ -38,6 +44,12 @@ class Web:
         """Stop listening."""
         if self._runner is not None:
             await self._runner.cleanup()
+        await self.api.close()
+
+    def _connected(self) -> int:
+        """Connections at this moment."""
+        server = self._runner.server if self._runner is not None else None
+        return len(server.connections) if server is not None else 0
 
     async def _live(self, _: web.Request) -> web.Response:
         return web.Response(text="live\n")

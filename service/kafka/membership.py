@@ -7,6 +7,7 @@ although the group may have given them to another. Knows aiokafka's coordinator;
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 _WELL: Final = (0, 27, 79)
@@ -25,6 +26,8 @@ class Membership:
         self.generation = -1
         """Of the group, at the last assignment; -1 before the first."""
         self.assignments = 0
+        self.owners: dict[int, str] = {}
+        """Partition -> address of the worker that has it; empty from a revoke to an assignment."""
 
     def hear(self, coordinator: Any) -> None:  # noqa: ANN401 - aiokafka's
         """Note every answer of the coordinator from now on. Again does nothing."""
@@ -43,9 +46,11 @@ class Membership:
     def revoked(self) -> None:
         """Wait for an assignment from now on."""
         self._waits_since = time.monotonic()
+        self.owners = {}
 
-    def assigned(self, generation: int = 0) -> None:
-        """Note an assignment, be it empty: a worker may stand by."""
+    def assigned(self, generation: int = 0, owners: Mapping[int, str] | None = None) -> None:
+        """Note an assignment, be it empty: a worker may stand by. `owners`: everybody's share."""
+        self.owners = dict(owners or {})
         self._waits_since = None
         self.generation = generation
         self.assignments += 1

@@ -79,8 +79,14 @@ class Reader:
         """False when the broker has been asked and has not answered for a while."""
         if self._consumer is None or self.free.locked():
             return True
-        answered_ms = self._consumer.last_poll_timestamp(self._source) or 0
-        return time.time() - answered_ms / 1_000 < _ANSWERED_WITHIN_S
+        return time.time() - self.answered_s < _ANSWERED_WITHIN_S
+
+    @property
+    def answered_s(self) -> float:
+        """When the broker last answered a fetch, seconds since the epoch; 0: not yet."""
+        if self._consumer is None:
+            return 0.0
+        return (self._consumer.last_poll_timestamp(self._source) or 0) / 1_000
 
     async def run(self, position: int) -> None:
         """Read from `position` on. Raises when the log start passes the position."""

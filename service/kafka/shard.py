@@ -83,6 +83,8 @@ class Shard:
         self._watched = -1
         self._opened = ("", 0)
         self._last: Checkpoint | None = None
+        self.committed_offset = 0
+        """Every input record before it is durable in the result topics."""
         self._unsealed = 0
         self._has_warned = False
         self.applied_ms = 0
@@ -103,6 +105,7 @@ class Shard:
         await self._check_rows(restored, newest)
         await self._check_row_count(restored, rows)
         self._last = restored.checkpoint or await self._commit_start()
+        self.committed_offset = self._last.position
         self._journal.progress.enter("")
         seconds = loop_time() - began
         self.state = State.HELD
@@ -298,6 +301,7 @@ class Shard:
             self._fail(f"a checkpoint failed partition={self.partition} position={position}", error)
             return
         assert self._last is not None
+        self.committed_offset = self._last.position
         self.metrics.committed(
             loop_time() - began, task.result(), self.partition, self._last.position
         )
@@ -315,6 +319,16 @@ class Shard:
     def is_running(self) -> bool:
         """True while it counts."""
         return self.state is State.RUNNING
+
+    @property
+    def sealed_offset(self) -> int:
+        """Every input record before it is in the last seal, and so in the leaders' boards."""
+        return self._last.position if self._last is not None else 0
+
+    @property
+    def answered_s(self) -> float:
+        """When the broker last answered this shard's reader, seconds since the epoch; 0: never."""
+        return self.reader.answered_s if self.reader is not None else 0.0
 
     @property
     def lag(self) -> int:

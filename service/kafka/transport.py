@@ -56,9 +56,18 @@ class BatchConsumer(Consumer):
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Hand the assignment to the shards; their opens go on by themselves."""
-        self.membership.assigned(generation_id)
+        self.membership.assigned(generation_id, self._owners())
         self.shards.assign(tp.partition for tp in assigned)
         await super().on_partitions_assigned(assigned, generation_id)
+
+    def _owners(self) -> dict[int, str]:
+        """Partition -> address: each member's travels in its metadata (docs/decisions/0014)."""
+        found = self.app.assignor.external_topic_distribution
+        return {
+            partition: url
+            for url, topics in found.items()
+            for partition in topics.get(self.input_topic, ())
+        }
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Yield one message per batch; its value is the batch."""

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import signal
 import time
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -46,6 +47,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         LivePlan(arguments.seed, arguments.accounts, arguments.rate, arguments.seconds),
         Path(arguments.output_dir),
         time.monotonic(),
+        arguments.browser,
     )
     asked.output.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -101,6 +103,7 @@ class Asked:
     plan: LivePlan
     output: Path
     began: float
+    browser: bool = False
 
 
 class Demo:
@@ -123,6 +126,7 @@ class Demo:
         await topics.create(self._settings)
         with self._interruptible():
             async with WorkerProcess(self._settings, self._output / "worker.log") as worker:
+                await self._show_page()
                 is_right = await self._phases(worker)
                 code = await worker.stop()
         say(self._console, f"worker stopped by SIGTERM: exit code {code}", is_right=code == 0)
@@ -154,6 +158,13 @@ class Demo:
     def _title(self) -> str:
         settings = self._settings
         return f"{self._broker.kind} at {settings.brokers}, one worker, {settings.guarantee}"
+
+    async def _show_page(self) -> None:
+        """Say where the worker's page is, and open it if that was asked for."""
+        url = f"http://127.0.0.1:{self._settings.web_port}/"
+        self._console.print(f"the page, live: {url}", style="bold", soft_wrap=True)
+        if self._asked.browser and not await asyncio.to_thread(webbrowser.open, url):
+            self._console.print("no browser could be opened", style="bold yellow")
 
     def _introduce(self) -> None:
         self._console.print(f"{self._title()}; topics {self._settings.app_id}-*", soft_wrap=True)

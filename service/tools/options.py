@@ -84,7 +84,7 @@ def _add_worker(commands: Commands) -> None:
         "worker",
         "count: read the input topic, write the results",
         "Run one worker until SIGTERM or Ctrl-C. Start more for more partitions at once;\n"
-        "/live, /ready and /metrics are served on NETFOLLOWERS_WEB_PORT.",
+        "the page, /api, /live, /ready and /metrics are served on NETFOLLOWERS_WEB_PORT.",
         "NETFOLLOWERS_BROKERS=kafka:9092 netfollowers worker",
         "NETFOLLOWERS_GUARANTEE=at_least_once netfollowers worker",
     )
@@ -404,6 +404,7 @@ def _add_demo(commands: Commands) -> None:
     add("--accounts", type=count, default=3_000, metavar="N", help="live accounts (%(default)s)")
     add("--seed", type=int, default=1, help="(%(default)s)")
     add("--output-dir", default="demo-output", metavar="DIR", help="(%(default)s)")
+    add("--browser", action="store_true", help="open the worker's page in a browser")
     add(
         "--broker",
         default="auto",

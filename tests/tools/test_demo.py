@@ -46,6 +46,7 @@ def test_the_demo_is_exact_ends_with_0_and_leaves_nothing_running(tmp_path: Path
     told, _ = demo.communicate(timeout=170)
     assert demo.returncode == 0, told
     assert "exact: followers 132,924 = 12,012 + 313,074 gained - 192,162 lost" in told
+    assert "the page, live: http://127.0.0.1:" in told
     assert "raid: +26,344 in one hour" in told
     assert "the independent recomputation agrees with the table" in told
     assert "worker stopped by SIGTERM: exit code 0" in told

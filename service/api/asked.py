@@ -1,0 +1,69 @@
+"""What one worker asks another, and is told: one request for all that it needs of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta
+
+from service.api.answers import Account, Freshness, Place, Ranking, ShardStatus
+
+PATH: Final = "/internal/ask"
+MOST_ACCOUNTS: Final = 1_000
+
+
+class TopQuestion(msgspec.Struct, frozen=True):
+    """Places of a grain's boards; `trail`: the grain of the small series beside each."""
+
+    grain: str
+    rankings: tuple[Ranking, ...]
+    n: int
+    trail: str | None
+
+
+class Question(msgspec.Struct, frozen=True):
+    """`app_id`: another deployment at the same address must not answer."""
+
+    app_id: str
+    accounts: Annotated[list[tuple[int, str]], Meta(max_length=MOST_ACCOUNTS)] = []
+    """(partition, account id)"""
+    top: TopQuestion | None = None
+    service: bool = False
+
+
+class Looked(msgspec.Struct, frozen=True, gc=False):
+    """An account looked up. No freshness: the partition is not counted here. No row: unknown."""
+
+    freshness: Freshness | None
+    row: Account | None
+
+
+class ShardBoard(msgspec.Struct, frozen=True, gc=False):
+    """One window's places in one shard; `start_ms` -1: there is no such window yet."""
+
+    start_ms: int
+    is_exact: bool
+    rankings: dict[Ranking, list[Place]]
+
+
+class ShardTop(msgspec.Struct, frozen=True, gc=False):
+    """The boards of one shard."""
+
+    freshness: Freshness
+    current: ShardBoard
+    final: ShardBoard
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The answers, accounts in the order asked."""
+
+    app_id: str
+    accounts: list[Looked] = []
+    top: list[ShardTop] = []
+    shards: list[ShardStatus] = []
+
+
+encode = msgspec.json.Encoder().encode
+decode_question = msgspec.json.Decoder(Question).decode
+decode_told = msgspec.json.Decoder(Told).decode

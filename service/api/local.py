@@ -1,0 +1,197 @@
+"""Answers from the shards of this worker. Synchronous: each answer is one moment between batches.
+
+Knows no HTTP and no other worker.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from service.api.answers import (
+    Account,
+    Freshness,
+    Outcomes,
+    Place,
+    ShardStatus,
+    Window,
+    WindowState,
+)
+from service.api.asked import Looked, Question, ShardBoard, ShardTop, Told, TopQuestion
+from service.engine.leaders import Board
+from service.engine.rows import GAINED, LOST, REVISION, Row
+
+if TYPE_CHECKING:
+    from service.kafka.lag import Lag
+    from service.kafka.shard import Shard
+    from service.settings import Settings
+
+
+_STALL_S: Final = 2.0
+_SILENT_S: Final = 0.5
+"""Longer than the broker keeps a fetch waiting, and than a commit that fences us."""
+
+
+class Local:
+    """What this worker counts. `url` is where the others find it."""
+
+    def __init__(self, settings: Settings, shards: Iterable[Shard], lag: Lag) -> None:
+        """`shards`: all that are held, those that open included."""
+        self.url = ""
+        self._settings = settings
+        self._grains = settings.rules.grains
+        self._names = {grain.name: index for index, grain in enumerate(self._grains)}
+        self._shards = shards
+        self._lag = lag
+        self._beat_s = float("inf")
+        self._silent_until_s = 0.0
+
+    def beat(self) -> None:
+        """Be told, several times a second, that the loop turns."""
+        now = time.monotonic()
+        self._note_stall(now)
+        self._beat_s = now
+
+    def _note_stall(self, now: float) -> None:
+        if now - self._beat_s > _STALL_S:
+            self._silent_until_s = now + _SILENT_S
+
+    def running(self) -> dict[int, Shard]:
+        """Partition -> shard of those that count; none for a moment after a stall.
+
+        A worker that was frozen finds answers of its broker that were given before, and would take
+        them for news.
+        """
+        now = time.monotonic()
+        self._note_stall(now)
+        if now < self._silent_until_s:
+            return {}
+        return {shard.partition: shard for shard in self._shards if shard.is_running}
+
+    def holds(self, partition: int) -> bool:
+        """Tell whether a shard of the partition is here, whatever its state."""
+        return any(shard.partition == partition for shard in self._shards)
+
+    def answer(self, question: Question) -> Told:
+        """Everything at once, from one moment."""
+        shards = self.running()
+        return Told(
+            self._settings.app_id,
+            [self.look(shards.get(partition), key) for partition, key in question.accounts],
+            [self._top(shard, question.top) for shard in shards.values()] if question.top else [],
+            self.statuses() if question.service else [],
+        )
+
+    def look(self, shard: Shard | None, account_id: str) -> Looked:
+        """Look an account up in a shard, which is None when it is not counted here."""
+        if shard is None:
+            return Looked(None, None)
+        freshness = self.freshness(shard)
+        row = shard.engine.row(account_id.encode())
+        if row is None:
+            return Looked(freshness, None)
+        return Looked(freshness, self._account(account_id, row, shard, freshness))
+
+    def freshness(self, shard: Shard) -> Freshness:
+        """What of the log the shard contains."""
+        engine = shard.engine
+        return Freshness(
+            shard.partition,
+            self.url,
+            engine.watermark_ms if engine.watermark_ms >= 0 else None,
+            engine.position,
+            shard.committed_offset,
+            self._age_ms(shard),
+        )
+
+    def _age_ms(self, shard: Shard) -> int:
+        """Since when something may be missing: the oldest waiting record, or the last fetch."""
+        silent_s = max(0.0, time.time() - (shard.answered_s or shard.metrics.committed_s))
+        return round(1_000 * max(silent_s, self._lag.age_s(shard)))
+
+    def _account(self, account_id: str, row: Row, shard: Shard, freshness: Freshness) -> Account:
+        net = row.gained - row.lost
+        baseline = row.baseline
+        followers = None if baseline is None else baseline + net - (row.net_at_baseline or 0)
+        windows = {name: self._windows(row, name, shard) for name in self._names}
+        return Account(
+            account_id,
+            row.gained,
+            row.lost,
+            net,
+            followers,
+            baseline,
+            row.last_event_ms,
+            row.offset,
+            windows,
+            freshness,
+        )
+
+    def _windows(self, row: Row, name: str, shard: Shard) -> list[Window]:
+        """Kept windows: a row lets go of the others only when it changes."""
+        index, watermark = self._names[name], shard.engine.watermark_ms
+        grain = self._grains[index]
+        found = []
+        for window in row.windows[index]:
+            start, gained, lost = window[0], window[GAINED], window[LOST]
+            end = start + grain.size_ms
+            if watermark < end + grain.keep_ms:
+                is_open = watermark < end + grain.grace_ms
+                state: WindowState = "open" if is_open else "final"
+                found.append(
+                    Window(start, end, gained, lost, gained - lost, window[REVISION], state)
+                )
+        return found
+
+    # ---- leaders
+
+    def _top(self, shard: Shard, question: TopQuestion) -> ShardTop:
+        """Boards are as of the last seal."""
+        leaders = shard.engine.leaders[self._names[question.grain]]
+        return ShardTop(
+            msgspec.structs.replace(self.freshness(shard), applied_offset=shard.sealed_offset),
+            self._board(shard, leaders.current, question),
+            self._board(shard, leaders.final, question),
+        )
+
+    def _board(self, shard: Shard, board: Board, question: TopQuestion) -> ShardBoard:
+        rankings = {
+            name: [
+                Place(key.decode(), value, self._trail(shard, key, question.trail))
+                for key, value in board.ranking(name).first(question.n)
+            ]
+            for name in question.rankings
+        }
+        is_exact = board.is_exact and board.heir is None
+        return ShardBoard(board.start_ms, is_exact, rankings)
+
+    def _trail(self, shard: Shard, key: bytes, name: str | None) -> list[tuple[int, int]]:
+        row = shard.engine.row(key) if name is not None else None
+        if row is None or name is None:
+            return []
+        return [(window.start_ms, window.net) for window in self._windows(row, name, shard)]
+
+    # ---- the service
+
+    def statuses(self) -> list[ShardStatus]:
+        """Every shard of this worker, whatever its state."""
+        return [self._status(shard) for shard in self._shards]
+
+    def _status(self, shard: Shard) -> ShardStatus:
+        if not shard.is_running:
+            return ShardStatus(shard.partition, self.url, shard.state.value)
+        counts = shard.engine.counts
+        return ShardStatus(
+            shard.partition,
+            self.url,
+            shard.state.value,
+            self.freshness(shard),
+            self._lag.records(shard),
+            shard.engine.accounts,
+            Outcomes(
+                counts.applied, counts.late, counts.duplicate, counts.rejected, counts.heartbeat
+            ),
+        )

@@ -1,0 +1,165 @@
+"""Address -> answer. Handlers read the request, ask the cluster and encode."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+from msgspec import DecodeError
+
+from service.api import asked, openapi
+from service.api.answers import RANKINGS, Windows, encode
+from service.api.asking import MAX_CHOSEN, MAX_PLACES, Parameters, id_in_path
+from service.api.cluster import Cluster
+from service.api.guard import Guard
+from service.api.local import Local
+from service.api.moments import from_id
+from service.api.peers import Peers
+from service.api.problems import Wrong, unavailable
+from service.api.stream import Client, Hub
+
+if TYPE_CHECKING:
+    from service.metrics import Host
+
+_PAGE: Final = Path(__file__).parents[1] / "page"
+_FILES: Final = {
+    "/": ("index.html", "text/html"),
+    "/style.css": ("style.css", "text/css"),
+    "/app.js": ("app.js", "text/javascript"),
+    "/chart.js": ("chart.js", "text/javascript"),
+    "/stream.js": ("stream.js", "text/javascript"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+_DEFAULT_PLACES: Final = 10
+_WRITE_S: Final = 30.0
+_JSON: Final = "application/json"
+
+
+class Api:
+    """The API and the page, to be added to the worker's web server."""
+
+    def __init__(self, host: Host, partitions: int) -> None:
+        """`host`: what the worker is made of; the token file is read here, once."""
+        settings = host.settings
+        path = settings.api_token_file
+        self._token = Path(path).read_text().strip() if path else ""
+        self._peers = Peers(self._token)
+        self._local = Local(settings, host.shards, host.lag)
+        self.cluster = Cluster(
+            settings,
+            partitions,
+            local=self._local,
+            peers=self._peers,
+            membership=host.membership,
+        )
+        self._settings = settings
+        self._names = [grain.name for grain in settings.rules.grains]
+        self._ranked = [name for name in self._names if name in settings.ranked_grains]
+        self._hub = Hub(self.cluster, self._names[0])
+        self._openapi = encode(openapi.document(self._names, self._ranked))
+        self._page = {
+            address: (_PAGE.joinpath(name).read_bytes(), kind)
+            for address, (name, kind) in _FILES.items()
+        }
+
+    def add_to(self, app: web.Application, connected: Callable[[], int]) -> None:
+        """Add routes and the guard before them."""
+        settings = self._settings
+        Guard(
+            token=self._token,
+            rate=settings.api_rate,
+            connections=settings.api_connections,
+            connected=connected,
+        ).add_to(app)
+        add = app.router.add_get
+        add("/api/accounts/{id}", self._account)
+        add("/api/accounts/{id}/windows", self._windows)
+        add("/api/top", self._top)
+        add("/api/service", self._service)
+        add("/api/stream", self._stream, allow_head=False)
+        add("/api/openapi.json", self._document)
+        app.router.add_post(asked.PATH, self._ask)
+        for address in _FILES:
+            add(address, self._file)
+
+    def found_at(self, url: str) -> None:
+        """Say where the other workers find this one."""
+        self._local.url = url
+
+    def beat(self) -> None:
+        """Be told, several times a second, that the worker's loop turns."""
+        self._local.beat()
+
+    async def close(self) -> None:
+        """Let go of connections to other workers."""
+        await self._peers.close()
+
+    async def _account(self, request: web.Request) -> web.Response:
+        return _answer(await self._look(id_in_path(request), Parameters(request, ())))
+
+    async def _windows(self, request: web.Request) -> web.Response:
+        account_id, parameters = id_in_path(request), Parameters(request, ("grain",))
+        grain = parameters.one_of("grain", self._names, self._names[0])
+        row = await self._look(account_id, parameters)
+        return _answer(Windows(account_id, grain, row.windows[grain], row.freshness))
+
+    async def _look(self, account_id: str, _: Parameters) -> Any:  # noqa: ANN401 - Account
+        [looked] = await self.cluster.accounts([account_id])
+        if looked.row is None:
+            raise Wrong("unknown-account", "nothing was counted", freshness=looked.freshness)
+        return looked.row
+
+    async def _top(self, request: web.Request) -> web.Response:
+        parameters = Parameters(request, ("grain", "by", "n", "trail"))
+        if not self._ranked:
+            raise Wrong("not-found", "no leaders are kept (NETFOLLOWERS_TOP_GRAINS)")
+        grain = parameters.one_of("grain", self._ranked, self._ranked[0])
+        by: Any = parameters.one_of("by", tuple(RANKINGS), "net")
+        places = parameters.number("n", _DEFAULT_PLACES, MAX_PLACES)
+        trail = parameters.optional_of("trail", self._names)
+        return _answer(await self.cluster.top(grain, by, places, trail))
+
+    async def _service(self, request: web.Request) -> web.Response:
+        Parameters(request, ())
+        return _answer(await self.cluster.service())
+
+    async def _document(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._openapi, content_type=_JSON)
+
+    async def _ask(self, request: web.Request) -> web.Response:
+        try:
+            question = asked.decode_question(await request.read())
+            return web.Response(body=asked.encode(self.cluster.answer(question)))
+        except (DecodeError, KeyError, UnicodeError) as error:
+            raise Wrong("bad-request", "this is no question of a worker") from error
+
+    async def _file(self, request: web.Request) -> web.Response:
+        body, kind = self._page[request.path]
+        return web.Response(body=body, content_type=kind, charset="utf-8")
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        parameters = Parameters(request, ("account", "grain"), repeated=("account",))
+        accounts = parameters.ids("account", MAX_CHOSEN)
+        default = self._ranked[0] if self._ranked else None
+        grain = parameters.optional_of("grain", self._ranked) or default
+        if self._hub.clients >= self._settings.api_streams:
+            message = f"{self._settings.api_streams} clients are connected already"
+            raise unavailable(message, 5)
+        client = Client(tuple(accounts), grain, from_id(request.headers.get("Last-Event-ID", "")))
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"retry: 1000\n\n")
+        async for text in self._hub.events(client):
+            try:
+                async with asyncio.timeout(_WRITE_S):
+                    await response.write(text)
+            except (TimeoutError, ConnectionError):
+                break
+        return response
+
+
+def _answer(of: Any) -> web.Response:  # noqa: ANN401 - any answer
+    return web.Response(body=encode(of), content_type=_JSON)

@@ -1,0 +1,135 @@
+"""The stream: what is chosen, what resumes after which id, and at which worker."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+
+from service.api.answers import GrainRule
+from service.api.moments import Moment, from_id, is_same, to_id
+from tests.broker.conftest import Deploy
+from tests.broker.deployment import Worker
+from tests.web.told import HOSTILE, START_MS, event
+
+GRAINS = [GrainRule("1m", 60_000, 30_000, 900_000, is_ranked=False)]
+
+
+def test_an_id_says_what_was_seen() -> None:
+    seen = {3: Moment(17, 1_000), 0: Moment(5, -1)}
+    assert to_id(seen) == "1.0:5:-1,3:17:1000"
+    assert from_id(to_id(seen)) == seen
+
+
+@pytest.mark.parametrize(
+    "text", ["", "2.0:1:1", "1.", "1.x:y:z", "1.0:1", "0", "1." + "1," * 9_000]
+)
+def test_what_is_no_id_of_ours_means_nothing_was_seen(text: str) -> None:
+    assert from_id(text) == {}
+
+
+@pytest.mark.parametrize(
+    ("before", "offset", "watermark", "same"),
+    [
+        (None, 5, 1_000_000, False),
+        (Moment(6, 1_000_000), 5, 1_000_000, True),
+        (Moment(5, 1_000_000), 5, 1_000_000, False),
+        (Moment(6, 1_000_000), -1, 1_000_000, True),
+        (Moment(6, 989_000), 5, 991_000, False),  # a window became final at 16:30
+    ],
+)
+def test_a_row_is_the_same_until_it_or_its_windows_change(
+    before: Moment | None, offset: int, watermark: int, *, same: bool
+) -> None:
+    assert is_same(before, offset, watermark, GRAINS) is same
+
+
+class Events:
+    """A stream, read event by event."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        """Nothing read yet."""
+        self._response = response
+        self.id = ""
+
+    async def look(self) -> list[tuple[str, Any]]:
+        """Everything up to the next event with an id."""
+        found = []
+        async with asyncio.timeout(10):
+            while True:
+                block = (await self._response.content.readuntil(b"\n\n")).decode()
+                lines = dict(line.split(": ", 1) for line in block.strip().split("\n"))
+                if "event" in lines:
+                    found.append((lines["event"], json.loads(lines["data"])))
+                if "id" in lines:
+                    self.id = lines["id"]
+                    return found
+
+
+@asynccontextmanager
+async def listening(
+    worker: Worker, accounts: tuple[str, ...], last_id: str = ""
+) -> AsyncIterator[Events]:
+    url = f"http://127.0.0.1:{worker.settings.web_port}/api/stream"
+    headers = {"Last-Event-ID": last_id} if last_id else {}
+    query = [("account", account) for account in accounts]
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(url, params=query, headers=headers) as response,
+    ):
+        assert response.status == 200
+        assert response.content_type == "text/event-stream"
+        yield Events(response)
+
+
+def names(found: list[tuple[str, Any]]) -> list[str]:
+    """Which accounts came, and `top`, `service`."""
+    return [told["account_id"] if name == "account" else name for name, told in found]
+
+
+@pytest.mark.broker
+@pytest.mark.transactions
+async def test_a_stream_resumes_at_any_worker_with_what_has_changed_since(
+    deployed: Deploy,
+) -> None:
+    deployment = await deployed(partitions=4)
+    chosen = ("a", "b", HOSTILE[2], "nobody")
+    await deployment.produce([event(name, START_MS) for name in (*chosen[:3], "x", "y", "z")])
+    workers = [deployment.worker() for _ in range(2)]
+    for worker in workers:
+        await worker.until("ready")
+    await deployment.caught_up()
+    async with listening(workers[0], chosen) as events:
+        assert names(await events.look()) == [*chosen, "top", "service"]
+        assert names(await events.look()) == ["service"]
+        last = events.id
+    await deployment.produce([event("b", START_MS + 1), event("x", START_MS + 1)])
+    await deployment.caught_up()
+    async with listening(workers[1], chosen, last) as events:
+        found = await events.look()
+        assert names(found) == ["b", "top", "service"]
+        assert found[0][1]["gained"] == 2
+    async with listening(workers[1], chosen, "what is this") as events:
+        assert names(await events.look()) == [*chosen, "top", "service"]
+
+
+@pytest.mark.broker
+@pytest.mark.transactions
+async def test_there_are_only_so_many_streams(deployed: Deploy) -> None:
+    deployment = await deployed(partitions=1)
+    worker = deployment.worker(api_streams=1)
+    await worker.until("ready")
+    url = f"http://127.0.0.1:{worker.settings.web_port}/api/stream"
+    async with listening(worker, ()) as events, aiohttp.ClientSession() as session:
+        await events.look()
+        async with session.get(url) as refused:
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+    await asyncio.sleep(1.5)
+    async with listening(worker, ()) as events:
+        await events.look()
+        assert await worker.stop() == 0, "an open stream kept it"
