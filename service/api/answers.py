@@ -10,8 +10,8 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta
 
-By = Literal["net", "gained", "lost"]
-Ranking = Literal["gainers", "losers", "gained", "lost"]
+By = Literal["net", "gained", "lost", "growth"]
+Ranking = Literal["gainers", "losers", "gained", "lost", "growing", "shrinking"]
 WindowState = Literal["open", "final"]
 ShardState = Literal["opening", "held", "running", "closed", "unknown"]
 
@@ -19,6 +19,7 @@ RANKINGS: Final[dict[By, tuple[Ranking, ...]]] = {
     "net": ("gainers", "losers"),
     "gained": ("gained",),
     "lost": ("lost",),
+    "growth": ("growing", "shrinking"),
 }
 """The lists that an order consists of."""
 
@@ -89,7 +90,14 @@ class Place(msgspec.Struct, frozen=True, gc=False):
     """One place of a ranking: largest value first, equal ones by account id."""
 
     account_id: AccountId
-    value: Annotated[int, Meta(ge=1, description="Of losers: how many more were lost than gained.")]
+    value: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Of losers: how many more were lost than gained. Of growing and shrinking: "
+            "net over followers before the window, in parts per billion, without its sign.",
+        ),
+    ]
     trail: Annotated[
         list[tuple[int, int]],
         Meta(description="(start_ms, net) of the kept windows of the grain `trail`, oldest first."),

@@ -114,16 +114,14 @@ class Local:
 
     def _account(self, account_id: str, row: Row, shard: Shard, freshness: Freshness) -> Account:
         net = row.gained - row.lost
-        baseline = row.baseline
-        followers = None if baseline is None else baseline + net - (row.net_at_baseline or 0)
         windows = {name: self._windows(row, name, shard) for name in self._names}
         return Account(
             account_id,
             row.gained,
             row.lost,
             net,
-            followers,
-            baseline,
+            row.followers,
+            row.baseline,
             row.last_event_ms,
             row.offset,
             windows,

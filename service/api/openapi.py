@@ -81,7 +81,7 @@ def _paths(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
                     "by",
                     "query",
                     {"enum": list(answers.RANKINGS), "default": "net"},
-                    "net: gainers and losers.",
+                    "net: gainers and losers; growth: growing and shrinking, of known followers.",
                 ),
                 _parameter(
                     "n",

@@ -251,7 +251,7 @@ class Engine:
             self._table_gained += row.gained
             self._table_lost += row.lost
             for windows, span, leaders in zip(row.windows, self._spans, self.leaders, strict=True):
-                leaders.load(key, windows)
+                leaders.load(key, row)
                 for window in windows:
                     final_at = window[0] + span
                     if not is_published(final_at, key):
@@ -577,6 +577,7 @@ class Engine:
                 if closed_to < window[0] + span <= closing_to:
                     published.append((key, self._window_result(key, index, window)))
                     self.leaders[index].published(key, window)
+                    self.leaders[index].grow(key, row)
 
     def _window_result(self, key: bytes, index: int, window: Window) -> bytes:
         start, gained, lost, revision = window
@@ -616,7 +617,8 @@ class Engine:
         packed, names, keeps, watermark = self._packed, self._names, self._keeps, self._watermark_ms
         updates: list[Update] = []
         expect, does_expire = self._endings.expect, self.rules.expire_after_ms > 0
-        boards = [(one.index, one.current) for one in self.leaders if one.is_kept]
+        kept = [one for one in self.leaders if one.is_kept]
+        boards = [(one.index, one.current) for one in kept]
         for key, row in self._awake.items():
             for index, board in boards:
                 if windows := row.windows[index]:
@@ -625,6 +627,9 @@ class Engine:
                         window[GAINED] >= board.least_gained or window[LOST] >= board.least_lost
                     ) and window[0] == board.start_ms:
                         board.look(key, window[GAINED], window[LOST])
+            if row.baseline is not None:
+                for leaders in kept:
+                    leaders.grow(key, row)
             for windows, keep in zip(row.windows, keeps):  # noqa: B905 - same length by build
                 if windows and windows[0][0] + keep <= watermark:
                     self._drop_unkept(key, row)

@@ -1,9 +1,9 @@
 """Who gains and loses most, kept exact as it changes: of the current and of the last final window.
 
-A *board* ranks the accounts of one window by net, gained and lost. It holds the best few hundred
-and the *floor*: every account that it does not hold ranks behind it. So a change is one comparison
-for an account far from the top, and the best `DEPTH` are known without looking at a table of
-millions. Nothing here decides a result.
+A *board* ranks the accounts of one window by net, gained, lost and growth. It holds the best few
+hundred and the *floor*: every account that it does not hold ranks behind it. So a change is one
+comparison for an account far from the top, and the best `DEPTH` are known without looking at a
+table of millions. Nothing here decides a result.
 
     current   the window that holds the watermark; a row's part of it is its newest window
     final     the newest window whose sweep has ended, with the corrections since
@@ -11,18 +11,22 @@ millions. Nothing here decides a result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, Literal
 
-from service.engine.rows import GAINED, LOST
+from service.engine.rows import GAINED, LOST, REVISION
 
 if TYPE_CHECKING:
     from service.engine.rows import Row
     from service.results import Window
 
-By = Literal["gainers", "losers", "gained", "lost"]
+By = Literal["gainers", "losers", "gained", "lost", "growing", "shrinking"]
 Place = tuple[bytes, int]
 """(account id, value)."""
+
+GROWTH_UNIT: Final = 1_000_000_000
+"""Growth rate, N / F_s, in parts per billion, rounded towards 0: net of the window over followers
+before it. Undefined where those are unknown or not above 0."""
 
 DEPTH: Final = 50
 """So many places of a ranking are exact."""
@@ -80,14 +84,15 @@ class Ranking:
 class Board:
     """The rankings of one window.
 
-    Only net can fall: whoever is in none of the two rankings by net and stays behind the last of
-    all four had no place and has none. That is nearly everybody, and two numbers tell most of
-    them: net is no more than what was gained, and no less than minus what was lost.
+    Of net, gained and lost only net can fall: whoever is in none of the two rankings by net and
+    stays behind the last of all four had no place and has none. That is nearly everybody, and two
+    numbers tell most of them: net is no more than what was gained, and no less than minus what was
+    lost. Growth is looked at for accounts with a baseline only, and by itself.
     """
 
     __slots__ = (
-        "gained", "gainers", "heir", "least", "least_gained", "least_lost", "losers", "lost",
-        "start_ms",
+        "gained", "gainers", "growing", "heir", "least", "least_gained", "least_lost", "losers",
+        "lost", "shrinking", "start_ms",
     )  # fmt: skip
 
     def __init__(self, start_ms: int) -> None:
@@ -95,6 +100,7 @@ class Board:
         self.start_ms = start_ms
         self.gainers, self.losers = Ranking(), Ranking()
         self.gained, self.lost = Ranking(), Ranking()
+        self.growing, self.shrinking = Ranking(), Ranking()
         self.heir: Board | None = None
         """Will take the place of this board: meanwhile every change has to be looked at."""
         self.least = (1, 1, 1, 1)
@@ -135,6 +141,18 @@ class Board:
             self.least_gained = min(gainers.least, self.gained.least)
             self.least_lost = min(losers.least, self.lost.least)
 
+    def grow(self, key: bytes, net: int, before: int) -> None:
+        """Note the growth of an account: net of the window, followers before it."""
+        growth = abs(net) * GROWTH_UNIT // before if before > 0 else 0
+        for ranking, value in (
+            (self.growing, growth if net > 0 else 0),
+            (self.shrinking, growth if net < 0 else 0),
+        ):
+            if value >= ranking.least or key in ranking.values:
+                ranking.put(key, value)
+        if self.heir is not None:
+            self.heir.grow(key, net, before)
+
     def empty(self, key: bytes) -> None:
         """Forget an account."""
         for ranking in self.rankings:
@@ -144,8 +162,10 @@ class Board:
 
     @property
     def rankings(self) -> tuple[Ranking, ...]:
-        """By net (gainers, losers), gained, lost."""
-        return self.gainers, self.losers, self.gained, self.lost
+        """By net (gainers, losers), gained, lost, growth (growing, shrinking)."""
+        return (
+            self.gainers, self.losers, self.gained, self.lost, self.growing, self.shrinking,
+        )  # fmt: skip
 
     @property
     def is_exact(self) -> bool:
@@ -202,8 +222,9 @@ class Leaders:
         for key in self._todo[-_SLICE:]:
             row = row_of(key)
             windows = row.windows[at] if row is not None else ()
-            if windows and windows[-1][0] == board.start_ms:
+            if row is not None and windows and windows[-1][0] == board.start_ms:
                 board.heir.put(key, windows[-1][GAINED], windows[-1][LOST])
+                self.grow(key, row)
         del self._todo[-_SLICE:]
         if not self._todo:
             self.current = board.heir
@@ -223,7 +244,7 @@ class Leaders:
         """Note a final window, or a correction of one."""
         for board in (self.final, self._closing):
             if window[0] == board.start_ms:
-                if not (window[GAINED] or window[LOST]):  # it was forgotten
+                if window[REVISION]:  # a forget may have lowered what else can only rise
                     board.empty(key)
                 board.put(key, window[GAINED], window[LOST])
 
@@ -233,12 +254,30 @@ class Leaders:
         self.final = Board(self._newest(closed_to_ms) if self.is_kept else -1)
         self.begin_sweep(closing_to_ms)
 
-    def load(self, key: bytes, windows: Iterable[Window]) -> None:
+    def grow(self, key: bytes, row: Row) -> None:
+        """Note the growth of an account in every window that has a board.
+
+        Followers before a window are those of now without the net of this window and later ones.
+        """
+        before = row.followers
+        if before is None or not self.is_kept:
+            return
+        for window in reversed(row.windows[self.index]):
+            net = window[GAINED] - window[LOST]
+            before -= net
+            for board in (self.current, self.final, self._closing):
+                if window[0] == board.start_ms:
+                    board.grow(key, net, before)
+
+    def load(self, key: bytes, row: Row) -> None:
         """Note the windows of a restored row; boards that are not to be shown yet take them too."""
-        for window in windows:
+        if not self.is_kept:
+            return
+        for window in row.windows[self.index]:
             for board in (self.current, self.final, self._closing):
                 if window[0] == board.start_ms:
                     board.put(key, window[GAINED], window[LOST])
+        self.grow(key, row)
 
     def forget(self, key: bytes) -> None:
         """Take an account off the current board."""

@@ -31,6 +31,13 @@ class Row(msgspec.Struct, array_like=True, gc=False):
         """True when nothing counts any more: it was forgotten or has expired."""
         return not self.gained and not self.lost and self.baseline is None
 
+    @property
+    def followers(self) -> int | None:
+        """Baseline + net since; None when no baseline was told."""
+        if self.baseline is None:
+            return None
+        return self.baseline + self.gained - self.lost - (self.net_at_baseline or 0)
+
     def clear(self) -> None:
         """Be as a new row is; windows are left."""
         self.gained = self.lost = 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from fractions import Fraction
 from random import Random
 
 import pytest
 
 from service.engine import Engine, Rules, leaders
 from service.engine.leaders import Board, By, Ranking
-from service.engine.rows import new_row
+from service.engine.rows import Row, new_row
 from service.events import LogRecord
 from service.results import Source
 from tests.engine.randomlog import SMALL, START_MS
@@ -20,6 +21,7 @@ RULES = Rules(grains=SMALL, max_ahead_ms=800, dedup_generation=10_000, sweep_buc
 ALL = tuple(grain.name for grain in SMALL)
 SOURCE = Source("follow-events", 0)
 BY: tuple[By, ...] = ("gainers", "losers", "gained", "lost")
+GROWTH: tuple[By, ...] = ("growing", "shrinking")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -36,9 +38,19 @@ def value(by: By, gained: int, lost: int) -> int:
     return {"gainers": gained - lost, "losers": lost - gained, "gained": gained, "lost": lost}[by]
 
 
-def first(by: By, parts: dict[bytes, tuple[int, int]]) -> list[tuple[bytes, int]]:
+def growth(by: By, row: Row, index: int, start_ms: int, net: int) -> int:
+    """N / F_s in parts per billion; 0 where it is undefined, or of the other sign."""
+    sign = {"growing": 1, "shrinking": -1}[by]
+    if row.baseline is None or row.net_at_baseline is None or net * sign <= 0:
+        return 0
+    now = Fraction(row.baseline + row.gained - row.lost - row.net_at_baseline)
+    later = sum(g - x for start, g, x, _ in row.windows[index] if start > start_ms)
+    before = now - later - net
+    return int(abs(net) / before * 1_000_000_000) if before > 0 else 0
+
+
+def first(places: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
     """The truth: sort everybody."""
-    places = [(key, value(by, *part)) for key, part in parts.items()]
     return sorted((p for p in places if p[1] > 0), key=lambda p: (-p[1], p[0]))[:DEPTH]
 
 
@@ -65,7 +77,7 @@ class Life:
         self.finals: dict[tuple[str, int], dict[bytes, tuple[int, int]]] = {}
         self.now = START_MS
         self.offset = 0
-        self.looked = self.exact = 0
+        self.looked = self.exact = self.grown = 0
 
     def feed(self) -> None:
         """Count some records."""
@@ -78,8 +90,10 @@ class Life:
             kind = random.random()
             if kind < 0.02:
                 event["action"] = "forget"
+            elif kind < 0.1:
+                event |= {"action": "baseline", "followers": random.choice((0, 1, 7, 90, 3_000))}
             else:
-                event |= {"follower_id": "f", "action": "follow" if kind < 0.6 else "unfollow"}
+                event |= {"follower_id": "f", "action": "follow" if kind < 0.64 else "unfollow"}
             body = json.dumps(event).encode()
             records.append(LogRecord(self.offset, self.now, account.encode(), body, []))
             self.offset += 1
@@ -117,9 +131,13 @@ class Life:
             start = engine.watermark_ms - engine.watermark_ms % grain.size_ms
             assert boards.current.start_ms == start
             self.compare(boards.current, parts_of(engine, index, start))
+            self.compare_growth(boards.current, index, parts_of(engine, index, start))
             shown = boards.final.start_ms
             if not engine._sweep.is_running and shown >= 0:
-                self.compare(boards.final, self.finals.get((grain.name, shown), {}))
+                finals = self.finals.get((grain.name, shown), {})
+                self.compare(boards.final, finals)
+                if engine.watermark_ms < shown + grain.size_ms + grain.keep_ms:
+                    self.compare_growth(boards.final, index, finals)
                 newer = [at for name, at in self.finals if name == grain.name and at > shown]
                 assert not newer, "a window is final and another is shown"
 
@@ -130,7 +148,24 @@ class Life:
             self.looked += 1
             if ranking.is_exact:
                 self.exact += 1
-                assert ranking.first(DEPTH) == first(by, parts), by
+                truth = first([(key, value(by, *part)) for key, part in parts.items()])
+                assert ranking.first(DEPTH) == truth, by
+
+    def compare_growth(self, board: Board, index: int, parts: dict[bytes, tuple[int, int]]) -> None:
+        """The same for growth, which needs what the rows know of followers."""
+        for by in GROWTH:
+            places = []
+            for key, (gained, lost) in parts.items():
+                row = self.engine.row(key)
+                if row is not None:
+                    part = growth(by, row, index, board.start_ms, gained - lost)
+                    places.append((key, part))
+            ranking = board.ranking(by)
+            self.looked += 1
+            if ranking.is_exact:
+                self.exact += 1
+                self.grown += len(ranking.first(DEPTH))
+                assert ranking.first(DEPTH) == first(places), by
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -140,6 +175,7 @@ def test_the_first_places_are_those_of_all_rows(seed: int) -> None:
         life.feed()
         life.seal()
     assert life.exact > 0.9 * life.looked > 1_000
+    assert life.grown > 1_000
 
 
 def test_a_board_that_fell_short_is_mended_a_slice_at_a_time() -> None:
@@ -188,6 +224,30 @@ def test_who_neither_gained_nor_lost_has_no_place() -> None:
     board.put(b"a", 3, 3)
     assert board.ranking("gainers").first(3) == []
     assert board.ranking("lost").first(3) == [(b"a", 3)]
+
+
+def test_a_final_window_forgotten_and_counted_again_at_once_has_only_the_new_count() -> None:
+    engine = Engine(RULES, SOURCE, ranked=ALL)
+    engine.apply([event(0, "a", "unfollow"), event(1, "b", "unfollow")], 2)
+    engine.seal()
+    late = json.dumps({"event_id": "h", "account_id": "z", "follower_id": "f", "action": "follow",
+                       "occurred_at": START_MS + 2_500})  # fmt: skip
+    engine.apply([LogRecord(2, START_MS + 2_500, b"z", late.encode(), [])], 3)
+    engine.seal()
+    assert engine.leaders[0].final.ranking("lost").first(3) == [(b"a", 1), (b"b", 1)]
+    engine.apply([event(3, "a", "forget"), event(4, "a", "follow")], 5)
+    engine.seal()
+    final = engine.leaders[0].final
+    assert final.ranking("lost").first(3) == [(b"b", 1)]
+    assert final.ranking("gained").first(3) == [(b"a", 1)]
+
+
+def test_growth_is_over_the_followers_before_the_window_and_undefined_without_them() -> None:
+    board = Board(0)
+    for key, net, before in ((b"a", 3, 10), (b"b", -1, 4), (b"c", 3, 0), (b"d", 1, -5)):
+        board.grow(key, net, before)
+    assert board.ranking("growing").first(3) == [(b"a", 300_000_000)]
+    assert board.ranking("shrinking").first(3) == [(b"b", 250_000_000)]
 
 
 def test_a_grain_that_is_not_ranked_has_empty_boards() -> None:

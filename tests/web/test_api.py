@@ -137,7 +137,8 @@ async def test_any_of_three_workers_answers_for_any_account_also_while_one_is_ki
 async def test_leaders_of_all_shards_are_exact_with_ties_by_id(deployed: Deploy) -> None:
     deployment = await deployed(partitions=4)
     sums = Sums()
-    records = sums.count(drawn(8_000, seed=3))
+    known = [baseline(f"acct-{number}", START_MS, 40 + number) for number in range(0, ACCOUNTS, 3)]
+    records = known + sums.count(drawn(8_000, seed=3))
     await deployment.produce(records)
     workers = [deployment.worker(api_rate=100_000.0) for _ in range(2)]
     for worker in workers:
@@ -156,6 +157,23 @@ async def test_leaders_of_all_shards_are_exact_with_ties_by_id(deployed: Deploy)
                         (one["account_id"], one["value"]) for one in board["rankings"][ranking]
                     ]
                     assert found == expected, (by, ranking, board["start_ms"])
+        top = (await get(worker, "/api/top", grain="1h", by="growth", n=50)).json
+        for board in (top["current"], top["final"]):
+            assert board["is_exact"]
+            before = {f"acct-{number}": 40 + number for number in range(0, ACCOUNTS, 3)}
+            if board is top["current"]:
+                net = dict(sums.leaders(START_MS, "net"))
+                net |= {name: -value for name, value in sums.leaders(START_MS, "-net")}
+                before = {name: size + net.get(name, 0) for name, size in before.items()}
+            for ranking, order in (("growing", "net"), ("shrinking", "-net")):
+                growth = [
+                    (-(value * 10**9 // before[name]), name)
+                    for name, value in sums.leaders(board["start_ms"], order)
+                    if before.get(name, 0) > 0
+                ]
+                found = [(-one["value"], one["account_id"]) for one in board["rankings"][ranking]]
+                assert found == sorted(growth)[:50], (ranking, board["start_ms"])
+                assert len(found) > 10
             assert top["current"]["start_ms"] == START_MS - START_MS % HOUR_MS + HOUR_MS
             assert top["final"]["start_ms"] == START_MS - START_MS % HOUR_MS
             assert len(top["shards"]) == 4
@@ -193,7 +211,7 @@ WRONG = [
     ("/api/accounts/%FF", 400, "bad-request"),
     ("/api/accounts/a?grain=1h", 400, "bad-request"),
     ("/api/accounts/a/windows?grain=2h", 400, "bad-request"),
-    ("/api/top?by=growth", 400, "bad-request"),
+    ("/api/top?by=size", 400, "bad-request"),
     ("/api/top?n=51", 400, "bad-request"),
     ("/api/top?n=0", 400, "bad-request"),
     ("/api/top?n=1&n=2", 400, "bad-request"),
