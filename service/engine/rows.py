@@ -6,6 +6,9 @@ JSON row and half the time to wake. That encoding is private; what leaves is `re
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import Any
+
 import msgspec
 
 from service.events import Baseline
@@ -13,6 +16,9 @@ from service.results import AccountRow, Window, decode_row, encode
 
 GAINED, LOST, REVISION = 1, 2, 3
 """Columns of a window, after its start."""
+
+WindowsOf = Callable[..., Any]
+"""Lists of windows, one a grain in the rules' order -> what encodes as {name: windows}."""
 
 
 class Row(msgspec.Struct, array_like=True, gc=False):
@@ -71,8 +77,15 @@ def window_at(windows: list[Window], start_ms: int) -> tuple[Window, bool]:
     return window, True
 
 
-def to_record(key: bytes, row: Row, names: tuple[str, ...]) -> bytes:
-    """Encode a row as the value of the updates topic."""
+def windows_by_name(names: Iterable[str]) -> WindowsOf:
+    """Build the type that encodes a row's windows as {name: windows}: quicker than a dict."""
+    fields = {f"grain_{index}": name for index, name in enumerate(names)}
+    columns = [(field, list[Window]) for field in fields]
+    return msgspec.defstruct("Windows", columns, rename=fields, gc=False)
+
+
+def to_record(key: bytes, row: Row, windows_of: WindowsOf) -> bytes:
+    """Encode a row as the value of the updates topic; `windows_of` comes from `windows_by_name`."""
     gained, lost, baseline = row.gained, row.lost, row.baseline
     net = gained - lost
     return encode(
@@ -86,7 +99,7 @@ def to_record(key: bytes, row: Row, names: tuple[str, ...]) -> bytes:
             row.net_at_baseline,
             row.last_event_ms,
             row.offset,
-            dict(zip(names, row.windows)),  # noqa: B905 - same length by build
+            windows_of(*row.windows),
         )
     )
 

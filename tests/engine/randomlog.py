@@ -23,6 +23,8 @@ GRAINS: Final = (
     SMALL,
     (Grain("1s", 1_000, 2_000, 2_000), Grain("5s", 5_000, 1_000, 5_000)),  # final is gone, nearly
     (Grain("1s", 1_000, 1_000, 3_000),),
+    (Grain("3s", 3_000, 1_000, 9_000), Grain("2s", 2_000, 1_000, 4_000)),  # neither holds the other
+    (Grain("5s", 5_000, 1_000, 10_000), Grain("1s", 1_000, 1_000, 3_000)),
 )
 START_MS: Final = 1_700_000_000_000
 STEPS: Final = (0, 0, 0, 1, 100, 200, 200, 500, 999, 1_000, 1_001, 3_000)

@@ -10,7 +10,7 @@ from typing import Any
 from service.accounts import STAYS_S, AccountSeries
 from service.engine import Checkpoint, Counts, Engine, Rules
 from service.engine.checkpoint import SweepPosition
-from service.engine.rows import Row, to_record
+from service.engine.rows import Row, to_record, windows_by_name
 from service.events import LogRecord
 from service.results import Source
 from service.settings import Settings
@@ -141,7 +141,9 @@ def test_there_are_never_more_series_than_the_limit_with_a_million_accounts() ->
     row = Row(1, 0, None, None, T0, 0, [[], [[hour, 1, 0, 0]], []])
     counted.engine.restore(Checkpoint(1, T0, Counts(), SweepPosition(), counted.engine.settings))
     keys = (f"acct-{n}".encode() for n in range(1_000_000))
-    counted.engine.load((key, to_record(key, row, ("1m", "1h", "1d"))) for key in keys)
+    counted.engine.load(
+        (key, to_record(key, row, windows_by_name(("1m", "1h", "1d")))) for key in keys
+    )
     assert counted.engine.accounts == 1_000_000
     found = counted.samples()
     exported = [name for name in found if name[0] in ("net", "gained", "lost", "followers")]
