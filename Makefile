@@ -137,6 +137,6 @@ compile = $(LOCK)/bin/uv pip compile --quiet --upgrade --universal --python-vers
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .kafka .tools build dist demo-output *.egg-info
-	rm -rf examples/go/bin examples/java/target examples/node/node_modules
+	rm -rf examples/go/bin examples/java/target examples/node/node_modules bench/peers/kafka-streams/target
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +
