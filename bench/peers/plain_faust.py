@@ -41,7 +41,6 @@ def build_app(brokers: str, name: str, input_topic: str, partitions: int) -> fau
     )
     events = app.topic(input_topic, key_type=bytes, value_type=FollowEvent)
     updates = app.topic(f"{name}-updates", key_type=bytes, value_serializer="json")
-    windows = app.topic(f"{name}-windows", key_type=bytes, value_serializer="json")
     totals = app.Table("totals", default=nothing, partitions=partitions)
 
     def occurred_at(event: Any) -> float:  # noqa: ANN401 - Faust's event
@@ -57,13 +56,12 @@ def build_app(brokers: str, name: str, input_topic: str, partitions: int) -> fau
     @app.agent(events)
     async def count(stream: Any) -> None:  # noqa: ANN401 - Faust's stream
         async for key, event in stream.items():
-            totals[event.account_id] = total = changed(totals[event.account_id], event)
-            await updates.send(key=key, value={"account_id": event.account_id, **total})
+            account = event.account_id
+            totals[account] = total = changed(totals[account], event)
+            windows = {}
             for grain, table in tables.items():
-                window = changed(table[event.account_id].value(), event)
-                table[event.account_id] = window
-                start_ms = event.occurred_at - event.occurred_at % (GRAINS[grain] * 1_000)
-                await windows.send(key=key, value={"grain": grain, "start_ms": start_ms, **window})
+                windows[grain] = table[account] = changed(table[account].value(), event)
+            await updates.send(key=key, value={"account_id": account, **total, "windows": windows})
 
     return app
 
