@@ -5,6 +5,9 @@ PYTHON ?= python3
 # variable of this name, which must not get in by way of the environment.)
 SECONDS = 60
 
+# What `make bench` measures: make bench BENCH="latency --rates 5000" (python -m bench --help).
+BENCH ?= all
+
 # Of make failover, make soak.
 ROUNDS = 3
 MINUTES = 20
@@ -102,8 +105,8 @@ mutation: $(INSTALLED) ## change the engine in every small way and print the sco
 fuzz: $(INSTALLED) ## mutated records against a second decoder: make fuzz INPUTS=1000000
 	@$(BIN)/python -m tests.engine.fuzz --inputs $(INPUTS)
 
-bench: install ## measure throughput and memory of one worker on a real Kafka
-	@$(BIN)/python -m bench
+bench: install ## measure this service beside plain Faust, Kafka Streams and the floor (25 min)
+	@$(BIN)/python -m bench $(BENCH)
 
 metrics-cost: install ## one worker with and without metrics, in turn: CPU, scrape time, series (5 min)
 	@$(BIN)/python -m bench.metrics_cost
@@ -137,6 +140,6 @@ compile = $(LOCK)/bin/uv pip compile --quiet --upgrade --universal --python-vers
 
 clean: ## remove everything that make made
 	rm -rf $(VENV) .kafka .tools build dist demo-output *.egg-info
-	rm -rf examples/go/bin examples/java/target examples/node/node_modules
+	rm -rf examples/go/bin examples/java/target examples/node/node_modules bench/peers/kafka-streams/target
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* htmlcov
 	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +

@@ -1,11 +1,10 @@
-"""Throughput and memory of one worker on a real Kafka, exactly once, dedup on.
+"""Measures the service, its peers and the floor on this machine: `make bench`.
 
-    python -m bench [--events 1000000] [--runs 3]
+    python -m bench [throughput|peers|latency|restore|boundary|scaling|features|all]...
 
-Loads each input once, then runs the configurations in turn, each run a new worker process with
-topics of its own. Wall and CPU seconds count from the first record counted to the last one, as
-/metrics and the operating system tell. Prints a table and writes `bench-output/throughput.json`. A
-figure travels only as a ratio within one run.
+A real Kafka, inputs loaded once, configurations in turn. Prints as it goes; writes bench.json,
+bench.md and bench.png to bench-output/, and with `--report docs/bench.md` a copy of them there.
+`throughput` is ours beside the floor, `peers` the same with all peers.
 """
 
 from __future__ import annotations
@@ -13,253 +12,172 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
-import statistics
-import subprocess
+import shlex
+import shutil
 import sys
 import time
-import urllib.request
-import uuid
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from aiokafka import TopicPartition
-
-from service.kafka import clients, topics
-from service.settings import Settings
+from bench.boundary import boundary
+from bench.features import features, late_load
+from bench.inputs import load_all, loads
+from bench.latency import RATES, latency
+from bench.machine import OUTPUT, machine
+from bench.peers.process import FLOOR, PEERS, TUNED, Peer, build
+from bench.plots import draw
+from bench.report import markdown
+from bench.restore import restore
+from bench.scaling import PARTITIONS, scaling
+from bench.shard import big_shard
+from bench.throughput import in_turn
 from service.tools.broker import start_local_broker
-from service.tools.generate import Made, Shape, Synthetic
-from service.tools.outbox import Outbox
-from service.tools.ports import free_ports
-from service.tools.worker_process import environment, parse
+from service.tools.jars import JarsMissing
 
-ROOT = Path(__file__).parents[1]
-OUTPUT = ROOT / "bench-output"
-CHUNK = 20_000
+SECTIONS: Final = ("throughput", "peers", "latency", "restore", "boundary", "scaling", "features")
+_OVERRIDES: Final = {"log.segment.bytes": "268435456", "num.network.threads": "2"}
 
 
-@dataclass(frozen=True)
-class Load:
-    """One input: how many accounts, how skewed (0: all alike), how many events."""
+class Bench:
+    """One run: what was asked, what was found."""
 
-    name: str
-    accounts: int
-    skew: float
-    events: int
+    def __init__(self, asked: argparse.Namespace) -> None:
+        """Nothing is started yet."""
+        self._asked = asked
+        self.found: dict[str, list[dict[str, Any]]] = {}
+        self.missing: list[str] = []
+        self._began = time.time()
+        self._peers: tuple[Peer, ...] = self._available() if "peers" in asked.sections else ()
 
+    def _available(self) -> tuple[Peer, ...]:
+        try:
+            build()
+        except JarsMissing as missing:
+            self.missing.append(f"Kafka Streams: {missing}")
+            print(self.missing[-1], file=sys.stderr)
+            return tuple(peer for peer in PEERS if not peer.is_java)
+        return PEERS
 
-@dataclass
-class Run:
-    """One worker over one input, from the first record counted to the last."""
+    async def run(self, brokers: str) -> None:
+        """Measure all that was asked; a section that fails is named, the others go on."""
+        for names, measure in self._measures(brokers):
+            if not names & set(self._asked.sections):
+                continue
+            began = time.monotonic()
+            print(f"\n--- {' and '.join(sorted(names))}", flush=True)
+            try:
+                await measure()
+            except (AssertionError, TimeoutError) as failed:
+                said = f"{' and '.join(sorted(names))}: {type(failed).__name__} {failed}"
+                self.missing.append(said[-300:].replace("\n", " "))
+                print(said, file=sys.stderr, flush=True)
+            print(f"--- {time.monotonic() - began:.0f} s", flush=True)
+            self.save()
 
-    load: str
-    events: int
-    wall_s: float
-    cpu_s: float
-    rss_bytes: int
-    accounts: int
+    def _measures(self, brokers: str) -> list[tuple[set[str], Callable[[], Awaitable[None]]]]:
+        return [
+            ({"throughput", "peers"}, lambda: self._throughput(brokers)),
+            ({"latency"}, lambda: self._latency(brokers)),
+            ({"restore", "boundary"}, lambda: self._shards(brokers)),
+            ({"scaling"}, lambda: self._scaling(brokers)),
+            ({"features"}, lambda: self._features(brokers)),
+        ]
 
+    async def _throughput(self, brokers: str) -> None:
+        inputs = load_all(brokers, "through", loads(self._asked.events))
+        peers = self._peers or (FLOOR,)
+        await self._keep("throughput", in_turn(brokers, inputs, peers, self._asked.runs))
 
-def loads(events: int) -> list[Load]:
-    """The inputs of the budget's table."""
-    return [
-        Load("hot (Pareto 1.1)", 200_000, 1.1, events),
-        Load("uniform, 200,000 accounts", 200_000, 0.0, events),
-        Load("uniform, 1,000,000 accounts", 1_000_000, 0.0, 2 * events),
-    ]
+    async def _latency(self, brokers: str) -> None:
+        asked = self._asked
+        peer = TUNED if TUNED in self._peers else None
+        await self._keep("latency", latency(brokers, asked.rates, asked.seconds, asked.runs, peer))
 
+    async def _shards(self, brokers: str) -> None:
+        asked = self._asked
+        for turn in range(asked.runs if "boundary" in asked.sections else 1):
+            shard = await big_shard(brokers, asked.windows)
+            if "restore" in asked.sections and turn == 0:
+                await self._keep("restore", restore(shard, asked.runs))
+            if "boundary" in asked.sections:
+                await self._keep("boundary", boundary(shard))
 
-def records(load: Load) -> Iterator[Made]:
-    """20 events per ms of event time, half a second of disorder, ending now."""
-    shape = Shape(accounts=load.accounts, skew=load.skew, disorder_s=0.5)
-    start_ms = int(time.time() * 1_000) - load.events // 20
-    if load.accounts >= load.events // 2:  # every account at least once
-        yield from every_account(load, start_ms)
-    yield from Synthetic(shape).span(start_ms, rate=20_000, count=load.events)
+    async def _scaling(self, brokers: str) -> None:
+        hot, _, uniform, _ = loads(2 * self._asked.events)
+        inputs = load_all(brokers, "scale-in", [hot, uniform], partitions=PARTITIONS)
+        await self._keep("scaling", scaling(brokers, inputs, self._asked.runs))
 
+    async def _features(self, brokers: str) -> None:
+        hot, _, uniform, _ = loads(self._asked.events)
+        inputs = load_all(brokers, "feature-in", [hot, uniform, late_load(self._asked.events)])
+        await self._keep("features", features(brokers, inputs, self._asked.runs))
 
-def every_account(load: Load, at_ms: int) -> Iterator[Made]:
-    """One event of each account, so that the table has all of them."""
-    for account in range(load.accounts):
-        key = b"acct-%d" % account
-        value = (
-            b'{"event_id":"%032x","account_id":"%s","follower_id":"%d","action":"follow",'
-            b'"occurred_at":%d}' % (uuid.uuid4().int, key, account, at_ms)
-        )
-        yield Made(key, value, [], "event")
+    async def _keep(self, section: str, rows: AsyncIterator[Any]) -> None:
+        """Keep each row as it comes: what fails later takes nothing away."""
+        async for row in rows:
+            self.found.setdefault(section, []).append(asdict(row))
 
-
-async def produce(settings: Settings, load: Load) -> int:
-    """Fill the input topic; -> records sent."""
-    producer = clients.producer(settings)
-    await producer.start()
-    outbox = Outbox(producer, settings.input_topic, settings.partitions)
-    try:
-        for number, made in enumerate(records(load), start=1):
-            outbox.put(made)
-            if number % CHUNK == 0:
-                await outbox.send()
-        await outbox.send()
-        await outbox.settle()
-    finally:
-        await producer.stop()
-    return sum(outbox.sent.values())
-
-
-async def measure(settings: Settings, load: Load, sent: int) -> Run:
-    """Run a worker until it has counted everything."""
-    [port] = free_ports(1)
-    log = (OUTPUT / "worker.log").open("ab")
-    worker = subprocess.Popen(  # noqa: ASYNC220 - it returns at once
-        [sys.executable, "-m", "service", "worker"],
-        env=environment(replace(settings, web_port=port)),
-        cwd=ROOT,
-        stdout=log,
-        stderr=log,
-    )
-    try:
-        first: tuple[float, float] | None = None
-        while True:
-            await asyncio.sleep(0.02)
-            assert worker.poll() is None, (OUTPUT / "worker.log").read_text()[-2_000:]
-            counted, rows = await asyncio.to_thread(progress, port)
-            if counted and first is None:
-                first, began_with = (time.monotonic(), cpu_s(worker.pid)), counted
-            if first is not None and counted >= sent and await committed(settings) >= sent:
-                break
-        wall, cpu = time.monotonic() - first[0], cpu_s(worker.pid) - first[1]
-        return Run(load.name, sent - began_with, wall, cpu, rss_bytes(worker.pid), rows)
-    finally:
-        worker.terminate()
-        await asyncio.to_thread(worker.wait, 60)
-        log.close()
-
-
-def progress(port: int) -> tuple[int, int]:
-    """Records counted and rows, as the worker's metrics say."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-    except OSError:
-        return 0, 0
-    rows = [line for line in text.splitlines() if line.startswith("netfollowers_table_rows{")]
-    return parse(text).counted, sum(int(float(line.rsplit(" ", 1)[1])) for line in rows)
+    def save(self) -> str:
+        """Write what there is; -> the Markdown."""
+        saved = {
+            "command": f"python -m bench {shlex.join(sys.argv[1:])}".strip(),
+            "began": datetime.fromtimestamp(self._began, UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            "minutes": (time.time() - self._began) / 60,
+            "machine": machine(),
+            "missing": self.missing,
+            "found": self.found,
+        }
+        (OUTPUT / "bench.json").write_text(json.dumps(saved, indent=1))
+        has_plot = draw(self.found, OUTPUT / "bench.png")
+        text = markdown(saved, "bench.png" if has_plot else "")
+        (OUTPUT / "bench.md").write_text(text)
+        return text
 
 
-async def committed(settings: Settings) -> int:
-    """Sum of the committed positions."""
-    reader = clients.consumer(settings, group_id=settings.app_id)
-    await reader.start()
-    try:
-        tps = [TopicPartition(settings.input_topic, p) for p in range(settings.partitions)]
-        reader.assign(tps)
-        found = await reader._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001
-        return sum(commit.offset for commit in found.values())
-    finally:
-        await reader.stop()
+def publish(page: Path) -> None:
+    """Copy the report to `page`, its plot and its JSON beside it."""
+    for suffix in (".md", ".png", ".json"):
+        made = OUTPUT / f"bench{suffix}"
+        if made.exists():
+            shutil.copy(made, page.with_name(f"bench{suffix}") if suffix != ".md" else page)
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds of a process so far, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rss_bytes(pid: int) -> int:
-    """Resident bytes of a process."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def named(brokers: str, name: str, input_topic: str) -> Settings:
-    """Settings with result topics of their own."""
-    return Settings(
-        brokers=brokers,
-        app_id=name,
-        input_topic=input_topic,
-        updates_topic=f"{name}-updates",
-        windows_topic=f"{name}-windows",
-        late_topic=f"{name}-late",
-        rejected_topic=f"{name}-rejected",
-        flush_interval_s=0.5,
-    )
-
-
-def row(name: str, runs: list[Run]) -> str:
-    """One line of the table: medians and the spread of the rate."""
-    rates = sorted(run.events / run.wall_s for run in runs)
-    per_cpu = statistics.median(run.events / run.cpu_s for run in runs)
-    rss = statistics.median(run.rss_bytes for run in runs)
-    accounts = max(run.accounts for run in runs)
-    each = f"{rss / accounts:,.0f}" if accounts >= 1_000_000 else "-"
-    return (
-        f"| {name} | {statistics.median(rates):,.0f} | {rates[0]:,.0f} to {rates[-1]:,.0f} "
-        f"| {per_cpu:,.0f} | {rss / 1e6:,.0f} | {accounts:,} | {each} |"
-    )
-
-
-def machine() -> dict[str, Any]:
-    """What the figures were seen on."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-        "faust": version("faust-streaming"),
-        "aiokafka": version("aiokafka"),
-        "commit": commit,
-    }
-
-
-async def bench(events: int, count: int) -> None:
-    """Load, run in turn, print."""
-    OUTPUT.mkdir(exist_ok=True)
-    runs: dict[str, list[Run]] = {}
-    with start_local_broker("kafka") as broker:
-        sent = {}
-        for number, load in enumerate(loads(events)):
-            settings = named(broker.bootstrap, f"load-{number}", f"in-{number}")
-            await topics.create(settings)
-            sent[load.name] = await produce(settings, load)
-            print(f"loaded {sent[load.name]:,} records: {load.name}", flush=True)
-        for turn in range(count):
-            for number, load in enumerate(loads(events)):
-                settings = named(broker.bootstrap, f"run-{turn}-{number}", f"in-{number}")
-                await topics.create(settings)
-                run = await measure(settings, load, sent[load.name])
-                runs.setdefault(load.name, []).append(run)
-                print(f"{run.events / run.wall_s:>10,.0f} events/s  {load.name}", flush=True)
-    found = machine()
-    (OUTPUT / "throughput.json").write_text(
-        json.dumps(
-            {**found, "runs": [asdict(run) for each in runs.values() for run in each]}, indent=1
-        )
-    )
-    print(f"\n{found}\n")
-    print("| input | events/s, median | spread | per CPU second | RSS MB | accounts | bytes each |")
-    print("|---|---|---|---|---|---|---|")
-    for name, each in runs.items():
-        print(row(name, each))
-
-
-def main() -> None:
-    """Parse and run."""
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("sections", nargs="*", default=["all"], help="what to measure")
+    parser.add_argument("--events", type=int, default=1_000_000, help="of an input")
     parser.add_argument("--runs", type=int, default=3)
-    arguments = parser.parse_args()
-    asyncio.run(bench(arguments.events, arguments.runs))
+    parser.add_argument("--seconds", type=float, default=12.0, help="of a latency run")
+    parser.add_argument("--rates", type=float, nargs="+", default=list(RATES))
+    parser.add_argument("--windows", type=int, default=1_000_000, help="open at the boundary")
+    parser.add_argument("--report", type=Path, help="write the report there too")
+    asked = parser.parse_args(arguments)
+    unknown = set(asked.sections) - {*SECTIONS, "all"}
+    if unknown:
+        parser.error(f"{min(unknown)} is none of {', '.join((*SECTIONS, 'all'))}")
+    if "all" in asked.sections:
+        asked.sections = list(SECTIONS)
+    return asked
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, save; 1 when something could not be measured."""
+    asked = parse(arguments)
+    OUTPUT.mkdir(exist_ok=True)
+    for log in ("worker.log", "peer.log"):
+        (OUTPUT / log).unlink(missing_ok=True)
+    bench = Bench(asked)
+    with start_local_broker("kafka", overrides=_OVERRIDES) as broker:
+        asyncio.run(bench.run(broker.bootstrap))
+    print(f"\n{bench.save()}")
+    if asked.report:
+        publish(asked.report)
+    return 1 if bench.missing else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

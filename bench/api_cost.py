@@ -19,7 +19,10 @@ from dataclasses import replace
 
 import aiohttp
 
-from bench.__main__ import OUTPUT, Load, committed, cpu_s, every_account, named, produce
+from bench.inputs import Load, every_account, produce
+from bench.machine import OUTPUT, cpu_s
+from bench.names import named
+from bench.positions import committed
 from bench.workers import Worker
 from service.kafka import clients as kafka_clients
 from service.kafka import topics
@@ -103,14 +106,13 @@ async def latency(brokers: str, rate: float) -> None:
     """Ask while a worker with a million rows counts at `rate`."""
     settings = named(brokers, "api-latency", "api-latency-in")
     await topics.create(settings)
-    load = Load("", ACCOUNTS, 0.0, 0)
     source = Synthetic(Shape(accounts=ACCOUNTS))
     producer = kafka_clients.producer(settings)
     await producer.start()
     worker = Worker(replace(settings, api_rate=1e6), OUTPUT / "worker.log")
     try:
         outbox = Outbox(producer, settings.input_topic, settings.partitions)
-        for number, made in enumerate(every_account(load, round(time.time() * 1_000)), start=1):
+        for number, made in enumerate(every_account(ACCOUNTS, round(time.time() * 1_000)), start=1):
             outbox.put(made)
             if number % 20_000 == 0:
                 await outbox.send()

@@ -19,8 +19,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
-from bench.__main__ import OUTPUT, machine
 from bench.gaps import Gaps
+from bench.machine import OUTPUT, machine
 from bench.workers import Worker
 from service.kafka import topics
 from service.settings import Settings

@@ -16,7 +16,10 @@ import time
 import urllib.request
 from dataclasses import dataclass, field, replace
 
-from bench.__main__ import OUTPUT, committed, cpu_s, loads, named, produce
+from bench.inputs import loads, produce
+from bench.machine import OUTPUT, cpu_s
+from bench.names import named
+from bench.positions import committed
 from bench.workers import Worker
 from service.kafka import topics
 from service.settings import Settings
@@ -76,7 +79,7 @@ async def compare(brokers: str, events: int, rounds: int) -> None:
     OUTPUT.mkdir(exist_ok=True)
     print("| input | CPU with/without, median (all) | wall | scrape p50, max | series |")
     print("|---|---|---|---|---|", flush=True)
-    for load in loads(events)[:2]:
+    for load in loads(events)[0:3:2]:
         source = f"cost-{load.accounts}-{load.skew:.0f}".replace(".", "-")
         input_settings = named(brokers, f"{source}-0", f"{source}-in")
         await topics.create(input_settings)

@@ -26,8 +26,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.__main__ import OUTPUT, machine
 from bench.flat import Verdict, verdict
+from bench.machine import OUTPUT, machine
 from bench.samples import Sample, sample
 from bench.soak_plot import draw
 from bench.workers import ROOT, Worker

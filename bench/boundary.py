@@ -1,0 +1,104 @@
+"""How long updates stall at a full hour: all windows of one shard become final at once.
+
+    event time   H:59:50 live ... | H+1:01:30 live ...
+                                  ^ the hour's grace has passed: N windows to publish
+
+A live feed goes on at a steady rate; the pause is the longest time in which the updates topic
+showed nothing new, from the jump until the last window is published.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Final
+
+from bench.failover import alongside, settled
+from bench.gaps import Gaps
+from bench.machine import OUTPUT
+from bench.samples import sums
+from bench.shard import HOUR_MS, MINUTE_MS, BigShard
+from bench.workers import Worker
+from service.settings import Settings
+from service.tools.generate import Shape, Synthetic
+from service.tools.send import outbox_to
+
+RATE: Final = 2_000
+CALM_S: Final = 5.0
+_TICK_S: Final = 0.02
+_ASK_EVERY_S: Final = 0.25
+_SWEPT_WITHIN_S: Final = 300.0
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """`calm_s`: longest pause before the boundary, what the measurement itself shows."""
+
+    windows: int
+    calm_s: float
+    stall_s: float
+    sweep_s: float
+
+
+@dataclass
+class Feed:
+    """Live events; event time is `base_ms` plus what has passed."""
+
+    base_ms: int
+    accounts: int
+
+    async def run(self, settings: Settings) -> None:
+        """Send until cancelled."""
+        source, began, sent = Synthetic(Shape(accounts=self.accounts, disorder_s=0.0)), 0.0, 0
+        async with outbox_to(settings) as outbox:
+            began = time.monotonic()
+            while True:
+                passed = time.monotonic() - began
+                due = int(passed * RATE) - sent
+                outbox.put_all(source.at(self.base_ms + int(passed * 1_000), due))
+                sent += due
+                await outbox.send()
+                await asyncio.sleep(_TICK_S)
+
+
+async def boundary(shard: BigShard) -> AsyncIterator[Boundary]:
+    """Start a worker on the shard, and let the hour end. The shard is used up afterwards."""
+    settings, gaps = shard.settings, Gaps()
+    feed = Feed(shard.hour_ms + HOUR_MS - MINUTE_MS // 6, shard.rows)
+    worker = Worker(settings, OUTPUT / "worker.log")
+    try:
+        await worker.ready()
+        async with alongside(gaps.follow(settings), feed.run(settings)):
+            await settled(gaps, 1)
+            calm = time.monotonic()
+            await asyncio.sleep(CALM_S)
+            before = await finals(worker)
+            feed.base_ms += MINUTE_MS + MINUTE_MS // 2 + MINUTE_MS // 6
+            jump = time.monotonic()
+            swept = await _swept(worker, before + shard.rows)
+            await asyncio.sleep(CALM_S)
+            [stall] = gaps.longest(1, jump, time.monotonic())
+            [usual] = gaps.longest(1, calm, jump)
+        await worker.stop()
+    finally:
+        worker.end()
+    found = Boundary(shard.rows, usual, stall, swept - jump)
+    print(f"boundary: {found}", flush=True)
+    yield found
+
+
+async def finals(worker: Worker) -> float:
+    """Windows that this worker has published."""
+    found = sums((await asyncio.to_thread(worker.get, "/metrics"))[1])
+    return found.get("netfollowers_windows_finalised_total", 0.0)
+
+
+async def _swept(worker: Worker, wanted: float) -> float:
+    """Wait until so many windows have been published; -> when."""
+    async with asyncio.timeout(_SWEPT_WITHIN_S):
+        while await finals(worker) < wanted:
+            worker.check()
+            await asyncio.sleep(_ASK_EVERY_S)
+    return time.monotonic()

@@ -1,0 +1,147 @@
+"""The inputs that everything is measured with, and loading them once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from bisect import bisect
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Final
+
+from bench.names import named
+from service.kafka import clients, topics
+from service.settings import Settings
+from service.tools.generate import Made, Shape, Synthetic
+from service.tools.outbox import Outbox
+
+CHUNK: Final = 20_000
+PER_MS: Final = 20
+"""Events per millisecond of event time."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """One input: how many accounts, how skewed (0: all alike), how many events.
+
+    `zipf`: the n-th account is n times as rare as the first; else `skew` is a Pareto exponent.
+    `late`: share of events that miss a window. `every`: it begins with one event of each account.
+    """
+
+    name: str
+    accounts: int
+    skew: float
+    events: int
+    zipf: bool = False
+    late: float = 0.0
+    every: bool = False
+
+
+class Zipf(Synthetic):
+    """Synthetic events whose accounts follow Zipf's law with s = 1."""
+
+    def __init__(self, shape: Shape) -> None:
+        """See `Synthetic`."""
+        super().__init__(shape)
+        self._cumulated = list(accumulate(1 / rank for rank in range(1, shape.accounts + 1)))
+
+    def _account(self) -> int:
+        return bisect(self._cumulated, self._random.random() * self._cumulated[-1])
+
+
+def loads(events: int) -> list[Load]:
+    """The inputs of the budget's table; more events where they take less time."""
+    most = min(1_000_000, events)
+    return [
+        Load("hot (Pareto 1.1)", 200_000, 1.1, 2 * events),
+        Load("heavy tail (Zipf 1, 200,000 accounts)", 200_000, 0.0, 2 * events, zipf=True),
+        Load("uniform, 200,000 accounts", 200_000, 0.0, events),
+        Load(f"uniform, {most:,} accounts", most, 0.0, 2 * events, every=True),
+    ]
+
+
+def records(load: Load) -> Iterator[Made]:
+    """20 events per ms of event time, half a second of disorder, ending now."""
+    shape = Shape(accounts=load.accounts, skew=load.skew, disorder_s=0.5, late=load.late)
+    start_ms = int(time.time() * 1_000) - load.events // PER_MS
+    if load.every:
+        yield from every_account(load.accounts, start_ms)
+    source = Zipf(shape) if load.zipf else Synthetic(shape)
+    left = load.events - load.accounts if load.every else load.events
+    yield from source.span(start_ms, rate=PER_MS * 1_000, count=left)
+
+
+def every_account(accounts: int, at_ms: int) -> Iterator[Made]:
+    """One event of each account, so that the table has all of them."""
+    for account in range(accounts):
+        key = b"acct-%d" % account
+        value = (
+            b'{"event_id":"%032x","account_id":"%s","follower_id":"%d","action":"follow",'
+            b'"occurred_at":%d}' % (uuid.uuid4().int, key, account, at_ms)
+        )
+        yield Made(key, value, [], "event")
+
+
+async def fill(settings: Settings, made: Iterable[Made]) -> int:
+    """Send records to the input topic; -> how many."""
+    producer = clients.producer(settings)
+    await producer.start()
+    outbox = Outbox(producer, settings.input_topic, settings.partitions)
+    try:
+        for number, one in enumerate(made, start=1):
+            outbox.put(one)
+            if number % CHUNK == 0:
+                await outbox.send()
+        await outbox.send()
+        await outbox.settle()
+    finally:
+        await producer.stop()
+    return sum(outbox.sent.values())
+
+
+async def produce(settings: Settings, load: Load) -> int:
+    """Fill the input topic; -> records sent."""
+    return await fill(settings, records(load))
+
+
+def _loaded(brokers: str, topic: str, load: Load, partitions: int) -> int:
+    """In a process of its own: create the topics, fill the input; -> records sent."""
+
+    async def all_of_it() -> int:
+        settings = named(brokers, f"{topic}-loader", topic, partitions=partitions)
+        await topics.create(settings)
+        return await produce(settings, load)
+
+    return asyncio.run(all_of_it())
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """An input that is there: topic, and records in it."""
+
+    load: Load
+    topic: str
+    records: int
+    partitions: int
+
+
+def load_all(
+    brokers: str, prefix: str, wanted: Sequence[Load], *, partitions: int = 4
+) -> list[Loaded]:
+    """Load inputs, each by a process of its own."""
+    names = [f"{prefix}-{number}" for number in range(len(wanted))]
+    with ProcessPoolExecutor(3) as pool:
+        jobs = [
+            pool.submit(_loaded, brokers, name, load, partitions)
+            for name, load in zip(names, wanted, strict=True)
+        ]
+        found = [
+            Loaded(load, name, job.result(), partitions)
+            for load, name, job in zip(wanted, names, jobs, strict=True)
+        ]
+    for one in found:
+        print(f"loaded {one.records:,} records: {one.load.name}", flush=True)
+    return found

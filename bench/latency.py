@@ -1,0 +1,176 @@
+"""Produce -> visible to a `read_committed` reader of the updates topic, at given rates.
+
+Uniform accounts, flush 0.1 s. Counted from the time at which an event was planned to be sent, so
+neither a slow sender nor a slow reader hides anything. A row tells the time of its newest event:
+an event that shares its row with a newer one of the same flush is not looked at (with uniform
+accounts few do).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+import msgspec
+
+from bench.clean import remove_topics
+from bench.machine import OUTPUT, ROOT, cpu_s
+from bench.names import named
+from bench.peers.process import Peer, create_topics, running
+from bench.positions import positions_of
+from bench.sender import ENCODED_PER_S, Plan
+from bench.throughput import OURS
+from bench.workers import Worker
+from service.kafka import topics
+from service.settings import Settings
+from service.tools.reading import reader_of
+
+RATES: Final = (1_000, 5_000, 50_000, 200_000)
+ACCOUNTS: Final = 200_000
+FLUSH_S: Final = 0.1
+WARM_S: Final = 4.0
+"""Events of so long at the beginning are not looked at."""
+PER_SENDER: Final = 100_000
+"""Events per second of one sending process."""
+_LATE_S: Final = 5.0
+
+
+class Seen(msgspec.Struct, gc=False):
+    """What a row must have."""
+
+    last_event_ms: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """`behind_s`: how far a sender fell behind its plan; `uncounted`: left 5 s after the end."""
+
+    who: str
+    rate: float
+    sent: int
+    seen: int
+    p50_ms: float
+    p99_ms: float
+    p999_ms: float
+    max_ms: float
+    behind_s: float
+    uncounted: int
+    cores: float
+
+    @property
+    def is_held(self) -> bool:
+        """True when sender and worker kept up."""
+        return self.behind_s < 0.5 and not self.uncounted and self.p50_ms < 1_000
+
+
+def percentile(ordered: Sequence[float], share: float) -> float:
+    """Of sorted values."""
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
+
+
+async def watch(settings: Settings, from_ms: float, found: list[int]) -> None:
+    """Note the latency (ms) of every row whose newest event was planned from `from_ms` on."""
+    decode = msgspec.json.Decoder(Seen).decode
+    async with reader_of(settings, settings.updates_topic) as consumer:
+        while True:
+            batches = await consumer.getmany(timeout_ms=100, max_records=50_000)
+            now = int(time.time() * 1_000)
+            for records in batches.values():
+                for record in records:
+                    at = decode(record.value).last_event_ms
+                    if at >= from_ms:
+                        found.append(now - at)
+
+
+async def send(plan: Plan, processes: int) -> tuple[int, float]:
+    """Send with some processes; -> records, how far one of them fell behind."""
+    each = []
+    for number in range(processes):
+        part = replace(plan, rate=plan.rate / processes, seed=number + 1)
+        command = (sys.executable, "-m", "bench.sender", part.to_json())
+        each.append(
+            await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
+        )
+    said = [json.loads((await one.communicate())[0]) for one in each]
+    return sum(one["sent"] for one in said), max(one["behind_s"] for one in said)
+
+
+@asynccontextmanager
+async def counting(who: Peer | None, settings: Settings) -> AsyncIterator[int]:
+    """Run ours or a peer; -> its pid."""
+    if who is None:
+        worker = Worker(settings, OUTPUT / "worker.log")
+        try:
+            await worker.ready()
+            yield worker.pid
+            await worker.stop()
+        finally:
+            worker.end()
+        return
+    await create_topics(settings, who)
+    with running(who, settings) as process:
+        await asyncio.sleep(8.0)
+        yield process.pid
+
+
+async def uncounted(settings: Settings, sent: int) -> int:
+    """Give it a moment; -> records that are not committed then."""
+    until, left = time.monotonic() + _LATE_S, sent
+    async with positions_of(settings) as positions:
+        while left and time.monotonic() < until:
+            left = sent - await positions.total()
+            await asyncio.sleep(0.1)
+    return left
+
+
+async def measure(brokers: str, rate: float, seconds: float, who: Peer | None = None) -> Latency:
+    """One rate, one process."""
+    name = f"latency-{round(rate)}-{time.monotonic_ns() % 10**9}"
+    settings = named(brokers, name, f"{name}-in", flush_interval_s=FLUSH_S)
+    await topics.create(settings)
+    processes = -(-round(rate) // PER_SENDER)
+    found: list[int] = []
+    async with counting(who, settings) as pid:
+        start_s = time.time() + 3.0 + rate / processes * seconds / ENCODED_PER_S
+        plan = Plan(brokers, settings.input_topic, settings.partitions, ACCOUNTS, rate, seconds,
+                    0.005 if rate < 20_000 else 0.01, start_s, 1)  # fmt: skip
+        watching = asyncio.create_task(watch(settings, (start_s + WARM_S) * 1_000, found))
+        sending = asyncio.create_task(send(plan, processes))
+        await asyncio.sleep(max(0.0, start_s - time.time()))
+        spent = cpu_s(pid)
+        sent, behind = await sending
+        cores = (cpu_s(pid) - spent) / (time.time() - start_s)
+        left = await uncounted(settings, sent)
+        await asyncio.sleep(0.3)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    await remove_topics(settings)
+    found.sort()
+    p50, p99, p999, most = (percentile(found, share) for share in (0.5, 0.99, 0.999, 1.0))
+    name = OURS if who is None else who.name
+    return Latency(
+        name, rate, sent, len(found), p50, p99, p999, most, behind, left, round(cores, 2)
+    )
+
+
+async def latency(
+    brokers: str, rates: Sequence[float], seconds: float, runs: int, peer: Peer | None
+) -> AsyncIterator[Latency]:
+    """Every rate, `runs` times in turn; the peer at the rate of the budget only."""
+    for _ in range(runs):
+        for rate in rates:
+            for who in (None, peer) if peer is not None and rate == 5_000 else (None,):
+                one = await measure(brokers, rate, seconds, who)
+                print(
+                    f"{one.rate:>9,.0f} events/s: p50 {one.p50_ms:.0f} p99 {one.p99_ms:.0f} "
+                    f"p99.9 {one.p999_ms:.0f} max {one.max_ms:.0f} ms, {one.cores} cores, "
+                    f"behind {one.behind_s} s, {one.uncounted} uncounted  {one.who}",
+                    flush=True,
+                )
+                yield one

@@ -1,0 +1,24 @@
+"""Settings of a measurement: topics and an app id of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from service.settings import Settings
+
+
+def named(brokers: str, name: str, input_topic: str, **changes: Any) -> Settings:  # noqa: ANN401
+    """Settings with result topics of their own; `changes` as in `dataclasses.replace`."""
+    return Settings(
+        **{
+            "brokers": brokers,
+            "app_id": name,
+            "input_topic": input_topic,
+            "updates_topic": f"{name}-updates",
+            "windows_topic": f"{name}-windows",
+            "late_topic": f"{name}-late",
+            "rejected_topic": f"{name}-rejected",
+            "flush_interval_s": 0.5,
+            **changes,
+        }
+    )

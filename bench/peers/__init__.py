@@ -1,0 +1,10 @@
+"""The same job done by others, each a process that reads PEER_* variables and runs until ended.
+
+| variable | |
+|---|---|
+| PEER_BROKERS, PEER_INPUT, PEER_PARTITIONS | where the events are |
+| PEER_APP_ID | group, and prefix of the result topics (-updates, -windows) |
+| PEER_STATE_DIR | a directory of its own |
+| PEER_COMMIT_MS | commit interval (Kafka Streams; 500) |
+| PEER_WARM_RECORDS | count so many first, under another id, in the same process (Kafka Streams) |
+"""

@@ -1,0 +1,51 @@
+"""What a group has committed, asked often over one connection."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from service.kafka import clients
+from service.settings import Settings
+
+
+class Positions:
+    """Committed positions of `settings.app_id` on the input topic."""
+
+    def __init__(self, reader: Any, settings: Settings) -> None:  # noqa: ANN401 - aiokafka's
+        """Take a started consumer of the group that is no member of it."""
+        self._reader = reader
+        self._all = [
+            TopicPartition(settings.input_topic, number) for number in range(settings.partitions)
+        ]
+        reader.assign(self._all)
+
+    async def by_partition(self) -> dict[int, int]:
+        """Partition -> committed offset, 0 where there is none."""
+        found = await self._reader._coordinator.fetch_committed_offsets(self._all)  # noqa: SLF001
+        at = {tp.partition: commit.offset for tp, commit in found.items()}
+        return {tp.partition: max(0, at.get(tp.partition, 0)) for tp in self._all}
+
+    async def total(self) -> int:
+        """Sum of them: records counted, when the input holds nothing but records."""
+        return sum((await self.by_partition()).values())
+
+
+@asynccontextmanager
+async def positions_of(settings: Settings) -> AsyncIterator[Positions]:
+    """Open the connection."""
+    reader = clients.consumer(settings, group_id=settings.app_id)
+    await reader.start()
+    try:
+        yield Positions(reader, settings)
+    finally:
+        await reader.stop()
+
+
+async def committed(settings: Settings) -> int:
+    """Sum of the committed positions, asked once."""
+    async with positions_of(settings) as positions:
+        return await positions.total()

@@ -1,0 +1,79 @@
+"""Rows per second of a restore: one shard, from the first record of the table to a window index."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from bench import variants
+from bench.machine import OUTPUT, rss_bytes
+from bench.shard import BigShard
+from bench.workers import Worker
+
+_STEP: Final = re.compile(r"^step at=([\d.]+) (.*)$", re.MULTILINE)
+_OPEN: Final = re.compile(r"shard open .*rows=(\d+) remembered=(\d+) seconds=([\d.]+)")
+
+
+@dataclass(frozen=True)
+class Restore:
+    """`read_s`, `load_s`: rows read, rows decoded and indexed; `ids_s`: event ids seen again.
+
+    `open_s` is all of it, fence included; `start_s` until /ready, Python included.
+    """
+
+    rows: int
+    ids: int
+    read_s: float
+    load_s: float
+    ids_s: float
+    open_s: float
+    start_s: float
+    rss_bytes: int
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows read, decoded and their windows indexed."""
+        return self.rows / (self.read_s + self.load_s)
+
+
+def parse(log: str) -> tuple[int, int, dict[str, float], float]:
+    """Read the log of one shard's open; -> rows, ids, seconds of each step, seconds in all."""
+    opened = _OPEN.search(log)
+    assert opened is not None, log[-2_000:]
+    steps = [(float(at), step) for at, step in _STEP.findall(log)]
+    seconds: dict[str, float] = {}
+    for (at, step), (after, _) in pairwise(steps):
+        seconds[step] = seconds.get(step, 0.0) + after - at
+    return int(opened[1]), int(opened[2]), seconds, float(opened[3])
+
+
+async def restore(shard: BigShard, runs: int) -> AsyncIterator[Restore]:
+    """Start a worker on the shard, `runs` times."""
+    for turn in range(runs):
+        log = OUTPUT / f"restore-{shard.settings.app_id}-{turn}.log"
+        began = time.monotonic()
+        worker = Worker(shard.settings, log, variants.code("restore-times"))
+        try:
+            await worker.ready()
+            start_s = time.monotonic() - began
+            rss = rss_bytes(worker.pid)
+            await worker.stop()
+        finally:
+            worker.end()
+        rows, ids, seconds, open_s = parse(worker.log.read_text())
+        one = Restore(
+            rows,
+            ids,
+            seconds["read the rows"],
+            seconds["load the rows"],
+            seconds.get("read the input again", 0.0) + seconds.get("remember the input", 0.0),
+            open_s,
+            start_s,
+            rss,
+        )
+        print(f"restore: {one.rows_per_s:,.0f} rows/s, {one}", flush=True)
+        yield one

@@ -1,0 +1,112 @@
+"""A process that sends events at a rate, each at its planned time, encoded beforehand.
+
+    python -m bench.sender '{"brokers": ..., "topic": ..., ...}'
+
+`occurred_at` is the planned time, so a reader of results needs no other clock, and a sender that
+falls behind shows as latency. Prints {"sent", "behind_s"} at its end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import random
+import sys
+import time
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+
+from service.kafka import clients
+from service.kafka.partitioners import partition_of
+from service.settings import Settings
+
+ENCODED_PER_S: Final = 150_000
+"""Slower than any machine encodes; the planned start waits for it."""
+
+Tick = list[list[tuple[bytes, bytes]]]
+"""Partition -> records."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`rate` of this process; `start_s`: wall clock time of the first tick."""
+
+    brokers: str
+    topic: str
+    partitions: int
+    accounts: int
+    rate: float
+    seconds: float
+    tick_s: float
+    start_s: float
+    seed: int
+
+    def to_json(self) -> str:
+        """As the command line wants it."""
+        return json.dumps(asdict(self))
+
+
+def ticks(plan: Plan) -> list[Tick]:
+    """Encode everything."""
+    draw = random.Random(plan.seed)
+    places = [
+        partition_of(b"acct-%d" % account, plan.partitions) for account in range(plan.accounts)
+    ]
+    made, number = [], 0
+    for index in range(round(plan.seconds / plan.tick_s)):
+        at_ms = round((plan.start_s + index * plan.tick_s) * 1_000)
+        tick: Tick = [[] for _ in range(plan.partitions)]
+        until = round((index + 1) * plan.tick_s * plan.rate)
+        for count in range(number, until):
+            account = int(draw.random() * plan.accounts)
+            key = b"acct-%d" % account
+            value = (
+                b'{"event_id":"%08x-%016x","account_id":"%s","follower_id":"%d",'
+                b'"action":"follow","occurred_at":%d}' % (plan.seed, count, key, count, at_ms)
+            )
+            tick[places[account]].append((key, value))
+        number = until
+        made.append(tick)
+    return made
+
+
+async def send(producer: AIOKafkaProducer, topic: str, tick: Tick) -> list[Any]:
+    """Hand a tick over; -> futures."""
+    futures = []
+    for partition, records in enumerate(tick):
+        if not records:
+            continue
+        batch = producer.create_batch()
+        for key, value in records:
+            if batch.append(key=key, value=value, timestamp=None) is None:
+                futures.append(await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                batch.append(key=key, value=value, timestamp=None)
+        futures.append(await producer.send_batch(batch, topic, partition=partition))
+    return futures
+
+
+async def run(plan: Plan) -> dict[str, float]:
+    """Send everything at its time."""
+    made = ticks(plan)
+    gc.disable()
+    producer = clients.producer(Settings(brokers=plan.brokers))
+    await producer.start()
+    behind, futures = 0.0, []
+    try:
+        for index, tick in enumerate(made):
+            wait = plan.start_s + index * plan.tick_s - time.time()
+            behind = max(behind, -wait)
+            await asyncio.sleep(max(0.0, wait))
+            futures += await send(producer, plan.topic, tick)
+        await asyncio.gather(*futures)
+    finally:
+        await producer.stop()
+    return {"sent": sum(len(one) for tick in made for one in tick), "behind_s": round(behind, 3)}
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(run(Plan(**json.loads(sys.argv[1]))))))

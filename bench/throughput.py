@@ -1,0 +1,96 @@
+"""Events per second, wall and per CPU second: ours and the peers over the same inputs, in turn.
+
+Clocked from the first commit seen to the one that has everything, in a process of its own with
+topics of its own. A peer that is slow counts only the first part of an input (`Peer.share`); a JVM
+has counted that part once before, in the same process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bench.clean import remove_topics
+from bench.inputs import Loaded
+from bench.machine import OUTPUT, rss_bytes
+from bench.names import named
+from bench.peers.process import Peer, create_topics, running
+from bench.samples import sums
+from bench.timing import clocked
+from bench.workers import Worker
+from service.kafka import topics
+from service.settings import Settings
+
+OURS: Final = "net followers"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One process over one input. `accounts` 0: not known."""
+
+    who: str
+    load: str
+    events: int
+    wall_s: float
+    cpu_s: float
+    rss_bytes: int
+    accounts: int = 0
+
+
+async def run_ours(who: str, load: str, settings: Settings, records: int, code: str = "") -> Run:
+    """Let a worker count `records` of the input; `code` runs it in another way."""
+    await topics.create(settings)
+    worker = Worker(settings, OUTPUT / "worker.log", code)
+    try:
+        found = await clocked(settings, worker.pid, records, worker.check)
+        rows = int(sums(worker.get("/metrics")[1])["netfollowers_table_rows"])
+        rss = rss_bytes(worker.pid)
+        await worker.stop()
+    finally:
+        worker.end()
+    await remove_topics(settings)
+    return Run(who, load, found.events, found.wall_s, found.cpu_s, rss, rows)
+
+
+async def run_peer(peer: Peer, load: str, settings: Settings, records: int) -> Run:
+    """Let a peer count its share of the input."""
+    await create_topics(settings, peer)
+    wanted = round(records * peer.share)
+    log = OUTPUT / "peer.log"
+    with running(peer, settings, warm_records=round(wanted * peer.warm), log=log) as process:
+
+        def check() -> None:
+            assert process.poll() is None, log.read_text()[-2_000:]
+
+        found = await clocked(settings, process.pid, wanted, check)
+        rss = rss_bytes(process.pid)
+    await remove_topics(settings)
+    return Run(peer.name, load, found.events, found.wall_s, found.cpu_s, rss)
+
+
+def said(run: Run) -> str:
+    """One line while it goes on."""
+    return (
+        f"{run.events / run.wall_s:>11,.0f} events/s {run.events / max(run.cpu_s, 0.01):>11,.0f} "
+        f"per CPU second {run.rss_bytes / 1e6:>6,.0f} MB  {run.who:<26} {run.load}"
+    )
+
+
+async def in_turn(
+    brokers: str, inputs: Sequence[Loaded], peers: Sequence[Peer], runs: int
+) -> AsyncIterator[Run]:
+    """Everybody over every input, `runs` times."""
+    for turn in range(runs):
+        for number, one in enumerate(inputs):
+            for who in (None, *peers):
+                name = f"t{turn}-{number}-{time.monotonic_ns() % 10**9}"
+                settings = named(brokers, name, one.topic, partitions=one.partitions)
+                run = await (
+                    run_ours(OURS, one.load.name, settings, one.records)
+                    if who is None
+                    else run_peer(who, one.load.name, settings, one.records)
+                )
+                print(said(run), flush=True)
+                yield run

@@ -1,0 +1,132 @@
+"""How long the engine takes for an event, as a multiple of the least that could be done with it.
+
+    python -m tests.engine.speed [--plant]
+
+*Least*: decode the event, count it in a dict, encode a small row per changed account at each seal.
+Both in one process that does nothing else, in turn, CPU time, the fastest round of each: what the
+machine does beside it cancels out or is left out. Prints {input: [ratio, us per event]}. `--plant`
+makes the engine slower, as a careless change would: every record and every row is parsed once more.
+"""
+
+# ruff: noqa: T201 - a command line
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from service.engine import Engine, Rules, Sealed
+from service.events import LogRecord, RawRecord
+from service.results import Source
+from service.tools.generate import Shape, Synthetic
+
+EVENTS: Final = 60_000
+BATCH: Final = 5_000
+PER_SEAL: Final = 20_000
+START_MS: Final = 1_767_225_600_000
+INPUTS: Final = {
+    "hot": Shape(accounts=200_000, skew=1.1),
+    "uniform": Shape(accounts=200_000),
+}
+
+
+class Event(msgspec.Struct, gc=False):
+    """What the least computation looks at."""
+
+    account_id: str
+    action: str
+    occurred_at: int
+
+
+def records_of(shape: Shape) -> list[LogRecord]:
+    """Records of one partition, 20 per ms."""
+    made = Synthetic(shape).span(START_MS, rate=20_000, count=EVENTS)
+    return [
+        LogRecord(offset, START_MS + offset // 20, one.key, one.value)
+        for offset, one in enumerate(made)
+    ]
+
+
+def least(records: Sequence[LogRecord]) -> float:
+    """-> CPU seconds of the least computation."""
+    decode, encode = msgspec.json.Decoder(Event).decode, msgspec.json.Encoder().encode
+    table: dict[str, list[int]] = {}
+    began = time.process_time()
+    for first in range(0, EVENTS, PER_SEAL):
+        changed = {}
+        for record in records[first : first + PER_SEAL]:
+            assert record.value is not None
+            event = decode(record.value)
+            row = table.get(event.account_id)
+            if row is None:
+                row = table[event.account_id] = [0, 0, 0]
+            row[event.action == "unfollow"] += 1
+            row[2] = event.occurred_at
+            changed[event.account_id] = row
+        _ = [(account.encode(), encode(row)) for account, row in changed.items()]
+    return time.process_time() - began
+
+
+def ours(records: Sequence[LogRecord], engine: Engine) -> float:
+    """-> CPU seconds of the engine."""
+    began = time.process_time()
+    for first in range(0, EVENTS, PER_SEAL):
+        for batch in range(first, first + PER_SEAL, BATCH):
+            engine.apply(records[batch : batch + BATCH], batch + BATCH)
+        engine.seal()
+    return time.process_time() - began
+
+
+class Careless(Engine):
+    """An engine that looks at everything twice."""
+
+    def apply(self, records: Sequence[RawRecord], position: int) -> None:
+        """Parse each record once more."""
+        for record in records:
+            json.loads(record.value or b"")
+        super().apply(records, position)
+
+    def seal(self) -> Sealed:
+        """Parse each row three times more."""
+        sealed = super().seal()
+        for _, value in 3 * sealed.updates:
+            json.loads(value or b"{}")
+        return sealed
+
+
+def ratio(records: Sequence[LogRecord], kind: type[Engine], rounds: int) -> tuple[float, float]:
+    """-> engine over least, and us per event of the engine: the fastest of some rounds in turn."""
+    both = []
+    for _ in range(rounds):
+        gc.collect()
+        engine = kind(Rules(), Source("in", 0))
+        both.append((ours(records, engine), least(records)))
+    fastest = min(one for one, _ in both)
+    return fastest / min(other for _, other in both), 1e6 * fastest / EVENTS
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser("tests.engine.speed", description=__doc__)
+    parser.add_argument("--plant", action="store_true", help="make the engine slower")
+    parser.add_argument("--rounds", type=int, default=5)
+    asked = parser.parse_args(arguments)
+    gc.disable()
+    kind = Careless if asked.plant else Engine
+    print(
+        json.dumps(
+            {name: ratio(records_of(shape), kind, asked.rounds) for name, shape in INPUTS.items()}
+        )
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
