@@ -201,8 +201,23 @@ def read(record: RawRecord) -> Verdict:
     except UNREADABLE:
         return judge(record)
     assert value is not None
-    is_plain = len(value) <= PLAIN_BYTES and value.isascii() and not record.headers
+    is_plain = value.isascii() and not record.headers
+    is_plain &= len(value) <= PLAIN_BYTES or is_plain_though_long(value, event)
     return event if is_plain and record.key == event.account_id.encode() else judge(record)
+
+
+def is_plain_though_long(value: bytes, event: PlainEvent) -> bool:
+    """Tell whether an ASCII value beyond PLAIN_BYTES, decoded to `event`, needs no judge either.
+
+    Without escapes an id has as many characters as bytes; and nothing is nested deeper than there
+    are brackets.
+    """
+    return (
+        len(value) <= MAX_VALUE_BYTES
+        and max(len(event.event_id), len(event.account_id), len(event.follower_id)) <= MAX_ID_BYTES
+        and b"\\" not in value
+        and value.count(b"[") + value.count(b"{") <= MAX_DEPTH
+    )
 
 
 def judge(record: RawRecord) -> Verdict:

@@ -46,6 +46,7 @@ from service.events import (
     RawRecord,
     Rejection,
     decode_plain,
+    is_plain_though_long,
     judge,
     read,
 )
@@ -313,9 +314,9 @@ class Engine:
                 event = decode_plain(value)
                 is_plain = (
                     key == event.account_id.encode()
-                    and len(value) <= PLAIN_BYTES
                     and value.isascii()
                     and not record.headers
+                    and (len(value) <= PLAIN_BYTES or is_plain_though_long(value, event))
                 )
             except UNREADABLE:
                 is_plain = False

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Any, Final
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -383,6 +383,39 @@ def test_the_short_way_ends_where_the_long_way_does(record: LogRecord) -> None:
         assert short.reason == whole.reason
     else:
         assert short == whole
+
+
+LONG: Final[dict[str, Any]] = {
+    "event_id": "e1", "account_id": "a", "follower_id": "f", "action": "follow",
+    "occurred_at": NOW_MS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"padding": "p" * 60_000}, None),
+        ({"padding": "p" * MAX_VALUE_BYTES}, Reason.VALUE_TOO_LARGE),
+        ({"event_id": "e" * 256}, None),
+        ({"event_id": "e" * 257}, Reason.BAD_ID),
+        ({"follower_id": "f" * 257}, Reason.BAD_ID),
+        ({"account_id": "a" * 257}, Reason.BAD_ID),
+        ({"event_id": "\u00e9" * 129, "padding": "p" * 300}, Reason.BAD_ID),
+        ({"padding": "p" * 300, "deep": json.loads("[" * 127 + "]" * 127)}, None),
+        ({"padding": "p" * 300, "deep": json.loads("[" * 128 + "]" * 128)}, Reason.NOT_JSON),
+    ],
+)
+def test_a_long_event_is_held_to_the_rules_of_a_short_one(
+    change: dict[str, Any], reason: Reason | None
+) -> None:
+    members = LONG | change
+    key = members["account_id"].encode()
+    record = LogRecord(0, NOW_MS, key, json.dumps(members).encode(), [])
+    for found in (read(record), judge(record)):
+        assert getattr(found, "reason", None) == reason
+    engine = Engine(Rules(), SOURCE)
+    engine.apply([record], 1)
+    assert (engine.counts.applied, engine.counts.rejected) == ((0, 1) if reason else (1, 0))
 
 
 def test_the_spoilt_records_hold_what_they_promise() -> None:
