@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.budget import OURS, Found
-from bench.report import Rows, groups, is_held
+from bench.tables import Rows, groups, is_held
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#e69f00", "#009e73", "#999999")
 
