@@ -2,8 +2,8 @@
 
 Uniform accounts, flush 0.1 s. Counted from the time at which an event was planned to be sent, so
 neither a slow sender nor a slow reader hides anything. A row tells the time of its newest event:
-an event that shares its row with a newer one of the same flush is not looked at (with uniform
-accounts few do).
+with uniform accounts nearly every event has a row of its own; with hot ones only those that few
+events share a row with are looked at (`sender.Plan.skew`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bench.machine import OUTPUT, ROOT, cpu_s
 from bench.names import named
 from bench.peers.process import Peer, create_topics, running
 from bench.positions import positions_of
-from bench.sender import ENCODED_PER_S, Plan
+from bench.sender import ENCODED_PER_S, HOT, Plan
 from bench.throughput import OURS
 from bench.workers import Worker
 from service.kafka import topics
@@ -32,6 +32,9 @@ from service.settings import Settings
 from service.tools.reading import reader_of
 
 RATES: Final = (1_000, 5_000, 50_000, 200_000)
+HOT_FROM: Final = 200_000
+"""From this rate on the accounts are hot as well: uniform ones are more work than a core has."""
+TICK_S: Final = 0.02
 ACCOUNTS: Final = 200_000
 FLUSH_S: Final = 0.1
 WARM_S: Final = 4.0
@@ -53,6 +56,7 @@ class Latency:
 
     who: str
     rate: float
+    accounts: str
     sent: int
     seen: int
     p50_ms: float
@@ -62,11 +66,6 @@ class Latency:
     behind_s: float
     uncounted: int
     cores: float
-
-    @property
-    def is_held(self) -> bool:
-        """True when sender and worker kept up."""
-        return self.behind_s < 0.5 and not self.uncounted and self.p50_ms < 1_000
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
@@ -84,7 +83,7 @@ async def watch(settings: Settings, from_ms: float, found: list[int]) -> None:
             for records in batches.values():
                 for record in records:
                     at = decode(record.value).last_event_ms
-                    if at >= from_ms:
+                    if at >= from_ms and not record.key.startswith(HOT):
                         found.append(now - at)
 
 
@@ -129,7 +128,9 @@ async def uncounted(settings: Settings, sent: int) -> int:
     return left
 
 
-async def measure(brokers: str, rate: float, seconds: float, who: Peer | None = None) -> Latency:
+async def measure(
+    brokers: str, rate: float, seconds: float, who: Peer | None = None, skew: float = 0.0
+) -> Latency:
     """One rate, one process."""
     name = f"latency-{round(rate)}-{time.monotonic_ns() % 10**9}"
     settings = named(brokers, name, f"{name}-in", flush_interval_s=FLUSH_S)
@@ -137,9 +138,19 @@ async def measure(brokers: str, rate: float, seconds: float, who: Peer | None = 
     processes = -(-round(rate) // PER_SENDER)
     found: list[int] = []
     async with counting(who, settings) as pid:
-        start_s = time.time() + 3.0 + rate / processes * seconds / ENCODED_PER_S
-        plan = Plan(brokers, settings.input_topic, settings.partitions, ACCOUNTS, rate, seconds,
-                    0.005 if rate < 20_000 else 0.01, start_s, 1)  # fmt: skip
+        start_s = time.time() + 4.0 + rate / processes * seconds / ENCODED_PER_S
+        plan = Plan(
+            brokers,
+            settings.input_topic,
+            settings.partitions,
+            ACCOUNTS,
+            skew,
+            rate,
+            seconds,
+            TICK_S,
+            start_s,
+            seed=1,
+        )
         watching = asyncio.create_task(watch(settings, (start_s + WARM_S) * 1_000, found))
         sending = asyncio.create_task(send(plan, processes))
         await asyncio.sleep(max(0.0, start_s - time.time()))
@@ -154,8 +165,9 @@ async def measure(brokers: str, rate: float, seconds: float, who: Peer | None = 
     found.sort()
     p50, p99, p999, most = (percentile(found, share) for share in (0.5, 0.99, 0.999, 1.0))
     name = OURS if who is None else who.name
+    kind = f"Pareto {skew}" if skew else "uniform"
     return Latency(
-        name, rate, sent, len(found), p50, p99, p999, most, behind, left, round(cores, 2)
+        name, rate, kind, sent, len(found), p50, p99, p999, most, behind, left, round(cores, 2)
     )
 
 
@@ -165,12 +177,21 @@ async def latency(
     """Every rate, `runs` times in turn; the peer at the rate of the budget only."""
     for _ in range(runs):
         for rate in rates:
-            for who in (None, peer) if peer is not None and rate == 5_000 else (None,):
-                one = await measure(brokers, rate, seconds, who)
-                print(
-                    f"{one.rate:>9,.0f} events/s: p50 {one.p50_ms:.0f} p99 {one.p99_ms:.0f} "
-                    f"p99.9 {one.p999_ms:.0f} max {one.max_ms:.0f} ms, {one.cores} cores, "
-                    f"behind {one.behind_s} s, {one.uncounted} uncounted  {one.who}",
-                    flush=True,
-                )
+            cases: list[tuple[Peer | None, float]] = [(None, 0.0)]
+            if peer is not None and rate == 5_000:
+                cases.append((peer, 0.0))
+            if rate >= HOT_FROM:
+                cases.append((None, 1.1))
+            for who, skew in cases:
+                one = await measure(brokers, rate, seconds, who, skew)
+                print(said(one), flush=True)
                 yield one
+
+
+def said(one: Latency) -> str:
+    """One line while it goes on."""
+    return (
+        f"{one.rate:>9,.0f} events/s {one.accounts}: p50 {one.p50_ms:.0f} p99 {one.p99_ms:.0f} "
+        f"p99.9 {one.p999_ms:.0f} max {one.max_ms:.0f} ms of {one.seen:,}, {one.cores} cores, "
+        f"behind {one.behind_s} s, {one.uncounted:,} uncounted  {one.who}"
+    )

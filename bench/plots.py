@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bench.budget import OURS, Found
-from bench.report import Rows, groups
+from bench.tables import Rows, groups, is_held
 
 COLOURS: Final = ("#0072b2", "#d55e00", "#e69f00", "#009e73", "#999999")
 
@@ -39,7 +39,7 @@ def _per_cpu(axes: Axes, rows: Rows) -> None:
 
 
 def _latency(axes: Axes, rows: Rows) -> None:
-    ours = groups([row for row in rows if row["who"] == OURS], "rate")
+    ours = groups([row for row in rows if row["who"] == OURS and is_held(row)], "rate")
     for colour, (name, label) in zip(
         COLOURS, (("p50_ms", "p50"), ("p99_ms", "p99"), ("p999_ms", "p99.9")), strict=False
     ):

@@ -31,7 +31,7 @@ _ENDED_WITHIN_S: Final = 20.0
 class Peer:
     """`share`: of the records that ours counts, so many are counted (it is slow).
 
-    `warm`: of those, so many are counted beforehand, in the same process.
+    `warm`: of those, so many are counted beforehand, in the same process. `jvm`: options of Java.
     """
 
     name: str
@@ -39,15 +39,23 @@ class Peer:
     share: float = 1.0
     warm: float = 0.0
     is_java: bool = False
+    jvm: tuple[str, ...] = ()
+    is_fast: bool = False
 
 
 PYTHON: Final = sys.executable
-FLOOR: Final = Peer("floor: fetch and decode", (PYTHON, "-m", "bench.peers.floor"))
-PLAIN_FAUST: Final = Peer("plain Faust", (PYTHON, "-m", "bench.peers.plain_faust"), share=0.04)
+FLOOR: Final = Peer("floor: fetch and decode", (PYTHON, "-m", "bench.peers.floor"), is_fast=True)
+PLAIN_FAUST: Final = Peer("plain Faust", (PYTHON, "-m", "bench.peers.plain_faust"), share=0.008)
 IDIOMATIC: Final = Peer(
-    "Kafka Streams, idiomatic", ("peer.Main", "idiomatic"), share=0.25, warm=0.5, is_java=True
+    "Kafka Streams, idiomatic", ("peer.Main", "idiomatic"), share=0.12, warm=0.5, is_java=True
 )
-TUNED: Final = Peer("Kafka Streams, tuned", ("peer.Main", "tuned"), warm=1.0, is_java=True)
+TUNED: Final = Peer(
+    "Kafka Streams, tuned",
+    ("peer.Main", "tuned"),
+    warm=0.6,
+    jvm=("-XX:+UseParallelGC",),
+    is_java=True,
+)
 PEERS: Final = (PLAIN_FAUST, IDIOMATIC, TUNED, FLOOR)
 
 
@@ -96,7 +104,7 @@ def running(
     if peer.is_java:
         classes = f"{STREAMS / 'target' / 'classes'}{os.pathsep}{STREAMS / 'target' / 'lib' / '*'}"
         levels = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-        command = (java(), *_HEAP, levels, "-cp", classes, *command)
+        command = (java(), *_HEAP, *peer.jvm, levels, "-cp", classes, *command)
     environ = {
         **os.environ,
         "PEER_BROKERS": settings.brokers,
