@@ -43,7 +43,7 @@ SOURCES := service tests deploy $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench metrics-cost failover soak dashboards panels stack lock clean
+.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench growth metrics-cost failover soak dashboards panels stack lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,6 +107,9 @@ fuzz: $(INSTALLED) ## mutated records against a second decoder: make fuzz INPUTS
 
 bench: install ## measure this service beside plain Faust, Kafka Streams and the floor (25 min)
 	@$(BIN)/python -m bench $(BENCH)
+
+growth: install ## how the time of an event grows with accounts, grains, lateness, size, partitions
+	@$(BIN)/python -m bench.growth
 
 metrics-cost: install ## one worker with and without metrics, in turn: CPU, scrape time, series (5 min)
 	@$(BIN)/python -m bench.metrics_cost
