@@ -138,7 +138,7 @@ BUGS = [
     Bug("key not looked at", "engine.py",
         "key == event.account_id.encode()\n                    and ", ""),
     Bug("length not looked at", "engine.py",
-        "                    and len(value) <= PLAIN_BYTES\n", ""),
+        "and (len(value) <= PLAIN_BYTES or is_plain_though_long(value, event))", "and True"),
     Bug("ascii not looked at", "engine.py",
         "                    and value.isascii()\n", ""),
     Bug("finality looked for too late", "engine.py",
