@@ -71,6 +71,7 @@ def test_what_the_transport_overrides_is_still_called_so(name: str) -> None:
         (fetcher.PartitionRecords._unpack_records, "self._consumer_record(tp, record)"),
         (fetcher.FetchResult.getall, "self._update_position()"),
         (aiokafka.producer.sender, "BACKOFF_OVERRIDE"),
+        (aiokafka.conn, "asyncio.StreamReader(limit=READER_LIMIT"),
         (aiokafka.producer.transaction_manager.TransactionManager, "self._sequence_numbers"),
         (GroupCoordinator, "async def fetch_committed_offsets(self, partitions)"),
         (GroupCoordinator, "offsets = await self._do_fetch_commit_offsets(partitions)"),
