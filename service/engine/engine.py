@@ -258,20 +258,26 @@ class Engine:
     def load(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
         """Load rows of the updates topic (key, value), each key once; -> the newest row offset."""
         newest = -1
-        is_published, expect = self._sweep.is_published, self._sweep.expect
+        sweep, does_expire = self._sweep, self.rules.expire_after_ms > 0
+        waiting, closing_to, names = sweep.waiting, sweep.closing_to_ms, self._names
+        kept = [leaders for leaders in self.leaders if leaders.is_kept]
         for key, value in rows:
-            row = from_record(value, self._names)
+            row = from_record(value, names)
             newest = max(newest, row.offset)
             self._packed[key] = pack(row)
-            self._endings.expect(key, row)
+            if does_expire or row.is_empty:
+                self._endings.expect(key, row)
             self._table_gained += row.gained
             self._table_lost += row.lost
-            for windows, span, leaders in zip(row.windows, self._spans, self.leaders, strict=True):
+            for leaders in kept:
                 leaders.load(key, row)
+            for windows, span in zip(row.windows, self._spans, strict=True):
                 for window in windows:
                     final_at = window[0] + span
-                    if not is_published(final_at, key):
-                        expect(final_at, key)
+                    if final_at > closing_to:
+                        waiting[final_at].append(key)
+                    elif not sweep.is_published(final_at, key):
+                        sweep.expect(final_at, key)
         return newest
 
     def remember(self, records: Iterable[RawRecord]) -> None:

@@ -271,13 +271,15 @@ class Leaders:
 
     def load(self, key: bytes, row: Row) -> None:
         """Note the windows of a restored row; boards that are not to be shown yet take them too."""
-        if not self.is_kept:
-            return
         for window in row.windows[self.index]:
+            start, gained, lost, _ = window
             for board in (self.current, self.final, self._closing):
-                if window[0] == board.start_ms:
-                    board.put(key, window[GAINED], window[LOST])
-        self.grow(key, row)
+                if start == board.start_ms and (
+                    gained >= board.least_gained or lost >= board.least_lost
+                ):
+                    board.look(key, gained, lost)
+        if row.baseline is not None:
+            self.grow(key, row)
 
     def forget(self, key: bytes) -> None:
         """Take an account off the current board."""
