@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
@@ -62,6 +63,13 @@ PEERS: Final = (PLAIN_FAUST, IDIOMATIC, TUNED, FLOOR)
 def build() -> None:
     """Compile the Kafka Streams peers with Maven, unless that is done. JarsMissing says why not."""
     java()
+    (STREAMS / "target").mkdir(exist_ok=True)
+    with (STREAMS / "target" / "lock").open("w") as lock:  # tests run in several processes
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _build()
+
+
+def _build() -> None:
     maven = shutil.which("mvn")
     built = STREAMS / "target" / "built"
     sources = [STREAMS / "pom.xml", *STREAMS.glob("src/main/java/peer/*.java")]
