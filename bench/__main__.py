@@ -151,10 +151,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("sections", nargs="*", default=["all"], help="what to measure")
     parser.add_argument(
-        "--events", type=int, default=700_000, help="of an input (hot: twice as many)"
+        "--events", type=int, default=600_000, help="of an input (hot: twice as many)"
     )
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of a latency run")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of a latency run")
     parser.add_argument("--rates", type=float, nargs="+", default=list(RATES))
     parser.add_argument("--windows", type=int, default=1_000_000, help="open at the boundary")
     parser.add_argument("--report", type=Path, help="write the report there too")

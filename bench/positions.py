@@ -1,4 +1,4 @@
-"""What a group has committed, asked often over one connection."""
+"""How far a group has come, asked often over one connection: committed, or published."""
 
 from __future__ import annotations
 
@@ -41,6 +41,32 @@ async def positions_of(settings: Settings) -> AsyncIterator[Positions]:
     await reader.start()
     try:
         yield Positions(reader, settings)
+    finally:
+        await reader.stop()
+
+
+class Updates:
+    """Records on the updates topic."""
+
+    def __init__(self, reader: Any, settings: Settings) -> None:  # noqa: ANN401 - aiokafka's
+        """Take a started consumer that sees all records."""
+        self._reader = reader
+        self._all = [
+            TopicPartition(settings.updates_topic, number) for number in range(settings.partitions)
+        ]
+
+    async def total(self) -> int:
+        """Sum of the ends of the partitions."""
+        return sum((await self._reader.end_offsets(self._all)).values())
+
+
+@asynccontextmanager
+async def updates_of(settings: Settings) -> AsyncIterator[Updates]:
+    """Open the connection."""
+    reader = clients.consumer(settings, isolation_level="read_uncommitted")
+    await reader.start()
+    try:
+        yield Updates(reader, settings)
     finally:
         await reader.stop()
 

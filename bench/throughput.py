@@ -1,6 +1,7 @@
 """Events per second, wall and per CPU second: ours and the peers over the same inputs, in turn.
 
-Clocked from the first commit seen to the one that has everything, in a process of its own with
+Clocked from the first commit seen to the one that has everything (plain Faust: from the first
+update to the last), in a process of its own with
 topics of its own. A peer that is slow counts only the first part of an input (`Peer.share`); a JVM
 has counted most of that part once before, in the same process. The input with the most accounts is
 there for memory and for the fast ones: ours and the floor.
@@ -65,7 +66,7 @@ async def run_peer(peer: Peer, load: str, settings: Settings, records: int) -> R
         def check() -> None:
             assert process.poll() is None, log.read_text()[-2_000:]
 
-        found = await clocked(settings, process.pid, wanted, check)
+        found = await clocked(settings, process.pid, wanted, check, by=peer.by)
         rss = rss_bytes(process.pid)
     await remove_topics(settings)
     return Run(peer.name, load, found.events, found.wall_s, found.cpu_s, rss)

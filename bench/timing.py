@@ -1,33 +1,42 @@
-"""Wall and CPU seconds of a process over an input, from one commit that is seen to another."""
+"""Wall and CPU seconds of a process over an input, from the first progress seen to the last."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from bench.machine import cpu_s
-from bench.positions import positions_of
+from bench.positions import Positions, Updates, positions_of, updates_of
 from service.settings import Settings
 
+By = Literal["commits", "updates"]
 POLL_S: Final = 0.02
 COUNTED_WITHIN_S: Final = 300.0
 
 
 @dataclass(frozen=True)
 class Clocked:
-    """`events` between the two commits."""
+    """`events` between the first and the last look."""
 
     events: int
     wall_s: float
     cpu_s: float
 
 
-async def clocked(settings: Settings, pid: int, records: int, check: Callable[[], None]) -> Clocked:
-    """Clock process `pid` from the first commit of its group until `records` are committed."""
-    async with positions_of(settings) as positions, asyncio.timeout(COUNTED_WITHIN_S):
+async def clocked(
+    settings: Settings, pid: int, records: int, check: Callable[[], None], *, by: By = "commits"
+) -> Clocked:
+    """Clock process `pid` from the first event that is done until `records` are.
+
+    Done: committed by its group; or, by "updates", published (one update per event).
+    """
+    look: Callable[[Settings], AbstractAsyncContextManager[Positions | Updates]]
+    look = positions_of if by == "commits" else updates_of
+    async with look(settings) as positions, asyncio.timeout(COUNTED_WITHIN_S):
         while not (first := await positions.total()):
             check()
             await asyncio.sleep(POLL_S)

@@ -62,6 +62,17 @@ def tansu(pytestconfig: pytest.Config) -> Iterator[LocalBroker]:
 
 
 @pytest.fixture(scope="session")
+def kafka_streams(pytestconfig: pytest.Config) -> None:
+    """The benchmark's Kafka Streams peers, built."""
+    from bench.peers.process import build  # noqa: PLC0415 - bench is not everywhere
+
+    try:
+        build()
+    except JarsMissing as missing:
+        _skip(pytestconfig, "tests of the Kafka Streams peers", str(missing))
+
+
+@pytest.fixture(scope="session")
 def prometheus(pytestconfig: pytest.Config) -> str:
     """The path of a real Prometheus."""
     found = shutil.which("prometheus")

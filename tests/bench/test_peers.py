@@ -19,7 +19,6 @@ from bench.peers.process import (
     PLAIN_FAUST,
     TUNED,
     Peer,
-    build,
     create_topics,
     running,
 )
@@ -28,7 +27,6 @@ from service.kafka import topics
 from service.settings import Settings
 from service.tools.broker import LocalBroker
 from service.tools.generate import Shape, Synthetic
-from service.tools.jars import JarsMissing
 from service.tools.reading import read_all
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.slow]
@@ -109,13 +107,6 @@ def counted(kafka: LocalBroker, unique: str, tmp_path: Path) -> Counted:
     return run
 
 
-def need_maven() -> None:
-    try:
-        build()
-    except JarsMissing as missing:
-        pytest.skip(f"NO KAFKA STREAMS PEERS: {missing}")
-
-
 async def test_plain_faust_counts_what_a_dict_counts(counted: Counted) -> None:
     settings = await counted(PLAIN_FAUST)
     last: Totals = {}
@@ -133,8 +124,8 @@ async def test_plain_faust_counts_what_a_dict_counts(counted: Counted) -> None:
     assert (last, found) == model()
 
 
+@pytest.mark.usefixtures("kafka_streams")
 async def test_idiomatic_kafka_streams_counts_what_a_dict_counts(counted: Counted) -> None:
-    need_maven()
     settings = await counted(IDIOMATIC)
     totals, windows = model()
     found = tallies(await last_of(settings, settings.updates_topic))
@@ -142,8 +133,8 @@ async def test_idiomatic_kafka_streams_counts_what_a_dict_counts(counted: Counte
     assert tallies(await last_of(settings, settings.windows_topic)) == windows
 
 
+@pytest.mark.usefixtures("kafka_streams")
 async def test_tuned_kafka_streams_counts_what_a_dict_counts(counted: Counted) -> None:
-    need_maven()
     settings = await counted(TUNED)
     totals, windows = model()
     rows = {key[0]: row for key, row in (await last_of(settings, settings.updates_topic)).items()}
