@@ -33,6 +33,7 @@ from service.accounts import AccountSeries
 from service.api import Api
 from service.engine import Engine
 from service.kafka import security, topics
+from service.kafka.assignor import Assignor
 from service.kafka.journal import Journal, PlainJournal, TransactionalJournal
 from service.kafka.lag import Lag
 from service.kafka.reader import Reader
@@ -136,6 +137,7 @@ def _faust_app(settings: Settings, shards: Shards) -> faust.App:
         broker_credentials=security.faust_credentials(settings),
         store="memory://",
         TableManager=NoTables,
+        PartitionAssignor=Assignor,
         web_enabled=False,
         stream_wait_empty=False,
         stream_buffer_maxsize=16,

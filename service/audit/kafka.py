@@ -21,6 +21,8 @@ QUIET_S: Final = 0.05
 """Between two looks. When both see the same, no transaction was ending in between."""
 LOOKS: Final = 400
 LOG_APPEND_TIME: Final = 1
+_WRITTEN: Final = "written"
+"""The consumer that sees how far the results are written, committed or not."""
 
 Options = Mapping[str, Any]
 
@@ -28,6 +30,8 @@ Options = Mapping[str, Any]
 class _Look(NamedTuple):
     committed: Committed | None
     stops: Mapping[str, int]
+    is_decided: bool = True
+    """False: a transaction lies behind the stops, and its commit may be seen already."""
 
 
 class KafkaSource:
@@ -50,7 +54,9 @@ class KafkaSource:
             await self._admin.start()
             for kind in KINDS:
                 self._consumers[kind] = consumer(self._options)
-                await self._consumers[kind].start()
+            self._consumers[_WRITTEN] = consumer(self._options, isolation_level="read_uncommitted")
+            for one in self._consumers.values():
+                await one.start()
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -87,10 +93,15 @@ class KafkaSource:
         for tries in range(LOOKS):
             await asyncio.sleep(QUIET_S)
             now = await self._look(partition)
-            if now == before and (tries > LOOKS // 2 or is_swept(now.committed)):
+            if now == before and now.is_decided and (tries > LOOKS // 2 or is_swept(now.committed)):
                 return await self._snapshot(partition, now)
             before = now
-        message = f"partition {partition} was never still for {QUIET_S} s: pause its producers"
+        message = (
+            f"partition {partition} was never still for {QUIET_S} s: pause its producers"
+            if before.is_decided
+            else f"partition {partition} has a transaction that is neither committed nor aborted: "
+            "see `hanging transaction` in docs/runbook.md, or pause its producers"
+        )
         raise Unreadable(message)
 
     async def records(
@@ -126,14 +137,22 @@ class KafkaSource:
         return int(highwater)
 
     async def _look(self, partition: int) -> _Look:
-        """All at once: what was committed, and how far the results reach."""
+        """All at once: what was committed, and how far the results reach.
+
+        The broker writes the markers of a commit one after the other: the group's may be there and
+        a result topic's not yet. Then records lie behind the last stable offset.
+        """
         results = KINDS[1:]
         ends = await asyncio.gather(*(self.end(kind, partition) for kind in results))
         stops = dict(zip(results, ends, strict=True))
         if self.at_least_once:
             extent = Extent(await self._start("updates", partition), stops["updates"])
             return _Look(await self._committed_in_table(partition, extent), stops)
-        return _Look(await self._commits.of(self._tp(INPUT, partition)), stops)
+        committed = await self._commits.of(self._tp(INPUT, partition))
+        asked = [self._tp(kind, partition) for kind in results]
+        written = await self._consumers[_WRITTEN].end_offsets(asked)
+        is_decided = all(written[self._tp(kind, partition)] == stops[kind] for kind in results)
+        return _Look(committed, stops, is_decided)
 
     async def _snapshot(self, partition: int, look: _Look) -> Snapshot:
         stops = {**look.stops, INPUT: await self.end(INPUT, partition)}
@@ -173,7 +192,7 @@ class KafkaSource:
         return TopicPartition(self.topics[kind], partition)
 
 
-def consumer(options: Options) -> AIOKafkaConsumer:
+def consumer(options: Options, **overrides: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's
     """Build a consumer that reads committed records and moves by our word only."""
     return AIOKafkaConsumer(
         **{
@@ -183,6 +202,7 @@ def consumer(options: Options) -> AIOKafkaConsumer:
             "auto_offset_reset": "none",
             "max_partition_fetch_bytes": FETCH_BYTES,
             "fetch_max_wait_ms": 100,
+            **overrides,
         }
     )
 

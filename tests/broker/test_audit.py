@@ -195,6 +195,25 @@ async def test_workers_may_be_running(
     assert await run(deployment, monkeypatch, "audit", "--at-rest") == Exit.OK
 
 
+async def test_a_commit_whose_results_are_still_hidden_is_waited_for(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The group's marker may be written before those of the result topics."""
+    deployment = await counted(deployed)
+    names = deployment.settings
+    stranger = clients.transactional_producer(names, f"{names.app_id}-stranger")
+    await stranger.start()
+    await stranger.begin_transaction()
+    await stranger.send_and_wait(names.windows_topic, b"{}", key=b"a", partition=0)
+    monkeypatch.setattr("service.audit.kafka.LOOKS", 20)
+    assert await run(deployment, monkeypatch, "audit") not in {Exit.OK, Exit.WRONG}
+    told = capsys.readouterr()
+    assert "neither committed nor aborted" in told.out + told.err
+    await stranger.abort_transaction()
+    await stranger.stop()
+    assert await run(deployment, monkeypatch, "audit") == Exit.OK
+
+
 async def cut(deployment: Deployment, topic: str, before: int) -> None:
     """What retention does: the oldest records of every partition are gone."""
     admin = clients.admin(deployment.settings)

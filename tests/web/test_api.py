@@ -292,6 +292,36 @@ async def test_workers_that_advertise_one_address_say_what_to_set(deployed: Depl
     assert not service["is_complete"]
 
 
+async def test_a_worker_back_under_its_instance_id_at_another_address_counts_and_answers(
+    deployed: Deploy,
+) -> None:
+    """The group hands out the assignment as it was, with the address that is gone."""
+    deployment = await deployed(partitions=4)
+    first = deployment.worker(instance_id="a")
+    second = deployment.worker(instance_id="b")
+    await first.until("ready")
+    await second.until("ready")
+    sums = Sums()
+    await deployment.produce(sums.count(drawn(2_000)))
+    await deployment.caught_up()
+    names = [f"acct-{number}" for number in range(40)]
+    asked = [(name, await get(second, of(name))) for name in names]
+    old = f"http://127.0.0.1:{first.settings.web_port}"
+    moved = [name for name, one in asked if one.json["freshness"]["owner"] == old]
+    assert moved
+    await first.kill()
+    back = deployment.worker(instance_id="a")
+    await back.until("ready")
+    assert "back at another address" in back.said()
+    for name in names:
+        own, other = await get(back, of(name)), await get(second, of(name))
+        assert own.status == 200
+        assert (own.json["gained"], own.json["lost"]) == sums.of(name)
+        assert other.status == (503 if name in moved else 200)
+    assert await back.stop() == 0
+    assert await second.stop() == 0
+
+
 async def test_who_asks_too_often_is_told_so(deployed: Deploy) -> None:
     deployment = await deployed(partitions=1)
     worker = deployment.worker(api_rate=5.0)
