@@ -49,6 +49,11 @@ PADDING: Final = (0, 100, 1_000, 8_000, 60_000)
 PARTITIONS: Final = (4, 16, 64)
 
 
+ABOUT: Final = (
+    "CPU time of an event by what it depends on, uniform over 100,000 accounts and three grains "
+    "where nothing else is said. The engine alone, without a broker; partitions: a worker on a "
+    "real Kafka. Nothing grows faster than what it depends on."
+)
 WHY: Final = {
     "accounts": "Few accounts change many times in a flush, and a row is woken and encoded once: "
     "what is left is the event itself. It bends where nearly every event changes another row "
@@ -193,9 +198,7 @@ def markdown(points: Sequence[Point]) -> str:
         "",
         f"`make growth`, {said}.",
         "",
-        "CPU time of an event by what it depends on, uniform over 100,000 accounts and three grains "
-        "where nothing else is said. The engine alone, without a broker; partitions: a worker on a "
-        "real Kafka. Nothing grows faster than what it depends on.",
+        ABOUT,
         "",
         "![The tables as plots](growth.png)",
         "",
