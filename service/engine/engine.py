@@ -61,7 +61,6 @@ from service.results import (
     rejected_record,
 )
 
-_FOREVER_MS: Final = 2**62
 SLICE_WINDOWS: Final = 20_000
 """A seal publishes final windows until it has so many, then leaves the rest to the next seal."""
 
@@ -306,8 +305,10 @@ class Engine:
         seen = self._seen
         current, previous, end = seen.current, seen.previous, seen.end
         watermark, quiet = self._watermark_ms, self._quiet_ms
+        quiet_until = watermark - quiet
         max_ahead = self.rules.max_ahead_ms
-        expire_after = self.rules.expire_after_ms or _FOREVER_MS
+        expire_after = self.rules.expire_after_ms
+        does_expire = expire_after > 0
         duplicates = others = unfollowed = 0
         for record in records:
             offset = record.offset
@@ -332,6 +333,7 @@ class Engine:
                     self._watermark_ms = watermark
                     self._other(record, verdict)
                     watermark = self._watermark_ms
+                    quiet_until = watermark - quiet
                     others += 1
                     continue
                 event = verdict
@@ -346,8 +348,9 @@ class Engine:
             if at > stamp + max_ahead and stamp >= 0:
                 at = stamp
                 self.tally.clamped += 1
-            if at > watermark:  # noqa: PLR1730 - max() takes four times as long
+            if at > watermark:
                 watermark = at
+                quiet_until = at - quiet
             row = awake.get(key)
             if row is None:
                 row = self._wake(key)
@@ -361,7 +364,7 @@ class Engine:
                 continue
             row.offset = offset
             last = row.last_event_ms
-            if watermark - last >= expire_after:
+            if does_expire and watermark - last >= expire_after:
                 self._clear(row)
                 last = NEVER_MS
             if at > last:
@@ -373,7 +376,7 @@ class Engine:
                 row.lost += 1
                 unfollowed += 1
                 side = LOST
-            if watermark - at >= quiet:
+            if at <= quiet_until:
                 self._behind(record, row, at, watermark, side)
                 continue
             by_grain = row.windows

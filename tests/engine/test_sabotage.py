@@ -116,7 +116,7 @@ BUGS = [
     Bug("a forget leaves the baseline", "rows.py",
         "        self.baseline = self.net_at_baseline = None\n", ""),
     Bug("an event does not renew an expired row", "engine.py",
-        "if watermark - last >= expire_after:", "if False:"),
+        "if does_expire and watermark - last >= expire_after:", "if False:"),
     Bug("a row ends while windows are kept", "engine.py",
         "elif any(row.windows):", "elif False:"),
     Bug("a row that still counts is removed", "engine.py",
