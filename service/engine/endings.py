@@ -29,11 +29,9 @@ class Endings:
         self._at: defaultdict[int, dict[bytes, None]] = defaultdict(dict)
 
     def expect(self, key: bytes, row: Row) -> None:
-        """Note when a row may end, if it may."""
+        """Note when a row may end: it is empty, or rows expire."""
         at = self._last_keep_ms(row)
         if not row.is_empty:
-            if not self.expire_after_ms:
-                return
             at = max(at, row.last_event_ms + self.expire_after_ms)
             at -= at % -self._step_ms
         self._at[at][key] = None
