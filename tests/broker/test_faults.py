@@ -329,6 +329,9 @@ async def test_sequence_numbers_near_their_end_are_left_for_a_new_producer(
     await worker.count()
     for shard in worker.shards:
         assert max(before[shard.partition].values()) > MAX_SEQUENCE, "it was never reached"
+    await deployment.produce(mixed(4_000, seed=2))  # the new producers, too, have sent something
+    await worker.count()
+    for shard in worker.shards:
         assert 0 < max(numbers(shard).values()) < 100_000
     await worker.shards.stop()
     assert not worker.failed
