@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from importlib.metadata import version
+from types import SimpleNamespace
 from typing import Any
 
 import aiokafka.producer.sender
@@ -15,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import ConcurrentTransactions
 from aiokafka.structs import OffsetAndMetadata
 from faust.tables import TableManager
 from faust.transport.consumer import Consumer as FaustConsumer
@@ -88,6 +90,15 @@ def test_a_transaction_does_not_wait_twenty_milliseconds_for_the_next() -> None:
     assert aiokafka.producer.sender.BACKOFF_OVERRIDE == clients.TRANSACTION_BACKOFF_S
     text = inspect.getsource(aiokafka.producer.sender)
     assert text.count("BACKOFF_OVERRIDE") >= 2, "it is not read any more"
+
+
+def test_nor_does_its_request_about_offsets_wait_a_hundred() -> None:
+    clients.tune_transactions()
+    handler = object.__new__(aiokafka.producer.sender.AddOffsetsToTxnHandler)
+    handler._default_backoff, handler._group_id = 0.1, "group"
+    handler._sender = SimpleNamespace(_txn_manager=None)
+    busy = SimpleNamespace(error_code=ConcurrentTransactions.errno)
+    assert handler.handle_response(busy) == clients.TRANSACTION_BACKOFF_S
 
 
 @pytest.mark.broker
