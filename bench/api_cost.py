@@ -156,11 +156,13 @@ async def ask(port: int, until: float) -> list[float]:
     return times
 
 
-async def both(brokers: str, events: int, rounds: int, clients: int) -> None:
-    """Throughput first: half of it is the load of the second."""
+async def both(brokers: str, asked: argparse.Namespace) -> None:
+    """Throughput first, if there are rounds: half of it is the load of the second."""
     OUTPUT.mkdir(exist_ok=True)
-    rate = await streams(brokers, events, rounds, clients)
-    await latency(brokers, rate / 2)
+    full = 0.0
+    if asked.rounds:
+        full = await streams(brokers, asked.events, asked.rounds, asked.clients)
+    await latency(brokers, asked.rate or full / 2)
 
 
 def main() -> None:
@@ -169,9 +171,12 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=0.0, help="of the second (else half)")
     asked = parser.parse_args()
+    if not asked.rounds and not asked.rate:
+        parser.error("without rounds the second needs its --rate")
     with start_local_broker("kafka") as broker:
-        asyncio.run(both(broker.bootstrap, asked.events, asked.rounds, asked.clients))
+        asyncio.run(both(broker.bootstrap, asked))
 
 
 if __name__ == "__main__":
