@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,8 +16,9 @@ from service.kafka import clients
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_audit import cut, flip_a_row, flip_a_window, newest, run
-from tests.broker.test_counting import mixed, some_committed
+from tests.broker.test_counting import mixed
 from tests.broker.test_faults import owners, trickle
+from tests.broker.test_loudness import RUN
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(300)]
 
@@ -50,12 +52,27 @@ async def small_batches(deployment: Deployment) -> None:
     assert await worker.stop() == 0
 
 
+KILLED_AT_ITS_20TH = """
+import itertools, os, signal
+from service.kafka.journal import TransactionalJournal
+sent, send = itertools.count(1), TransactionalJournal._send
+async def _send(self, *arguments):
+    count = await send(self, *arguments)
+    if next(sent) == 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return count
+TransactionalJournal._send = _send
+0"""
+
+
 async def killed_in_the_middle(deployment: Deployment) -> None:
-    """Count with a worker that is killed, and another."""
-    worker = deployment.worker(batch_records=200, flush_records=200)
-    await some_committed(deployment, at_least=3_000)
-    await worker.kill()
-    assert sum(at.offset for at in (await deployment.committed()).values()) < EVENTS
+    """Count with a worker that kills itself in the middle of its 20th transaction, and another.
+
+    By its own hand: a kill from here would race with the end of the input.
+    """
+    doomed = deployment.worker(KILLED_AT_ITS_20TH + RUN, batch_records=200, flush_records=200)
+    assert await doomed.ended() == -signal.SIGKILL
+    assert 0 < sum(at.offset for at in (await deployment.committed()).values()) < EVENTS
     again = deployment.worker()
     await deployment.caught_up()
     assert await again.stop() == 0
