@@ -2,14 +2,17 @@
 
 Brokers start once, when the first test asks for one. Where a broker cannot be had, its tests skip,
 and the end of the run says so in words: a green run without them must not look like a whole one.
+A test of real processes that fails runs once more (docs/decisions/0015).
 """
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, NoReturn
 
 import pytest
@@ -20,6 +23,16 @@ from service.tools.jars import JarsMissing
 from tests.contract.records import first, wrong_in
 
 _SKIPPED: Final = pytest.StashKey[dict[str, str]]()
+_HERE: Final = Path(__file__).parent
+_REAL_PROCESSES: Final = {"bench", "broker", "chaos", "deploy", "examples", "shell", "tools", "web"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests of real processes a second try; RERUNS=0 in the environment: none."""
+    reruns = int(os.environ.get("RERUNS", "1"))
+    for item in items:
+        if item.path.is_relative_to(_HERE) and item.path.parent.name in _REAL_PROCESSES:
+            item.add_marker(pytest.mark.flaky(reruns=reruns))
 
 
 @pytest.fixture(autouse=True, scope="session")

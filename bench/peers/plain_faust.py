@@ -26,11 +26,12 @@ class FollowEvent(faust.Record, serializer="json"):  # type: ignore[call-arg] # 
     occurred_at: int
 
 
-def build_app(brokers: str, name: str, input_topic: str, partitions: int) -> faust.App:
+def build_app(brokers: str, name: str, input_topic: str, partitions: int, data: str) -> faust.App:
     """Build the whole program; connects to nothing."""
     app = faust.App(
         name,
         broker=f"kafka://{brokers}",
+        datadir=data,
         store="memory://",
         topic_partitions=partitions,
         topic_replication_factor=1,
@@ -86,9 +87,9 @@ def main() -> None:
         environ["PEER_APP_ID"],
         environ["PEER_INPUT"],
         int(environ["PEER_PARTITIONS"]),
+        environ["PEER_STATE_DIR"],
     )
-    data = environ["PEER_STATE_DIR"]
-    sys.argv = ["plain_faust", "--datadir", data, "worker", "--loglevel", "warn", "--without-web"]
+    sys.argv = ["plain_faust", "worker", "--loglevel", "warn", "--without-web"]
     app.main()
 
 
