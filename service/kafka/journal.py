@@ -320,16 +320,18 @@ class TransactionalJournal(KafkaJournal):
     is_atomic = True
 
     async def commit(self, sealed: Sealed) -> int:
-        """See `Journal.commit`."""
+        """See `Journal.commit`.
+
+        The offsets follow the results: while the coordinator notes the group, leaders refuse the
+        transaction's records as NOT_ENOUGH_REPLICAS (KIP-890), and aiokafka waits 100 ms.
+        """
         producer = self._producer
         assert producer is not None
         names = self._settings
         await producer.begin_transaction()
+        size = await self._send(sealed, *names.result_topics)
         position = OffsetAndMetadata(sealed.checkpoint.position, sealed.checkpoint.to_metadata())
-        size, _ = await asyncio.gather(
-            self._send(sealed, *names.result_topics),
-            producer.send_offsets_to_transaction({self.source: position}, names.app_id),
-        )
+        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
         await producer.commit_transaction()
         if self._sequence() > MAX_SEQUENCE:
             await self._fence()

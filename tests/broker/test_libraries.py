@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from importlib.metadata import version
-from types import SimpleNamespace
 from typing import Any
 
 import aiokafka.producer.sender
@@ -16,7 +16,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
-from aiokafka.errors import ConcurrentTransactions
 from aiokafka.structs import OffsetAndMetadata
 from faust.tables import TableManager
 from faust.transport.consumer import Consumer as FaustConsumer
@@ -31,7 +30,8 @@ from service.kafka.transport import BatchConsumer, PausingListener
 from service.settings import Settings
 from service.tools.generate import Shape, Synthetic
 from tests.broker.conftest import Deploy
-from tests.broker.test_faults import InProcess
+from tests.broker.test_counting import mixed
+from tests.broker.test_faults import InProcess, trickle
 
 PARTITIONS = range(4)
 
@@ -92,13 +92,24 @@ def test_a_transaction_does_not_wait_twenty_milliseconds_for_the_next() -> None:
     assert text.count("BACKOFF_OVERRIDE") >= 2, "it is not read any more"
 
 
-def test_nor_does_its_request_about_offsets_wait_a_hundred() -> None:
-    clients.tune_transactions()
-    handler = object.__new__(aiokafka.producer.sender.AddOffsetsToTxnHandler)
-    handler._default_backoff, handler._group_id = 0.1, "group"
-    handler._sender = SimpleNamespace(_txn_manager=None)
-    busy = SimpleNamespace(error_code=ConcurrentTransactions.errno)
-    assert handler.handle_response(busy) == clients.TRANSACTION_BACKOFF_S
+@pytest.mark.broker
+async def test_no_transaction_is_refused_while_another_of_its_requests_is_noted(
+    deployed: Deploy,
+) -> None:
+    """KIP-890: records sent beside the group's offsets were refused in 3 commits of 100."""
+    deployment = await deployed(flush_interval_s=0.02)
+    worker = deployment.worker()
+    await worker.until("ready")
+    await trickle(deployment, mixed(20_000), per_step=100)
+    await deployment.caught_up()
+    counted = re.findall(
+        r"^netfollowers_checkpoint_duration_seconds_count.* ([0-9.]+)$",
+        worker.get("/metrics")[1],
+        re.MULTILINE,
+    )
+    assert sum(map(float, counted)) > 300, "too few to tell"
+    assert "Got error produce response" not in worker.said()
+    assert await worker.stop() == 0
 
 
 @pytest.mark.broker
