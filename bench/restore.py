@@ -70,7 +70,7 @@ async def restore(shard: BigShard, runs: int) -> AsyncIterator[Restore]:
             ids,
             seconds["read the rows"],
             seconds["load the rows"],
-            seconds.get("read the input again", 0.0) + seconds.get("remember the input", 0.0),
+            seconds.get("read the input again", 0.0),
             open_s,
             start_s,
             rss,

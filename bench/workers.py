@@ -18,7 +18,7 @@ from service.tools.worker_process import environment
 
 ROOT = Path(__file__).parents[1]
 POLL_S = 0.05
-READY_WITHIN_S = 90.0
+READY_WITHIN_S = 180.0
 
 
 class Worker:

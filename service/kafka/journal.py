@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -63,14 +63,15 @@ class Restored:
     """What an open found: the checkpoint (None: never counted), rows, and records before it.
 
     `start`: the log start of the input. `rows`: key -> value, latest first to last written.
-    `recent`: records from `recent_from` up to the checkpoint's position, in order.
+    `recent`: lists of records from `recent_from` up to the checkpoint's position, in order, read as
+    they are asked for: all of them at once would be more than the table.
     """
 
     checkpoint: Checkpoint | None
     start: int
     rows: dict[bytes, bytes]
     recent_from: int
-    recent: list[Sequence[RawRecord]]
+    recent: AsyncGenerator[Sequence[RawRecord]]
 
 
 @dataclass(slots=True)
@@ -144,13 +145,14 @@ class KafkaJournal:
             checkpoint, rows = await self._checkpoint_and_rows(reader)
             if checkpoint is not None:
                 self._check_log_start(checkpoint, start)
-            recent_from, recent = 0, []
-            if checkpoint is not None:
-                recent_from = max(start, replay_from(checkpoint))
-                recent = await self._recent(reader, recent_from, checkpoint.position)
-            return Restored(checkpoint, start, rows, recent_from, recent)
         finally:
             await reader.stop()
+        recent_from = position = 0
+        if checkpoint is not None:
+            recent_from = max(start, replay_from(checkpoint))
+            position = checkpoint.position
+        recent = self._recent(recent_from, position)
+        return Restored(checkpoint, start, rows, recent_from, recent)
 
     async def reclaim(self) -> Checkpoint | None:
         """See `Journal.reclaim`."""
@@ -241,27 +243,27 @@ class KafkaJournal:
         self.progress.part = 1.0
         return rows
 
-    async def _recent(
-        self, reader: AIOKafkaConsumer, first: int, position: int
-    ) -> list[Sequence[RawRecord]]:
+    async def _recent(self, first: int, position: int) -> AsyncGenerator[Sequence[RawRecord]]:
         if first >= position:
-            return []
+            return
         self.progress.enter("read the input again")
-        reader.assign([self.source])
-        reader.seek(self.source, first)
-        read = 0
-        recent: list[Sequence[RawRecord]] = []
+        reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
         try:
+            await clients.start(reader)
+            reader.assign([self.source])
+            reader.seek(self.source, first)
+            read = 0
             async for records in _until(reader, self.source, position):
                 read += len(records)
                 self.progress.at = read + await reader.position(self.source)
-                recent.append([one for one in records if first <= one.offset < position])
+                yield [one for one in records if first <= one.offset < position]
                 if not records:
                     await self._check_end(reader, position)
         except OffsetOutOfRangeError:
             await self._check_end(reader, position)
             raise
-        return recent
+        finally:
+            await reader.stop()
 
     async def _check_end(self, reader: AIOKafkaConsumer, position: int) -> None:
         """Refuse to wait for records that no longer exist (asked only when none came)."""
@@ -329,8 +331,8 @@ class TransactionalJournal(KafkaJournal):
         assert producer is not None
         names = self._settings
         await producer.begin_transaction()
-        size = await self._send(sealed, *names.result_topics)
         position = OffsetAndMetadata(sealed.checkpoint.position, sealed.checkpoint.to_metadata())
+        size = await self._send(sealed, *names.result_topics)
         await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
         await producer.commit_transaction()
         if self._sequence() > MAX_SEQUENCE:

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from contextlib import aclosing
 from enum import Enum
 from typing import Final, NoReturn
 
@@ -97,7 +98,7 @@ class Shard:
         assert self.state is State.OPENING, self.state
         began = self._moved_at = loop_time()
         restored = await self._journal.open(self.engine.replay_from)
-        rows, remembered = len(restored.rows), sum(map(len, restored.recent))
+        rows = len(restored.rows)
         if restored.checkpoint is None and rows:
             await self._refuse_rows(restored, self._without_commit())
         self._check_checkpoint(restored)
@@ -115,7 +116,7 @@ class Shard:
             self.partition,
             self.engine.position,
             rows,
-            remembered,
+            self.engine.remembered_ids,
             seconds,
         )
 
@@ -142,19 +143,17 @@ class Shard:
             restored.checkpoint
             or Checkpoint(restored.start, -1, Counts(), SweepPosition(), engine.settings)
         )
-        rows = list(restored.rows.items())
-        restored.rows.clear()
-        newest = -1
+        rows, newest = restored.rows, -1
         self._journal.progress.enter("load the rows")
-        for first in range(0, len(rows), _LOAD_ROWS):
-            self._journal.progress.at = first
-            newest = max(newest, engine.load(rows[first : first + _LOAD_ROWS]))
+        while rows:  # each leaves as it is packed: never two whole tables in memory
+            some = [rows.popitem() for _ in range(min(_LOAD_ROWS, len(rows)))]
+            self._journal.progress.at += len(some)
+            newest = max(newest, engine.load(some))
             await asyncio.sleep(0)
-        self._journal.progress.enter("remember the input")
-        for records in restored.recent:
-            self._journal.progress.at += 1
-            engine.remember(records)
-            await asyncio.sleep(0)
+        async with aclosing(restored.recent) as recent:
+            async for records in recent:
+                engine.remember(records)
+                await asyncio.sleep(0)
         return newest
 
     def _check_checkpoint(self, restored: Restored) -> None:

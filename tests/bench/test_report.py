@@ -79,12 +79,12 @@ def test_a_rate_that_was_not_held_shows_no_percentiles() -> None:
 def test_steps_of_a_restore_are_timed_from_its_log() -> None:
     log = (
         "step at=10.000 read the rows\nstep at=12.000 load the rows\n"
-        "step at=13.000 remember the input\nstep at=13.500 \n"
+        "step at=13.000 read the input again\nstep at=13.500 \n"
         "2026 INFO shard open partition=0 position=9 rows=7 remembered=5 seconds=4.00\n"
     )
     rows, ids, seconds, whole = parse(log)
     assert (rows, ids, whole) == (7, 5, 4.0)
-    assert seconds == {"read the rows": 2.0, "load the rows": 1.0, "remember the input": 0.5}
+    assert seconds == {"read the rows": 2.0, "load the rows": 1.0, "read the input again": 0.5}
 
 
 def test_a_sender_plans_every_event_at_its_rate() -> None:

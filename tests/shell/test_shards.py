@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from aiokafka.errors import ProducerFenced
 
 from service.engine import Checkpoint, Engine, Sealed
-from service.events import HEARTBEAT_HEADER, LogRecord
+from service.events import HEARTBEAT_HEADER, LogRecord, RawRecord
 from service.kafka.journal import Journal, Progress, Restored
 from service.kafka.reader import Reader
 from service.kafka.shard import Shard
@@ -16,6 +16,13 @@ from service.kafka.shards import Shards
 from service.metrics import Metrics
 from service.results import Source
 from service.settings import Settings
+
+
+async def no_records() -> AsyncGenerator[Sequence[RawRecord]]:
+    """Yield nothing: the input held nothing before the position."""
+    nothing: list[Sequence[RawRecord]] = []
+    for records in nothing:
+        yield records
 
 
 class Swallowing:
@@ -29,7 +36,7 @@ class Swallowing:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
-            return Restored(None, 0, {}, 0, [])
+            return Restored(None, 0, {}, 0, no_records())
         raise AssertionError
 
     async def reclaim(self) -> Checkpoint | None:
@@ -59,7 +66,7 @@ class Slow(Swallowing):
 
     async def open(self, _: Callable[[Checkpoint], int]) -> Restored:
         """Find nothing."""
-        return Restored(None, 0, {}, 0, [])
+        return Restored(None, 0, {}, 0, no_records())
 
     async def commit(self, _: Sealed) -> int:
         """Take it, in its own time."""
@@ -186,3 +193,52 @@ async def test_an_open_that_is_fenced_though_it_was_not_revoked_ends_the_worker(
     await asyncio.sleep(0.05)
     assert failed == ["a shard could not be opened partition=0"]
     await shards.stop()
+
+
+class Full(Swallowing):
+    """It holds the rows that an engine has sealed, and records to be remembered."""
+
+    def __init__(self, sealed: Sealed, records: Sequence[RawRecord]) -> None:
+        """`records`: all that the engine has counted."""
+        self.sealed = sealed
+        self.records = records
+        self.left: list[int] = []
+        """Rows that are still held as they were read, whenever a list of records is asked for."""
+
+    async def open(self, _: Callable[[Checkpoint], int]) -> Restored:
+        """Find what was sealed."""
+        rows = {key: value for key, value in self.sealed.updates if value is not None}
+        return Restored(self.sealed.checkpoint, 0, rows, 0, self._recent(rows))
+
+    async def _recent(self, rows: dict[bytes, bytes]) -> AsyncGenerator[Sequence[RawRecord]]:
+        for first in range(0, len(self.records), 1_000):
+            self.left.append(len(rows))
+            yield self.records[first : first + 1_000]
+
+
+async def test_an_open_never_holds_the_table_twice_nor_the_remembered_input_at_once() -> None:
+    settings = Settings()
+    counted = Engine(settings.rules, Source(settings.input_topic, 0))
+    records = [
+        LogRecord(
+            offset,
+            1_700_000_000_000,
+            b"acct-%d" % offset,
+            b'{"event_id":"e-%d","account_id":"acct-%d","follower_id":"1","action":"follow",'
+            b'"occurred_at":1700000000000}' % (offset, offset),
+            [],
+        )
+        for offset in range(12_000)
+    ]
+    counted.apply(records, len(records))
+    journal = Full(counted.seal(), records)
+    failed: list[str] = []
+    shards = shards_over(journal, failed)
+    assert shards.new_shard is not None
+    shard = shards.new_shard(0)
+    await shard.open()
+    assert len(shard.engine.packed_rows()) == len(records)
+    assert shard.engine.remembered_ids == len(records)
+    assert journal.left == [0] * 12, "rows were kept beside their packed copies"
+    await shard.close()
+    assert failed == []
