@@ -3,9 +3,9 @@
     python -m bench.memory [--accounts 1000000 5000000] [--report docs]
 
 A real Kafka, one worker, default settings, 8 partitions. First one event of every account, then
-turns of as many events as there are accounts, of random ones, 20 minutes of event time each: longer
-than the windows of a minute are kept, so that from the first turn on as many end as begin. Then
-`kill -9`, and a new worker. Writes memory.json and memory.md to bench-output/.
+turns of as many events as there are accounts, of random ones, two hours of event time each of one
+day: windows of an hour are kept for three hours, so that from the second turn on as many windows
+end as begin. Then `kill -9`, and a new worker. Writes memory.json and memory.md to bench-output/.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from service.settings import Settings
 from service.tools.broker import start_local_broker
 from service.tools.generate import Made, Shape, Synthetic
 
-TURNS: Final = 4
-TURN_MS: Final = 20 * 60_000
+TURNS: Final = 3
+TURN_MS: Final = 2 * 3_600_000
+_DAY_MS: Final = 24 * 3_600_000
 _COUNTED_WITHIN_S: Final = 900.0
 _AT_REST_S: Final = 5.0
 _OPENED: Final = re.compile(r"shard open .*rows=(\d+) .*seconds=([\d.]+)")
@@ -81,7 +82,8 @@ async def measure(brokers: str, accounts: int) -> Held:
     name = f"memory-{accounts}"
     settings = named(brokers, name, f"{name}-in", partitions=8)
     await topics.create(settings)
-    begin_ms = int(time.time() * 1_000) - (TURNS + 1) * TURN_MS
+    now_ms = int(time.time() * 1_000)
+    begin_ms = now_ms - now_ms % _DAY_MS - _DAY_MS
     worker = Worker(settings, OUTPUT / "memory.log")
     try:
         await worker.ready()
@@ -132,9 +134,9 @@ def to_markdown(found: Sequence[Held]) -> str:
         f"`python -m bench.memory`, {about}.",
         "",
         "One worker, exactly once, default settings, 8 partitions: one event of every account,",
-        "then turns of as many events of random accounts, 20 minutes of event time each (longer",
-        "than the windows of a minute are kept), then `kill -9` and a new worker. MB resident, of",
-        "the whole process.",
+        "then turns of as many events of random accounts, two hours of event time each (windows",
+        "of an hour are kept for three: from turn 2 on as many end as begin), then `kill -9` and",
+        "a new worker. MB resident, of the whole process.",
         "",
         f"| accounts | empty | every account once | {turns} | bytes per account | last turn |",
         "|---|---|---|" + "---|" * (TURNS + 2),
