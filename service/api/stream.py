@@ -73,7 +73,7 @@ class Hub:
         self.clients += 1
         self._accounts.update(client.accounts)
         self._grains.update([client.grain] if client.grain else [])
-        if self._looking is None:
+        if self._looking is None or self._looking.done():
             self._last = None
             self._looking = asyncio.create_task(self._look_on())
             self._looking.add_done_callback(_say_why)

@@ -13,6 +13,7 @@ import pytest
 
 from service.api.answers import GrainRule
 from service.api.moments import Moment, from_id, is_same, to_id
+from service.api.stream import Client, Hub
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Worker
 from tests.web.told import HOSTILE, START_MS, event
@@ -120,6 +121,38 @@ async def test_a_stream_resumes_at_any_worker_with_what_has_changed_since(
 
 @pytest.mark.broker
 @pytest.mark.transactions
+class FailsOnce:
+    """A cluster whose first look fails as nothing should."""
+
+    def __init__(self) -> None:
+        """Asked for nothing yet."""
+        self.asked = 0
+
+    async def service(self) -> None:
+        """Fail, then think about it for ever."""
+        self.asked += 1
+        if self.asked == 1:
+            raise LookupError
+        await asyncio.Event().wait()
+
+
+async def test_a_look_that_has_failed_does_not_end_the_streams_of_those_who_come_after() -> None:
+    cluster: Any = FailsOnce()
+    hub = Hub(cluster, "1m")
+    clients = []
+    async with asyncio.timeout(5):
+        for turn in (1, 2):
+            events = hub.events(Client((), None, {}))
+            clients.append(asyncio.ensure_future(anext(aiter(events))))
+            while cluster.asked < turn:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
+    assert hub.clients == 2, "the first one still waits, and comes again"
+    for client in clients:
+        client.cancel()
+    await asyncio.gather(*clients, return_exceptions=True)
+
+
 async def test_there_are_only_so_many_streams(deployed: Deploy) -> None:
     deployment = await deployed(partitions=1)
     worker = deployment.worker(api_streams=1)
