@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.errors import OffsetOutOfRangeError
+from aiokafka.errors import IllegalOperation, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from service.engine import Checkpoint, Sealed
@@ -305,12 +305,17 @@ class KafkaJournal:
             names.rejected_topic: sealed.rejected,
             names.updates_topic: sealed.updates,
         }
-        futures, size = [], 0
-        for topic in topics:
-            for batch in self._batches(records[topic], self._producer):
-                size += batch.size()
-                sent = self._producer.send_batch(batch, topic, partition=self.source.partition)
-                futures.append(await sent)
+        futures: list[asyncio.Future[Any]] = []
+        size = 0
+        try:
+            for topic in topics:
+                for batch in self._batches(records[topic], self._producer):
+                    size += batch.size()
+                    sent = self._producer.send_batch(batch, topic, partition=self.source.partition)
+                    futures.append(await sent)
+        except IllegalOperation:  # what was sent before has ended the transaction, and knows why
+            await asyncio.gather(*futures)
+            raise
         if futures:
             await asyncio.gather(*futures)
         return size

@@ -16,13 +16,14 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.errors import ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
 from faust.tables import TableManager
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
 
 from service.app import build
-from service.engine import Checkpoint, Counts
+from service.engine import Checkpoint, Counts, Sealed
 from service.engine.checkpoint import SweepPosition
 from service.kafka import clients, journal
 from service.kafka.raw import raw_consumer
@@ -110,6 +111,35 @@ async def test_no_transaction_is_refused_while_another_of_its_requests_is_noted(
     assert sum(map(float, counted)) > 300, "too few to tell"
     assert "Got error produce response" not in worker.said()
     assert await worker.stop() == 0
+
+
+@pytest.mark.broker
+async def test_a_commit_that_is_fenced_while_it_sends_says_so(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Aiokafka answers the next send with an IllegalOperation: the log would hide the fence."""
+    settings = (await deployed()).settings
+    earlier, later = (journal.TransactionalJournal(settings, 0, 4) for _ in range(2))
+    for one in (earlier, later):
+        restored = await one.open(lambda checkpoint: checkpoint.position)
+        await restored.recent.aclose()
+    assert earlier._producer is not None
+    send = earlier._producer.send_batch
+    sent: list[asyncio.Future[Any]] = []
+
+    async def slowly(batch: Any, topic: str, *, partition: int) -> Any:
+        if sent:
+            await asyncio.wait(sent)
+        sent.append(await send(batch, topic, partition=partition))
+        return sent[-1]
+
+    monkeypatch.setattr(earlier._producer, "send_batch", slowly)
+    checkpoint = Checkpoint(7, -1, Counts(), SweepPosition(), {})
+    sealed = Sealed(checkpoint, [(b"a", b"{}")], [(b"a", b"{}")], late=[], rejected=[])
+    with pytest.raises(ProducerFenced):
+        await earlier.commit(sealed)
+    assert len(sent) == 1
+    await asyncio.gather(earlier.close(), later.close())
 
 
 @pytest.mark.broker
