@@ -204,8 +204,8 @@ def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
 
 
 def _why_not_ready(shards: Shards) -> str:
-    if not shards.assigned:
-        return "no partition is assigned"
+    if not shards.is_known:
+        return "the group has assigned nothing yet"
     if not shards.is_ready:
         return "a partition is being restored"
     if any(shard.reader is not None and not shard.reader.is_answered for shard in shards):

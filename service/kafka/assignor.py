@@ -1,8 +1,13 @@
-"""Faust's assignor, for a worker that comes back under its instance id at another address.
+"""Faust's assignor: sticky, in equal shares, and at home with a worker at another address.
 
-The broker then hands it the assignment as it was, the old address in it, and has nobody join anew;
-Faust asserts that the address is the worker's own. What changes with it is only where the others
-look for us (docs/decisions/0014), so it is put right here and said.
+It is made for tables with standby replicas. With those, a worker that joins gets nothing while
+nobody has more than his share rounded up: the third of four partitions, the fourth of six. We have
+none. (Faust's own setting for none, `table_standby_replicas`, takes this assignor away.)
+
+A worker that comes back under its instance id at another address is handed the assignment as it
+was, the old address in it, and nobody joins anew; Faust asserts that the address is the worker's
+own. What changes with it is only where the others look for us (docs/decisions/0014), so it is put
+right here and said.
 """
 
 from __future__ import annotations
@@ -13,12 +18,18 @@ from typing import Any
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from faust.assignor.client_assignment import ClientMetadata
 from faust.assignor.partition_assignor import PartitionAssignor
+from faust.types import AppT
 
 log = logging.getLogger(__name__)
 
 
 class Assignor(PartitionAssignor):
-    """Takes an assignment that names us by an earlier address."""
+    """Shares differ by one at most; an assignment may name us by an earlier address."""
+
+    def __init__(self, app: AppT, replicas: int = 0) -> None:
+        """`replicas` are what Faust thinks we have: standbys of tables."""
+        del replicas
+        super().__init__(app, replicas=0)
 
     def on_assignment(self, assignment: Any) -> None:  # noqa: ANN401 - aiokafka's
         """Take up an assignment."""

@@ -49,11 +49,19 @@ class Shards:
 
     @property
     def is_ready(self) -> bool:
-        """True when something is assigned and all of it is running."""
-        return bool(self._assigned) and all(
+        """True when the group has said what is ours, and all of it is running.
+
+        Nothing may be ours: more workers than partitions, and this one stands by.
+        """
+        return self.is_known and all(
             partition in self._shards and self._shards[partition].state is State.RUNNING
             for partition in self._assigned
         )
+
+    @property
+    def is_known(self) -> bool:
+        """True from an assignment, which may be empty, to its revoke."""
+        return self._is_known.is_set()
 
     @property
     def assigned(self) -> frozenset[int]:

@@ -76,6 +76,31 @@ async def test_two_workers_and_rebalances_in_the_middle(deployed: Deploy) -> Non
     await deployment.audit()
 
 
+async def test_each_that_joins_takes_a_share_and_one_too_many_stands_by(deployed: Deploy) -> None:
+    """Four partitions: Faust's standby replicas would leave the third worker idle."""
+    deployment = await deployed()
+    workers = [deployment.worker(), deployment.worker()]
+    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
+    await owners(*workers)
+    workers.append(deployment.worker())
+    assert sorted(map(len, await owners(*workers))) == [1, 1, 2]
+    workers.append(deployment.worker())
+    await owners(*workers)
+    spare = deployment.worker()
+    await spare.until("ready")
+    await some_committed(deployment, at_least=20_000)
+    idle = [worker for worker in (*workers, spare) if not await asyncio.to_thread(worker.running)]
+    assert len(idle) == 1
+    assert idle[0].get("/ready")[0] == 200, "it is well: a deploy that waits for it must go on"
+    busy = [worker for worker in (*workers, spare) if worker is not idle[0]]
+    await busy[0].kill()
+    await owners(*busy[1:], idle[0])
+    await sending
+    await deployment.caught_up()
+    assert [await worker.stop() for worker in (*busy[1:], idle[0])] == [0, 0, 0, 0]
+    await deployment.audit()
+
+
 async def test_the_owner_is_killed_in_the_middle(deployed: Deploy) -> None:
     deployment = await deployed()
     first, second = deployment.worker(), deployment.worker()
