@@ -38,31 +38,39 @@ TOXIPROXY_MODULE := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 
 VENV := .venv
 BIN := $(VENV)/bin
+RUNNABLE := $(VENV)/.installed-tools
 INSTALLED := $(VENV)/.installed
 SOURCES := service tests deploy $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench growth metrics-cost failover soak dashboards panels stack lock clean
+.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench growth metrics-cost failover soak dashboards panels stack fresh lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(INSTALLED) broker-jars ## set up .venv from the lock, and a local Kafka if Java and Maven are there
+install: $(INSTALLED) broker-jars ## set up .venv for tests and checks, and a local Kafka if Java and Maven are there
 
-$(INSTALLED): requirements/dev.txt pyproject.toml
+$(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "This needs Python 3.11 or later; '$(PYTHON)' is not. Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
-broker-jars: $(INSTALLED) ## fetch Apache Kafka's jars through Maven into .kafka/libs
+# The demo and the stack need the worker's packages and the tools; tests and checks need all.
+$(RUNNABLE): requirements/build.txt requirements/tools.txt pyproject.toml deploy/install.py | $(VENV)/.made
+	@$(BIN)/python -m deploy.install tools
+	@touch $@
+
+$(INSTALLED): requirements/build.txt requirements/dev.txt pyproject.toml deploy/install.py | $(VENV)/.made
+	@$(BIN)/python -m deploy.install dev
+	@touch $(RUNNABLE) $@
+
+broker-jars: $(RUNNABLE) ## fetch Apache Kafka's jars through Maven into .kafka/libs
 	@$(BIN)/python -m service.tools.broker jars
 
 # BROWSER=1 would be the name of a browser to who opens one.
-demo: install ## watch net followers change, for a minute (make demo SECONDS=15 BROWSER=1)
+demo: broker-jars ## watch net followers change, for a minute (make demo SECONDS=15 BROWSER=1)
 	@$(if $(filter 1,$(BROWSER)),env -u BROWSER) $(BIN)/netfollowers demo --seconds $(SECONDS) \
 		$(if $(filter 1,$(BROWSER)),--browser)
 
@@ -126,14 +134,18 @@ dashboards: $(INSTALLED) ## write deploy/grafana/dashboards/*.json anew from dep
 panels: install ## measure what every panel and alert shows against known truth, write docs/panels.md
 	@$(BIN)/python -m tests.deploy.panels
 
-stack: install ## Kafka, two workers, Prometheus, Grafana if it is there, events: until Ctrl-C
+stack: broker-jars ## Kafka, two workers, Prometheus, Grafana if it is there, events: until Ctrl-C
 	@$(BIN)/python -m deploy.stack --rate $(STACK_RATE)
+
+fresh: ## the README's commands on a bare Debian, without and with Java; needs root (SHORT=1: a part)
+	@$(PYTHON) -m tests.fresh $(if $(filter 1,$(SHORT)),--short)
 
 lock: ## write requirements/*.txt anew from pyproject.toml
 	$(PYTHON) -m venv $(LOCK)
 	$(LOCK)/bin/python -m pip install --quiet --disable-pip-version-check uv
 	$(call compile,runtime) pyproject.toml
-	$(call compile,dev) pyproject.toml --all-extras --group dev -c requirements/runtime.txt
+	$(call compile,tools) pyproject.toml --extra tools --group build -c requirements/runtime.txt
+	$(call compile,dev) pyproject.toml --all-extras --group dev -c requirements/tools.txt
 	$(call compile,build) --group pyproject.toml:build -c requirements/dev.txt
 
 # One lock for all Pythons and platforms, with hashes and without the place it came from.

@@ -1,0 +1,1 @@
+"""Installing the locks, and the two commands on a bare machine."""
