@@ -24,7 +24,7 @@ from typing import Any, Final
 
 from bench.boundary import boundary
 from bench.features import features, late_load
-from bench.inputs import load_all, loads
+from bench.inputs import backfill_loads, load_all, loads
 from bench.latency import RATES, latency
 from bench.machine import OUTPUT, machine
 from bench.peers.process import FLOOR, PEERS, TUNED, Peer, build
@@ -88,7 +88,9 @@ class Bench:
         ]
 
     async def _throughput(self, brokers: str) -> None:
-        inputs = load_all(brokers, "through", loads(self._asked.events))
+        inputs = load_all(
+            brokers, "through", [*loads(self._asked.events), *backfill_loads(self._asked.events)]
+        )
         peers = self._peers or (FLOOR,)
         await self._keep("throughput", in_turn(brokers, inputs, peers, self._asked.runs))
 

@@ -1,4 +1,4 @@
-"""How the time of an event grows: with accounts, grains, late events, size, partitions.
+"""How the time of an event grows: with accounts, grains, late events, size, history, partitions.
 
     python -m bench.growth [--report docs]
 
@@ -26,6 +26,8 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from bench.backfill import DAY_MS, Backfill
+from bench.backfill import records as backfilled
 from bench.inputs import Load, load_all
 from bench.machine import OUTPUT, machine, rss_bytes
 from bench.names import named
@@ -46,6 +48,7 @@ ACCOUNTS: Final = (1_000, 10_000, 100_000, 1_000_000, 5_000_000)
 GRAINS: Final = ("1m:30s:15m", "1h:1m:3h", "1d:5m:2d", "10m:1m:1h", "6h:1m:1d")
 LATE: Final = (0.0, 0.01, 0.05, 0.2, 0.5)
 PADDING: Final = (0, 100, 1_000, 8_000, 60_000)
+DAYS: Final = (1, 30, 365, 2_555, 25_550)
 PARTITIONS: Final = (4, 16, 64)
 
 
@@ -62,6 +65,9 @@ WHY: Final = {
     "grains": "A grain is a window more in each row that is woken and encoded.",
     "late share": "A late event is a record of its own with six headers.",
     "bytes per event": "What is not known is skipped, byte by byte: linear from about 1 KB on.",
+    "days of history": "A backfill of 6 accounts with baselines: 200,000 events over that many "
+    "days. It rises with the windows that an event opens, three at the most, and "
+    "is flat from there on.",
     "partitions": "Flat: shards share nothing. More partitions are more transactions of fewer "
     "rows each, and smaller tables.",
 }
@@ -90,6 +96,7 @@ class Case:
     late: float = 0.0
     padding: int = 0
     events: int = 200_000
+    days: int = 0
 
 
 def cases() -> list[Case]:
@@ -99,6 +106,7 @@ def cases() -> list[Case]:
         *(Case("grains", n, grains=GRAINS[:n]) for n in range(1, len(GRAINS) + 1)),
         *(Case("late share", share, late=share) for share in LATE),
         *(Case("bytes per event", 180 + n, padding=n, events=40_000) for n in PADDING),
+        *(Case("days of history", n, accounts=6, days=n) for n in DAYS),
     ]
 
 
@@ -112,7 +120,9 @@ def rows(accounts: int, names: Sequence[str]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def records(case: Case, first: int) -> list[LogRecord]:
-    """Uniform events; `first` offset, and so the time."""
+    """Uniform events; `first` offset, and so the time. A backfill goes on where the last ended."""
+    if case.days:
+        return history(case, first)
     shape = Shape(accounts=case.accounts, late=case.late, seed=first + 1)
     padding = b'{"padding":"%s",' % (b"p" * case.padding) if case.padding else b"{"
     start_ms = START_MS + first // PER_MS
@@ -126,6 +136,15 @@ def records(case: Case, first: int) -> list[LogRecord]:
         )
         for number, one in enumerate(made)
     ]
+
+
+def history(case: Case, first: int) -> list[LogRecord]:
+    """A backfill that begins where the one before it has ended."""
+    whole = Backfill(
+        "growth", case.accounts, case.days, case.events - case.accounts, has_baselines=True,
+        begins_ms=START_MS + case.days * DAY_MS * (first // case.events),
+    )  # fmt: skip
+    return list(backfilled(whole, offset=first))
 
 
 def measure(case: Case, rounds: int = 4) -> Point:
@@ -149,6 +168,8 @@ def measure(case: Case, rounds: int = 4) -> Point:
             for at in range(first, first + PER_SEAL, BATCH):
                 engine.apply(log[at : at + BATCH], log[at].offset + BATCH)
             engine.seal()
+            while engine.has_unsealed:
+                engine.seal()
         best = min(best, time.process_time() - began)
     us = 1e6 * best / case.events
     return Point(case.by, case.x, us, held, case.accounts / loaded_s)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
+from bench import backfill
 from bench.names import named
 from service.kafka import clients, topics
 from service.settings import Settings
@@ -29,6 +30,7 @@ class Load:
 
     `zipf`: the n-th account is n times as rare as the first; else `skew` is a Pareto exponent.
     `late`: share of events that miss a window. `every`: it begins with one event of each account.
+    `history`: years of event time instead of live events.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Load:
     zipf: bool = False
     late: float = 0.0
     every: bool = False
+    history: backfill.Backfill | None = None
 
 
 class Zipf(Synthetic):
@@ -63,8 +66,21 @@ def loads(events: int) -> list[Load]:
     ]
 
 
+def backfill_loads(events: int) -> list[Load]:
+    """The inputs whose event time runs faster than the clock."""
+    return [
+        Load(f"backfill: {one.name}", one.accounts, 0.0, one.events, history=one)
+        for one in backfill.backfills(events)
+    ]
+
+
 def records(load: Load) -> Iterator[Made]:
     """20 events per ms of event time, half a second of disorder, ending now."""
+    if load.history is not None:
+        for one in backfill.records(load.history):
+            assert one.key is not None
+            yield Made(one.key, one.value, [], "event")
+        return
     shape = Shape(accounts=load.accounts, skew=load.skew, disorder_s=0.5, late=load.late)
     start_ms = int(time.time() * 1_000) - load.events // PER_MS
     if load.every:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bench.clean import remove_topics
-from bench.inputs import Loaded
+from bench.inputs import Load, Loaded
 from bench.machine import OUTPUT, rss_bytes
 from bench.names import named
 from bench.peers.process import Peer, create_topics, running
@@ -80,13 +80,20 @@ def said(run: Run) -> str:
     )
 
 
+def _peers_for(load: Load, peers: Sequence[Peer]) -> list[Peer]:
+    """Who counts an input beside us; nobody counts a backfill, which is there for its windows."""
+    if load.history is not None:
+        return []
+    return [peer for peer in peers if peer.is_fast or not load.every]
+
+
 async def in_turn(
     brokers: str, inputs: Sequence[Loaded], peers: Sequence[Peer], runs: int
 ) -> AsyncIterator[Run]:
     """Everybody over every input, `runs` times."""
     for turn in range(runs):
         for number, one in enumerate(inputs):
-            for who in (None, *(peer for peer in peers if peer.is_fast or not one.load.every)):
+            for who in (None, *_peers_for(one.load, peers)):
                 name = f"t{turn}-{number}-{time.monotonic_ns() % 10**9}"
                 settings = named(brokers, name, one.topic, partitions=one.partitions)
                 run = await (

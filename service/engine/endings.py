@@ -7,8 +7,8 @@ because an event that comes in between finds the same as on a new row.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
+from heapq import heappop, heappush
 
 from service.engine.rows import Row
 
@@ -19,14 +19,16 @@ _STEPS = 64
 class Endings:
     """Keys by the time (epoch ms of the watermark) at which their row may have come to its end."""
 
-    __slots__ = ("_at", "_keeps", "_step_ms", "expire_after_ms")
+    __slots__ = ("_at", "_keeps", "_step_ms", "_times", "expire_after_ms")
 
     def __init__(self, keeps: Iterable[int], expire_after_ms: int) -> None:
         """`keeps`: size + keep of each grain. `expire_after_ms`: 0 for never."""
         self.expire_after_ms = expire_after_ms
         self._keeps = tuple(keeps)
         self._step_ms = max(1, expire_after_ms // _STEPS)
-        self._at: defaultdict[int, dict[bytes, None]] = defaultdict(dict)
+        self._at: dict[int, dict[bytes, None]] = {}
+        self._times: list[int] = []
+        """The times of `_at` as a heap."""
 
     def expect(self, key: bytes, row: Row) -> None:
         """Note when a row may end: it is empty, or rows expire."""
@@ -34,19 +36,20 @@ class Endings:
         if not row.is_empty:
             at = max(at, row.last_event_ms + self.expire_after_ms)
             at -= at % -self._step_ms
+        if at not in self._at:
+            self._at[at] = {}
+            heappush(self._times, at)
         self._at[at][key] = None
 
     def is_due(self, watermark_ms: int) -> bool:
         """Tell whether `take` would return something."""
-        return any(at <= watermark_ms for at in self._at)
+        return bool(self._times) and self._times[0] <= watermark_ms
 
     def take(self, watermark_ms: int, limit: int) -> list[bytes]:
         """Take at most about `limit` keys whose time has come."""
         taken: list[bytes] = []
-        for at in sorted(at for at in self._at if at <= watermark_ms):
-            if len(taken) >= limit:
-                break
-            taken += self._at.pop(at)
+        while self.is_due(watermark_ms) and len(taken) < limit:
+            taken += self._at.pop(heappop(self._times))
         return taken
 
     def has_expired(self, row: Row, watermark_ms: int) -> bool:

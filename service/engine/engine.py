@@ -62,7 +62,12 @@ from service.results import (
 )
 
 SLICE_WINDOWS: Final = 20_000
-"""A seal publishes final windows until it has so many, then leaves the rest to the next seal."""
+"""A slice: a seal publishes this many final windows, then leaves the rest to the next seal."""
+OPENED_PER_SLICE: Final = 20_000
+"""A seal publishes one slice more for each time that its records may have opened this many windows.
+
+So the windows that wait in a row do not pile up where event time runs faster than the clock.
+"""
 
 
 class Tally:
@@ -573,8 +578,7 @@ class Engine:
     def _corrections(self) -> list[tuple[bytes, bytes]]:
         published = []
         for key, index, start in self._corrected:
-            windows = self._awake[key].windows[index]
-            window = next(window for window in windows if window[0] == start)
+            window, _ = window_at(self._awake[key].windows[index], start)
             published.append((key, self._window_result(key, index, window)))
             self.leaders[index].published(key, window)
         self.tally.revisions += len(published)
@@ -584,16 +588,19 @@ class Engine:
     def _sweep_slice(self) -> list[tuple[bytes, bytes]]:
         """Publish windows that have become final, whole buckets, until the slice is full."""
         sweep = self._sweep
-        sweep.begin(self._watermark_ms)
-        for leaders in self.leaders:
-            leaders.begin_sweep(sweep.closing_to_ms)
+        opened_at_most = (self._position - self._sealed_position) * len(self._sizes)
+        limit = SLICE_WINDOWS * (1 + opened_at_most // OPENED_PER_SLICE)
         published: list[tuple[bytes, bytes]] = []
-        while sweep.is_running and len(published) < SLICE_WINDOWS:
-            for key in sweep.take():
-                self._publish_finals(key, published)
-        if not sweep.is_running:
+        while sweep.is_due(self._watermark_ms) and len(published) < limit:
+            sweep.begin(self._watermark_ms)
             for leaders in self.leaders:
-                leaders.end_sweep(sweep.closed_to_ms)
+                leaders.begin_sweep(sweep.closing_to_ms)
+            while sweep.is_running and len(published) < limit:
+                for key in sweep.take():
+                    self._publish_finals(key, published)
+            if not sweep.is_running:
+                for leaders in self.leaders:
+                    leaders.end_sweep(sweep.closed_to_ms)
         self.tally.finals += len(published)
         return published
 
@@ -606,11 +613,16 @@ class Engine:
             row = unpack(packed)
         closed_to, closing_to = self._sweep.closed_to_ms, self._sweep.closing_to_ms
         for index, span in enumerate(self._spans):
+            leaders, before = self.leaders[index], len(published)
             for window in row.windows[index]:
-                if closed_to < window[0] + span <= closing_to:
+                final_at = window[0] + span
+                if final_at > closing_to:
+                    break
+                if final_at > closed_to:
                     published.append((key, self._window_result(key, index, window)))
-                    self.leaders[index].published(key, window)
-                    self.leaders[index].grow(key, row)
+                    leaders.published(key, window)
+            if len(published) > before:
+                leaders.grow(key, row)
 
     def _window_result(self, key: bytes, index: int, window: Window) -> bytes:
         start, gained, lost, revision = window
@@ -678,9 +690,10 @@ class Engine:
         """Let go of windows that are past keep and published."""
         watermark, sweep = self._watermark_ms, self._sweep
         for windows, keep, span in zip(row.windows, self._keeps, self._spans, strict=True):
-            while (
-                windows
-                and windows[0][0] + keep <= watermark
-                and sweep.is_published(windows[0][0] + span, key)
-            ):
-                del windows[0]
+            gone = 0
+            for window in windows:
+                is_past_keep = window[0] + keep <= watermark
+                if not (is_past_keep and sweep.is_published(window[0] + span, key)):
+                    break
+                gone += 1
+            del windows[:gone]

@@ -258,11 +258,18 @@ class Leaders:
         """Note the growth of an account in every window that has a board.
 
         Followers before a window are those of now without the net of this window and later ones.
+        Windows older than every board are not looked at: a row that waits may have thousands.
         """
         before = row.followers
         if before is None or not self.is_kept:
             return
+        starts = [self.current.start_ms, self.final.start_ms, self._closing.start_ms]
+        oldest = min((start for start in starts if start >= 0), default=None)
+        if oldest is None:
+            return
         for window in reversed(row.windows[self.index]):
+            if window[0] < oldest:
+                return
             net = window[GAINED] - window[LOST]
             before -= net
             for board in (self.current, self.final, self._closing):

@@ -6,7 +6,9 @@ JSON row and half the time to wake. That encoding is private; what leaves is `re
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -56,6 +58,7 @@ class Row(msgspec.Struct, array_like=True, gc=False):
         self.net_at_baseline = self.gained - self.lost
 
 
+_start_of = itemgetter(0)
 pack = msgspec.msgpack.Encoder().encode
 unpack = msgspec.msgpack.Decoder(Row).decode
 
@@ -67,11 +70,9 @@ def new_row(grains: int) -> Row:
 
 def window_at(windows: list[Window], start_ms: int) -> tuple[Window, bool]:
     """Find the window that starts at `start_ms`, or insert an empty one; says whether it is new."""
-    place = len(windows)
-    while place and windows[place - 1][0] > start_ms:
-        place -= 1
-    if place and windows[place - 1][0] == start_ms:
-        return windows[place - 1], False
+    place = bisect_left(windows, start_ms, key=_start_of)
+    if place < len(windows) and windows[place][0] == start_ms:
+        return windows[place], False
     window = [start_ms, 0, 0, 0]
     windows.insert(place, window)
     return window, True

@@ -13,6 +13,7 @@ Everything else here is an index that is rebuilt from the rows.
 from __future__ import annotations
 
 from collections import defaultdict
+from heapq import heappop, heappush
 from zlib import crc32
 
 NEVER_MS = -1
@@ -25,7 +26,10 @@ class Sweep:
     loop adds to it directly: a window that is open is final later than any running sweep reaches.
     """
 
-    __slots__ = ("_pending", "bucket", "buckets", "closed_to_ms", "closing_to_ms", "waiting")
+    __slots__ = (
+        "_next_buckets", "_pending", "bucket", "buckets", "closed_to_ms", "closing_to_ms",
+        "waiting",
+    )  # fmt: skip
 
     def __init__(self, buckets: int) -> None:
         """`buckets`: into how many parts the accounts are cut."""
@@ -35,6 +39,8 @@ class Sweep:
         self.bucket = 0
         self.waiting: defaultdict[int, list[bytes]] = defaultdict(list)
         self._pending: dict[int, list[bytes]] = {}
+        self._next_buckets: list[int] = []
+        """The buckets of `_pending` as a heap."""
 
     @property
     def is_running(self) -> bool:
@@ -61,7 +67,17 @@ class Sweep:
         if final_at_ms > self.closing_to_ms:
             self.waiting[final_at_ms].append(key)
         else:
-            self._pending.setdefault(self.bucket_of(key), []).append(key)
+            self._leave(key)
+
+    def _leave(self, key: bytes) -> None:
+        """Leave an account to the running sweep."""
+        bucket = self.bucket_of(key)
+        accounts = self._pending.get(bucket)
+        if accounts is None:
+            self._pending[bucket] = [key]
+            heappush(self._next_buckets, bucket)
+        else:
+            accounts.append(key)
 
     def is_due(self, watermark_ms: int) -> bool:
         """Tell whether a slice would publish something, or end a sweep, at this watermark."""
@@ -75,12 +91,12 @@ class Sweep:
         self.bucket = 0
         for final_at_ms in [at for at in self.waiting if at <= watermark_ms]:
             for key in self.waiting.pop(final_at_ms):
-                self._pending.setdefault(self.bucket_of(key), []).append(key)
+                self._leave(key)
 
     def take(self) -> list[bytes]:
         """Take the next bucket's accounts; they count as published. Empty: the sweep is over."""
         if self._pending:
-            bucket = min(self._pending)
+            bucket = heappop(self._next_buckets)
             self.bucket = bucket + 1
             return list(dict.fromkeys(self._pending.pop(bucket)))
         self.closed_to_ms = self.closing_to_ms

@@ -1,11 +1,12 @@
 """How long the engine takes for an event, as a multiple of the least that could be done with it.
 
-    python -m tests.engine.speed [--plant]
+    python -m tests.engine.speed [--plant twice|square]
 
 *Least*: decode the event, count it in a dict, encode a small row per changed account at each seal.
 Both in one process that does nothing else, in turn, CPU time, the fastest round of each: what the
 machine does beside it cancels out or is left out. Prints {input: [ratio, us per event]}. `--plant`
-makes the engine slower, as a careless change would: every record and every row is parsed once more.
+makes the engine slower, as a careless change would. `twice`: every record and every row is parsed
+once more. `square`: each window that is published walks all windows of its row.
 """
 
 # ruff: noqa: T201 - a command line
@@ -22,18 +23,20 @@ from typing import Final
 
 import msgspec
 
+from bench import backfill
 from service.engine import Engine, Rules, Sealed
 from service.events import LogRecord, RawRecord
-from service.results import Source
+from service.results import Source, Window
 from service.tools.generate import Shape, Synthetic
 
 EVENTS: Final = 60_000
 BATCH: Final = 5_000
 PER_SEAL: Final = 20_000
 START_MS: Final = 1_767_225_600_000
-INPUTS: Final = {
+INPUTS: Final[dict[str, Shape | backfill.Backfill]] = {
     "hot": Shape(accounts=200_000, skew=1.1),
     "uniform": Shape(accounts=200_000),
+    "backfill": backfill.Backfill("backfill", 6, 7 * 365, EVENTS - 6, has_baselines=True),
 }
 
 
@@ -45,8 +48,10 @@ class Event(msgspec.Struct, gc=False):
     occurred_at: int
 
 
-def records_of(shape: Shape) -> list[LogRecord]:
-    """Records of one partition, 20 per ms."""
+def records_of(shape: Shape | backfill.Backfill) -> list[LogRecord]:
+    """Records of one partition: live ones are 20 per ms."""
+    if isinstance(shape, backfill.Backfill):
+        return list(backfill.records(shape))
     made = Synthetic(shape).span(START_MS, rate=20_000, count=EVENTS)
     return [
         LogRecord(offset, START_MS + offset // 20, one.key, one.value)
@@ -81,6 +86,8 @@ def ours(records: Sequence[LogRecord], engine: Engine) -> float:
         for batch in range(first, first + PER_SEAL, BATCH):
             engine.apply(records[batch : batch + BATCH], batch + BATCH)
         engine.seal()
+        while engine.has_unsealed:
+            engine.seal()
     return time.process_time() - began
 
 
@@ -101,6 +108,20 @@ class Careless(Engine):
         return sealed
 
 
+class Square(Engine):
+    """An engine that walks a whole row for each window that it publishes."""
+
+    def _window_result(self, key: bytes, index: int, window: Window) -> bytes:
+        row = self.row(key)
+        assert row is not None
+        for _ in row.windows[index]:
+            pass
+        return super()._window_result(key, index, window)
+
+
+KINDS: Final = {"none": Engine, "twice": Careless, "square": Square}
+
+
 def ratio(records: Sequence[LogRecord], kind: type[Engine], rounds: int) -> tuple[float, float]:
     """-> engine over least, and us per event of the engine: the fastest of some rounds in turn."""
     both = []
@@ -115,16 +136,14 @@ def ratio(records: Sequence[LogRecord], kind: type[Engine], rounds: int) -> tupl
 def main(arguments: Sequence[str]) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser("tests.engine.speed", description=__doc__)
-    parser.add_argument("--plant", action="store_true", help="make the engine slower")
+    parser.add_argument("--plant", choices=KINDS, default="none", help="make the engine slower")
+    parser.add_argument("--inputs", nargs="+", choices=INPUTS, default=list(INPUTS))
     parser.add_argument("--rounds", type=int, default=5)
     asked = parser.parse_args(arguments)
     gc.disable()
-    kind = Careless if asked.plant else Engine
-    print(
-        json.dumps(
-            {name: ratio(records_of(shape), kind, asked.rounds) for name, shape in INPUTS.items()}
-        )
-    )
+    kind = KINDS[asked.plant]
+    found = {name: ratio(records_of(INPUTS[name]), kind, asked.rounds) for name in asked.inputs}
+    print(json.dumps(found))
     return 0
 
 

@@ -16,9 +16,9 @@ ROOT = Path(service.__file__).parent
 SHARED = ("events.py", "results.py", "cloudevents.py", "json_text.py")
 PURE = [*(ROOT / "engine").glob("*.py"), *map(ROOT.joinpath, SHARED)]
 ALLOWED = {
-    "__future__", "collections", "collections.abc", "dataclasses", "datetime", "enum", "hashlib",
-    "msgspec", "re", "service.cloudevents", "service.engine", "service.events",
-    "service.json_text", "service.results", "typing", "zlib",
+    "__future__", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "enum",
+    "hashlib", "heapq", "msgspec", "operator", "re", "service.cloudevents", "service.engine",
+    "service.events", "service.json_text", "service.results", "typing", "zlib",
 }  # fmt: skip
 BANNED = (
     *("faust", "aiokafka", "asyncio", "time", "datetime", "logging", "prometheus_client", "os"),
