@@ -8,24 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 MARK = "DEMO_TEST_MARK"
 pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
-
-_started: list[subprocess.Popen[str]] = []
-
-
-@pytest.fixture(autouse=True)
-def no_demo_is_left() -> Iterator[None]:
-    """End what a test that failed had started, and close what it printed to."""
-    yield
-    while _started:
-        with _started.pop() as demo:
-            demo.kill()
 
 
 def start(output: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
@@ -38,7 +26,6 @@ def start(output: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    _started.append(demo)
     return demo, mark
 
 
