@@ -84,7 +84,7 @@ demo: broker-jars ## watch net followers change, for a minute (make demo SECONDS
 unit: $(INSTALLED) ## tests without a broker, Java or a browser: less than a minute
 	@$(PYTEST) -m unit
 
-test: install ## those of unit, and all that need a real Kafka (12 min on two cores)
+test: install ## those of unit, and all that need a real Kafka
 	@$(PYTEST) -m "unit or test"
 
 test-rest: install ## what only test-all runs: panels, browser, chaos, fail-over, security, examples, peers
