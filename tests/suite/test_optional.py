@@ -66,6 +66,7 @@ def test_no_other_module_of_the_tests_looks_for_a_tool() -> None:
         "tests/optional.py",
         "tests/chaos/__main__.py",  # git, of the report's commit
         "tests/chaos/proxy.py",  # toxiproxy, which make installs
+        "tests/fresh.py",  # debootstrap, for `make fresh`
         "tests/repeat.py",  # git, of the log's commit
         "tests/simulation/broker.py",
         "tests/simulation/clients.py",
