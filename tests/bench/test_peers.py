@@ -29,7 +29,7 @@ from service.tools.broker import LocalBroker
 from service.tools.generate import Shape, Synthetic
 from service.tools.reading import read_all
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.slow]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 EVENTS: Final = 3_000
 START_MS: Final = 1_767_225_590_000

@@ -26,6 +26,7 @@ from service.tools.broker import LocalBroker, start_local_broker
 from service.tools.jars import jars, java
 from service.tools.launch import server_properties
 from service.tools.ports import free_ports
+from tests.optional import tool
 
 _KINDS: Final = {"topic": 2, "group": 3, "transactional id": 5}
 _OPERATIONS: Final = {"READ": 3, "WRITE": 4, "CREATE": 5, "DESCRIBE": 8, "DESCRIBE_CONFIGS": 10}
@@ -96,7 +97,7 @@ class Authority:
 
 
 def _openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+    subprocess.run([tool("openssl"), *arguments], check=True, capture_output=True)
 
 
 def token(user: str, lifetime_s: float) -> str:

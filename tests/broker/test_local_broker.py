@@ -19,7 +19,7 @@ from service.tools import jars, ports
 from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
 from service.tools.jars import JarsMissing
 
-pytestmark = [pytest.mark.broker, pytest.mark.slow]
+pytestmark = [pytest.mark.broker]
 
 
 def is_alive(pid: int) -> bool:
@@ -252,5 +252,5 @@ def test_missing_jars_name_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(jars, "LIBS", tmp_path / "libs")
     monkeypatch.setattr("shutil.which", lambda _: None)
 
-    with pytest.raises(JarsMissing, match="no Maven"):
+    with pytest.raises(JarsMissing, match="no mvn"):
         jars.jars()

@@ -23,7 +23,9 @@ from tests.chaos.world import WORKERS, World, world
 
 log = logging.getLogger(__name__)
 
-NO_PROXY: Final = "NO CONNECTION CUTS: there is no toxiproxy here (it takes Go: see `make chaos`)"
+NO_PROXY: Final = (
+    "no toxiproxy, so no connection is cut: `make toxiproxy` builds it (Debian package: golang-go)"
+)
 _STARTED_WITHIN_S: Final = 60.0
 _SECOND_CHANCES: Final = 40
 """So many more faults are dealt, of which only the kinds that never hit anything are done."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.kafka import clients
-from service.tools.jars import JarsMissing, jars, java
+from service.tools.jars import jars, java
 from tests.chaos.faults import hit
 from tests.chaos.fleet import Exit
 from tests.chaos.judge import calm, judge
@@ -19,6 +19,7 @@ from tests.chaos.run import NO_PROXY, Plan, run
 from tests.chaos.schedule import Kind, schedule
 from tests.chaos.strike import Act
 from tests.chaos.world import World, world
+from tests.optional import a_real_kafka, skip
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -32,11 +33,9 @@ def _quiet_libraries(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.fixture(autouse=True)
 def _real_kafka() -> None:
     """Every world has a broker of its own, to be hurt."""
-    try:
+    with a_real_kafka():
         java()
         jars()
-    except JarsMissing as missing:
-        pytest.skip(f"chaos needs a real Kafka: {missing}")
 
 
 @pytest.fixture
@@ -46,7 +45,6 @@ async def quiet(tmp_path: Path) -> AsyncIterator[World]:
         yield await stack.enter_async_context(world(tmp_path, seed=1, rate=400.0))
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(480)
 async def test_every_kind_of_fault_leaves_every_number_right(tmp_path: Path) -> None:
     story = await run(
@@ -60,7 +58,7 @@ async def test_every_kind_of_fault_leaves_every_number_right(tmp_path: Path) -> 
 
 def test_connections_were_cut_too() -> None:
     if toxiproxy() is None:
-        pytest.skip(NO_PROXY)
+        skip(NO_PROXY)
 
 
 @pytest.mark.timeout(90)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import lzma
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,12 +112,15 @@ def test_the_bindings_are_what_topics_create_makes() -> None:
 
 
 @pytest.fixture
-async def built() -> tuple[AIOKafkaProducer, AIOKafkaConsumer]:
+async def built() -> AsyncIterator[tuple[AIOKafkaProducer, AIOKafkaConsumer]]:
     """A shard's producer and a consumer, never started."""
-    return clients.transactional_producer(Settings(), "t"), clients.consumer(Settings())
+    producer = clients.transactional_producer(Settings(), "t")
+    consumer = clients.consumer(Settings())
+    yield producer, consumer
+    await producer.stop()
+    await consumer.stop()
 
 
-@pytest.mark.filterwarnings("ignore:Unclosed AIOKafka:ResourceWarning")
 async def test_delivery_is_what_the_clients_are_built_for(
     built: tuple[AIOKafkaProducer, AIOKafkaConsumer],
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,25 +21,23 @@ RUNBOOK = (boards.ROOT / "docs" / "runbook.md").read_text()
 CASES = yaml.safe_load((PROMETHEUS / "tests.yml").read_text())["tests"]
 
 
-def promtool(*arguments: str) -> str:
+def ask(promtool: str, *arguments: str) -> str:
     done = subprocess.run(
-        ["promtool", *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False
+        [promtool, *arguments], cwd=PROMETHEUS, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_promtool_accepts_configuration_and_rules(prometheus: str) -> None:
-    assert prometheus
-    said = promtool("check", "config", "prometheus.yml")
+def test_promtool_accepts_configuration_and_rules(promtool: str) -> None:
+    said = ask(promtool, "check", "config", "prometheus.yml")
     assert "2 rule files found" in said
-    said = promtool("check", "rules", "--lint-fatal", "recording.yml", "alerts.yml")
+    said = ask(promtool, "check", "rules", "--lint-fatal", "recording.yml", "alerts.yml")
     assert said.count("SUCCESS") == 2
 
 
-def test_every_alert_fires_when_it_must_and_only_then(prometheus: str) -> None:
-    assert prometheus
-    assert "SUCCESS" in promtool("test", "rules", "tests.yml")
+def test_every_alert_fires_when_it_must_and_only_then(promtool: str) -> None:
+    assert "SUCCESS" in ask(promtool, "test", "rules", "tests.yml")
 
 
 def cases_of(alert: str) -> Sequence[dict[str, Any]]:
@@ -123,7 +122,7 @@ def test_recording_rules_are_named_by_level_and_operation_and_all_are_used() -> 
     assert set(boards.recorded()) == used
 
 
-def test_compose_and_the_native_stack_scrape_the_same_workers(tmp_path: Any) -> None:
+def test_compose_and_the_native_stack_scrape_the_same_workers(tmp_path: Path) -> None:
     configuration = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text())
     (job,) = configuration["scrape_configs"]
     (found,) = yaml.safe_load((PROMETHEUS / "targets" / "compose.yml").read_text())
@@ -137,7 +136,11 @@ def test_compose_and_the_native_stack_scrape_the_same_workers(tmp_path: Any) -> 
         assert services()[name]["ports"][0].endswith(f":{port}")
     assert native.read_bytes() == (PROMETHEUS / "prometheus.yml").read_bytes()
     assert (native.parent / "alerts.yml").read_bytes() == (PROMETHEUS / "alerts.yml").read_bytes()
-    assert promtool("check", "config", str(native))
+
+
+def test_promtool_accepts_the_native_stacks_configuration(promtool: str, tmp_path: Path) -> None:
+    native = write_prometheus(tmp_path / "prometheus", ["127.0.0.1:1", "127.0.0.1:2"], None)
+    assert ask(promtool, "check", "config", str(native))
 
 
 def test_grafana_believes_the_scrape_interval_that_there_is() -> None:

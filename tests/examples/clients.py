@@ -10,13 +10,14 @@ import fcntl
 import hashlib
 import importlib.util
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from tests.optional import find, without
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
@@ -72,16 +73,16 @@ class Client:
 
 def _missing(*commands: str) -> Callable[[], str]:
     def lacks() -> str:
-        return ", ".join(one for one in commands if shutil.which(one) is None)
+        return ", ".join(filter(None, map(without, commands)))
 
     return lacks
 
 
 def _no_confluent() -> str:
-    return "" if importlib.util.find_spec("confluent_kafka") else "confluent-kafka"
+    return "" if importlib.util.find_spec("confluent_kafka") else "no wheel of confluent-kafka"
 
 
-GO: Final = shutil.which("go") or "/usr/local/go/bin/go"
+GO: Final = find("go")
 _JAVA: Final = ("java", "-cp", "target/classes:target/lib/*")
 _JAVA_SOURCES: Final = ("src/main/java/Producer.java", "src/main/java/Consumer.java")
 CLIENTS: Final = (
@@ -117,7 +118,7 @@ CLIENTS: Final = (
     ),
     Client(
         "go",
-        _missing(GO),
+        _missing("go"),
         ("bin/producer",),
         ("bin/consumer",),
         (GO, "build", "-o", "bin/", "./producer", "./consumer"),

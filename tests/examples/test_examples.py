@@ -22,6 +22,7 @@ from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
 from tests.examples.clients import CLIENTS, Client, Said, run
 from tests.examples.table import ROW, WINDOW, due, lines, read
+from tests.optional import skip
 
 pytestmark = [
     pytest.mark.broker,
@@ -38,8 +39,9 @@ Lines = list[bytes]
 
 
 @pytest.fixture(scope="session")
-def clients() -> list[Client]:
-    """Every example that this machine can run, built."""
+def clients(kafka: LocalBroker) -> list[Client]:
+    """Every example that this machine can run, built; none without a Kafka to run them on."""
+    assert kafka.has_transactions
     found = [one for one in CLIENTS if not one.lacks()]
     for client in found:
         client.prepare()
@@ -50,7 +52,7 @@ def clients() -> list[Client]:
 def test_the_toolchain_of_an_example_is_here(client: Client) -> None:
     lacks = client.lacks()
     if lacks:
-        pytest.skip(f"EXAMPLES IN {client.name} NOT RUN: no {lacks} on this machine")
+        skip(f"examples in {client.name}: {lacks}")
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda one: one.name)
@@ -292,7 +294,7 @@ async def test_without_its_partitioner_confluents_producer_would_split_accounts(
 ) -> None:
     confluent = next((one for one in clients if one.name == "python-confluent"), None)
     if confluent is None:
-        pytest.skip("EXAMPLES IN python-confluent NOT RUN: no confluent-kafka on this machine")
+        skip("examples in python-confluent: no wheel of confluent-kafka")
     source = (confluent.home / "producer.py").read_text()
     without = source.replace('"partitioner": "murmur2_random",', "")
     assert without != source

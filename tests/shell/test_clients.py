@@ -14,16 +14,16 @@ from service.settings import Settings, SettingsError
 
 
 @pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def authority(openssl: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A CA of our own, made here; its key once more, with the password `of-key`."""
     home = tmp_path_factory.mktemp("ca")
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
+        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1",
          "-subj", "/CN=test", "-keyout", home / "key.pem", "-out", home / "ca.pem"],
         check=True, capture_output=True,
     )  # fmt: skip
     subprocess.run(
-        ["openssl", "pkcs8", "-topk8", "-in", home / "key.pem", "-out", home / "locked.pem",
+        [openssl, "pkcs8", "-topk8", "-in", home / "key.pem", "-out", home / "locked.pem",
          "-passout", "pass:of-key"],
         check=True, capture_output=True,
     )  # fmt: skip

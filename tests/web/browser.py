@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
 from playwright.async_api import Browser, Page, async_playwright
+
+from tests.optional import tool
 
 AXE: Final = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 """axe-core 4.14.1 as npm has it, MPL-2.0 (the licence lies beside it)."""
@@ -21,9 +21,7 @@ AXE: Final = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """Start Debian's Chromium; skip without it."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("no chromium in PATH: the page is not tested")
+    path = tool("chromium")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(

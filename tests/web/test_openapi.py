@@ -40,7 +40,6 @@ def test_its_schemas_are_schemas() -> None:
 
 @pytest.mark.broker
 @pytest.mark.transactions
-@pytest.mark.slow
 async def test_a_live_worker_keeps_to_it_whatever_schemathesis_asks(
     deployed: Deploy, tmp_path: Path
 ) -> None:

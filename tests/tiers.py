@@ -1,0 +1,87 @@
+"""Which tests belong to which tier: the one table of `make unit`, `make test`, `make test-all`.
+
+unit  no broker, no Java, no browser, nothing that keeps a core busy for long: `make unit`
+test  real brokers and workers, and all that computes for long: `make test` runs it and unit
+rest  a second tool beside Kafka (Prometheus, a browser, other languages), clusters of its own,
+      or disasters: `make test-rest`; `make test-all` runs all three
+
+The longest path that fits decides. A test whose fixtures need more than its path says goes higher.
+A test file without a row is an error: who adds one decides where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import MappingProxyType
+from typing import Final
+
+TIERS: Final = ("unit", "test", "rest")
+TABLE: Final = MappingProxyType(
+    {
+        "tests/audit": "unit",
+        "tests/audit/test_files.py": "test",  # audits of tens of thousands of records
+        "tests/bench": "unit",
+        "tests/bench/test_peers.py": "rest",  # Kafka Streams, built by Maven
+        "tests/broker": "test",
+        "tests/broker/test_disasters.py": "rest",  # a broker of its own for each test
+        "tests/broker/test_failover.py": "rest",
+        "tests/broker/test_security.py": "rest",  # a broker with TLS, SASL and many users
+        "tests/channel": "unit",
+        "tests/chaos": "unit",
+        "tests/chaos/test_chaos.py": "rest",
+        "tests/contract": "unit",
+        "tests/deploy": "unit",
+        "tests/deploy/test_stack.py": "rest",
+        "tests/engine": "unit",
+        "tests/engine/test_sabotage.py": "test",  # each planted bug lives through random logs
+        "tests/engine/test_speed.py": "test",  # ratios of CPU time, from processes of their own
+        "tests/examples": "rest",  # toolchains of five languages
+        "tests/install": "test",  # installs the locks with old and new pips
+        "tests/shell": "unit",
+        "tests/shell/test_accounts.py::"
+        "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "test",
+        "tests/simulation": "test",
+        "tests/suite": "unit",
+        "tests/suite/test_optional.py": "test",  # collects all tests in a process of its own
+        "tests/tools": "unit",
+        "tests/tools/test_demo.py": "test",
+        "tests/tools/test_replay.py::test_the_real_channel_comes_to_its_truth_day_by_day": "test",
+        "tests/web": "unit",
+        "tests/web/test_page.py": "rest",  # a browser
+    }
+)
+FIXTURES: Final = MappingProxyType(
+    {
+        "openssl": "unit",
+        "kafka": "test",
+        "tansu": "test",
+        "promtool": "test",
+        "prometheus": "rest",
+        "kafka_streams": "rest",
+    }
+)
+
+
+class NoRow(LookupError):  # noqa: N818 - says what it is
+    """A test file that the table does not know."""
+
+
+def tiers_in(expression: str) -> set[str]:
+    """-> the tiers that an expression of `pytest -m` may choose; all for one of other words."""
+    words = set(expression.split()) - {"or"}
+    return words if words and words <= set(TIERS) else set(TIERS)
+
+
+def tier_of(node: str, fixtures: Iterable[str] = ()) -> str:
+    """-> the tier of a test. `node`: its id, from the root of the repository. NoRow."""
+    rows = [row for row in TABLE if _holds(row, node)]
+    if not rows:
+        message = f"{node.partition('::')[0]} has no row in tests/tiers.py"
+        raise NoRow(message)
+    by_path = TABLE[max(rows, key=len)]
+    needed = [FIXTURES[name] for name in fixtures if name in FIXTURES]
+    return max([by_path, *needed], key=TIERS.index)
+
+
+def _holds(row: str, node: str) -> bool:
+    return node.startswith(row) and node[len(row) : len(row) + 1] in {"", "/", ":", "["}
