@@ -12,10 +12,12 @@ from service.settings import Settings
 from tests.broker.deployment import Deployment, deploy
 
 Deploy = Callable[..., Awaitable[Deployment]]
+SHORT_SESSION_S = 6.0
+"""For who kills or freezes a worker: the others get its partitions after so long."""
 
 
 def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
-    """Settings with topics and an app id of their own; quick fail-over."""
+    """Settings with topics and an app id of their own. A silent worker stays in the group."""
     return Settings(
         **{
             "brokers": brokers,
@@ -25,7 +27,7 @@ def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
             "windows_topic": f"{name}-windows",
             "late_topic": f"{name}-late",
             "rejected_topic": f"{name}-rejected",
-            "session_timeout_s": 6.0,
+            "session_timeout_s": 30.0,  # a busy machine must not meet it
             "heartbeat_interval_s": 0.5,
             "flush_interval_s": 0.1,
             **changes,

@@ -22,7 +22,7 @@ from tests.broker.deployment import Deployment
 from tests.broker.test_counting import mixed, some_committed
 from tests.broker.test_faults import trickle
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 EVENTS = 16_000
 

@@ -21,14 +21,15 @@ from aiokafka.errors import KafkaError
 from service.kafka import clients, topics
 from service.tools.broker import LocalBroker, start_local_broker
 from service.tools.generate import Made, heartbeat
-from tests.broker.conftest import Deploy, settings_for
+from tests.broker.conftest import SHORT_SESSION_S, Deploy, settings_for
 from tests.broker.deployment import Deployment, deploy
 from tests.broker.test_counting import mixed, some_committed
 from tests.broker.test_faults import trickle
 from tests.broker.test_loudness import RUN, opened
 from tests.broker.test_refusals import commit
+from tests.patience import Patience
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 
 @asynccontextmanager
@@ -50,7 +51,7 @@ async def disaster(
 async def recovers(deployment: Deployment) -> None:
     """Another worker counts the rest, and every number is right."""
     again = deployment.worker()
-    await again.until("ready", 90)
+    await again.until("ready")
     await deployment.produce(mixed(5_000, seed=9))
     await deployment.caught_up()
     assert await again.stop() == 0
@@ -100,11 +101,10 @@ async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_
         limit = max(path.stat().st_size for path in logs(broker)) + 300_000
         resource.prlimit(broker.pid, resource.RLIMIT_FSIZE, (limit, limit))
         with suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(30):
-                for seed in range(2, 100):
-                    await deployment.produce(mixed(20_000, seed=seed), chunk=1_000)
+            for seed in range(2, 100):
+                await deployment.produce(mixed(20_000, seed=seed), chunk=1_000)
         assert "File too large" in broker.log.read_text()
-        assert await worker.ended(90) == 70
+        assert await worker.ended() == 70
         assert "exit: " in critical(worker.said())
         broker.kill()
         broker.restart()
@@ -154,7 +154,7 @@ async def test_a_result_topic_deleted_in_mid_run(
         sending = asyncio.create_task(trickle(deployment, mixed(50_000)))
         await some_committed(deployment, at_least=5_000)
         await delete(deployment, topic)
-        assert await worker.ended(60) == 70
+        assert await worker.ended() == 70
         assert "exit: a checkpoint " in critical(worker.said())
         await sending
 
@@ -200,7 +200,7 @@ async def test_an_updates_topic_created_again_under_a_running_worker(
         await topics.create(deployment.settings)
         await deployment.produce(mixed(200, seed=2))
         with suppress(AssertionError):
-            await deployment.caught_up(30)
+            await deployment.caught_up()  # or it ends
         if worker.process.poll() is None:
             await worker.stop()
         again = deployment.worker()
@@ -273,7 +273,7 @@ async def test_a_table_with_an_undecided_transaction_is_not_read(
     name = getattr(names, topic)
     await (await stranger.send_batch(batch, name, partition=0))
     refused = deployment.worker()
-    assert await refused.ended(90) == 70
+    assert await refused.ended() == 70
     said = critical(refused.said())
     assert "refused to open: partition 0: a transaction on " + name in said
     assert "docs/runbook.md" in said
@@ -283,7 +283,7 @@ async def test_a_table_with_an_undecided_transaction_is_not_read(
     assert (await asyncio.to_thread(waits.get, "/ready"))[0] == 503, waits.said()
     await stranger.abort_transaction()
     await stranger.stop()
-    await waits.until("ready", 30)
+    await waits.until("ready")
     assert await waits.stop() == 0
 
 
@@ -333,7 +333,10 @@ async def test_compaction_during_the_restore(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """Three times: rows, tombstones; then compaction begins while a restore reads them."""
-    async with disaster(kafka, unique, tmp_path, CLEANER) as (broker, deployment):
+    async with disaster(kafka, unique, tmp_path, CLEANER, session_timeout_s=SHORT_SESSION_S) as (
+        broker,
+        deployment,
+    ):
         updates = deployment.settings.updates_topic
         await set_compaction(deployment, is_on=False)
         worker = deployment.worker()
@@ -347,13 +350,14 @@ async def test_compaction_during_the_restore(
             worker = deployment.worker(code=HELD_RESTORE.format(go=go) + RUN)
             await worker.until("restore step=read the rows")
             await set_compaction(deployment, is_on=True)
-            async with asyncio.timeout(60):
-                while size_of(broker, updates) >= before:
-                    assert worker.process.poll() is None, worker.said()
-                    await asyncio.sleep(0.02)
+            patience = Patience("compaction")
+            while size_of(broker, updates) >= before:
+                assert worker.process.poll() is None, worker.said()
+                patience.look(size_of(broker, updates))
+                await asyncio.sleep(0.02)
             assert not opened(worker), "the restore was over before the compaction had begun"
             go.touch()
-            await worker.until("ready", 120)
+            await worker.until("ready")
             await set_compaction(deployment, is_on=False)
         assert await worker.stop() == 0
         await recovers(deployment)

@@ -33,6 +33,7 @@ from service.tools.generate import Shape, Synthetic
 from tests.broker.conftest import Deploy
 from tests.broker.test_counting import mixed
 from tests.broker.test_faults import InProcess, trickle
+from tests.patience import SILENCE_S, until
 
 PARTITIONS = range(4)
 
@@ -165,7 +166,7 @@ async def test_a_commit_is_read_when_no_transaction_can_change_it_any_more(
     await asyncio.sleep(1)
     assert not asking.done(), "it may still change"
     await (writer.commit_transaction() if is_committed else writer.abort_transaction())
-    assert await asyncio.wait_for(asking, 10) == (after if is_committed else before)
+    assert await asyncio.wait_for(asking, SILENCE_S) == (after if is_committed else before)
     await writer.stop()
 
 
@@ -178,7 +179,7 @@ async def test_raw_records_come_from_raw_consumers_only(deployed: Deploy) -> Non
         reader: AIOKafkaConsumer = make(deployment.settings, auto_offset_reset="earliest")
         await reader.start()
         reader.assign([TopicPartition(deployment.settings.input_topic, p) for p in PARTITIONS])
-        found = await reader.getmany(timeout_ms=5_000)
+        found = await reader.getmany(timeout_ms=round(SILENCE_S * 1_000))
         record = next(iter(found.values()))[0]
         assert isinstance(record.offset, int)
         assert isinstance(record.timestamp, int)
@@ -200,9 +201,7 @@ async def test_fausts_own_consumer_is_paused_and_fetches_nothing(deployed: Deplo
     worker = build(deployment.settings, partitions=4, fail=lambda *why: failed.append(why))
     await worker.app.start()
     try:
-        async with asyncio.timeout(30):
-            while not worker.shards.is_ready:
-                await asyncio.sleep(0.05)
+        await until(lambda: worker.shards.is_ready, "all shards to run")
         await deployment.caught_up()
         consumer = worker.app.consumer._thread._consumer
         partitions = {TopicPartition(deployment.settings.input_topic, p) for p in PARTITIONS}

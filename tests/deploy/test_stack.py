@@ -103,7 +103,6 @@ def empty_panels(prometheus: Prometheus) -> list[str]:
 
 @pytest.mark.broker
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_the_stack_shows_something_on_every_panel_and_ends_on_sigterm(
     kafka: object, prometheus: str, tmp_path: Path
 ) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 MARK = "DEMO_TEST_MARK"
-pytestmark = [pytest.mark.broker, pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.slow]
 
 
 def start(output: Path, *options: str) -> tuple[subprocess.Popen[str], str]:

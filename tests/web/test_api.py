@@ -17,7 +17,7 @@ from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment, Worker
 from tests.web.told import HOSTILE, HOUR_MS, START_MS, Answer, Sums, ask, baseline, event, of
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 ACCOUNTS = 300
 

@@ -11,7 +11,7 @@ import pytest
 from tests.broker.conftest import Deploy
 from tests.web.told import START_MS, Sums, ask, event
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 ACCOUNTS = [f"acct-{number}" for number in range(60)]
 
