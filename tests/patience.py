@@ -31,8 +31,11 @@ class Patience:
         if seen != self._seen:
             self._seen, self._moved_at = seen, now
         if now - self._moved_at > self._silence_s:
-            message = f"waited for {self._what}; nothing has moved for {self._silence_s:.0f} s"
-            raise AssertionError(f"{message}, and this is where it stands:\n{seen}")
+            message = (
+                f"waited for {self._what}; nothing has moved for {self._silence_s:.0f} s, "
+                f"and this is where it stands:\n{seen}"
+            )
+            raise AssertionError(message)
 
 
 async def until(

@@ -27,7 +27,7 @@ from tests.broker.test_counting import mixed, some_committed
 from tests.broker.test_faults import trickle
 from tests.broker.test_loudness import RUN, opened
 from tests.broker.test_refusals import commit
-from tests.patience import Patience
+from tests.patience import Patience, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -87,6 +87,13 @@ def size_of(broker: LocalBroker, topic: str) -> int:
     return total
 
 
+async def fill(deployment: Deployment) -> None:
+    """Send until nothing more is taken."""
+    with suppress(KafkaError):
+        for seed in range(2, 100):
+            await deployment.produce(mixed(20_000, seed=seed), chunk=1_000)
+
+
 async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_path: Path) -> None:
     """The disk is full by a file-size limit on the broker's process: mounting needs rights.
 
@@ -100,10 +107,11 @@ async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_
         assert broker.pid is not None
         limit = max(path.stat().st_size for path in logs(broker)) + 300_000
         resource.prlimit(broker.pid, resource.RLIMIT_FSIZE, (limit, limit))
-        with suppress(KafkaError, TimeoutError):
-            for seed in range(2, 100):
-                await deployment.produce(mixed(20_000, seed=seed), chunk=1_000)
-        assert "File too large" in broker.log.read_text()
+        filling = asyncio.create_task(fill(deployment))
+        full = "File too large"
+        await until(lambda: full in broker.log.read_text(), full, lambda: size_of(broker, ""))
+        filling.cancel()
+        await asyncio.wait([filling])
         assert await worker.ended() == 70
         assert "exit: " in critical(worker.said())
         broker.kill()
@@ -333,10 +341,8 @@ async def test_compaction_during_the_restore(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """Three times: rows, tombstones; then compaction begins while a restore reads them."""
-    async with disaster(kafka, unique, tmp_path, CLEANER, session_timeout_s=SHORT_SESSION_S) as (
-        broker,
-        deployment,
-    ):
+    changes = {"session_timeout_s": SHORT_SESSION_S}
+    async with disaster(kafka, unique, tmp_path, CLEANER, **changes) as (broker, deployment):
         updates = deployment.settings.updates_topic
         await set_compaction(deployment, is_on=False)
         worker = deployment.worker()

@@ -19,6 +19,7 @@ from tests.chaos.run import NO_PROXY, Plan, run
 from tests.chaos.schedule import Kind, schedule
 from tests.chaos.strike import Act
 from tests.chaos.world import World, world
+from tests.patience import SILENCE_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -64,9 +65,9 @@ def test_connections_were_cut_too() -> None:
 
 async def test_a_row_by_a_stranger_is_a_mismatch(quiet: World) -> None:
     quiet.fleet.want(1)
-    assert await quiet.settled(1, 40)
+    assert await quiet.settled(1, SILENCE_S)
     quiet.feed.resume()
-    assert await quiet.watcher.beyond(dict.fromkeys(quiet.feed.ends, 100), 40)
+    assert await quiet.watcher.beyond(dict.fromkeys(quiet.feed.ends, 100), SILENCE_S)
     await calm(quiet)
     assert (await judge(quiet.settings)).mismatch_count == 0
     producer = clients.producer(quiet.settings)
@@ -79,7 +80,7 @@ async def test_a_row_by_a_stranger_is_a_mismatch(quiet: World) -> None:
 
 async def test_a_kill_counts_only_if_its_worker_owned_a_shard(quiet: World) -> None:
     quiet.fleet.want(1)
-    assert await quiet.settled(1, 40)
+    assert await quiet.settled(1, SILENCE_S)
     quiet.fleet.want(2)
     idle, owner = quiet.fleet.slots[1], quiet.fleet.slots[0]
     while idle.worker is None:
