@@ -17,7 +17,7 @@ SHORT_SESSION_S = 6.0
 
 
 def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
-    """Settings with topics and an app id of their own. A silent worker stays in the group."""
+    """Settings with topics and an app id of their own. Who crashes is out of the group soon."""
     return Settings(
         **{
             "brokers": brokers,
@@ -27,7 +27,7 @@ def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
             "windows_topic": f"{name}-windows",
             "late_topic": f"{name}-late",
             "rejected_topic": f"{name}-rejected",
-            "session_timeout_s": 30.0,  # a busy machine must not meet it
+            "session_timeout_s": 10.0,
             "heartbeat_interval_s": 0.5,
             "flush_interval_s": 0.1,
             **changes,

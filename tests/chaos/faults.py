@@ -12,7 +12,7 @@ from typing import Final
 
 from tests.chaos.fleet import Slot
 from tests.chaos.strike import Act
-from tests.chaos.world import MOST_WORKERS, WORKERS
+from tests.chaos.world import MOST_WORKERS, WORKERS, World
 from tests.patience import SILENCE_S
 
 _SETTLED_WITHIN_S: Final = SILENCE_S

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.kafka import clients
-from tests.broker.conftest import Deploy
+from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment, Worker
 from tests.patience import Patience
 from tests.web.told import HOSTILE, HOUR_MS, START_MS, Answer, Sums, ask, baseline, event, of
@@ -85,7 +85,7 @@ def as_in_table_names() -> tuple[str, ...]:
 async def test_any_of_three_workers_answers_for_any_account_also_while_one_is_killed(
     deployed: Deploy,
 ) -> None:
-    deployment = await deployed(partitions=6)
+    deployment = await deployed(partitions=6, session_timeout_s=SHORT_SESSION_S)
     sums = Sums()
     records = sums.count(drawn(6_000))
     told = [baseline(name, START_MS, 1_000_000) for name in HOSTILE]
