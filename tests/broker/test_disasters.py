@@ -1,4 +1,4 @@
-"""Disasters on a real Kafka of each test's own: a clear end or full recovery, never a wrong number.
+"""Disasters on a real Kafka: a clear end or full recovery, never a wrong number.
 
 Each ends with the audit after recovery, or with a refusal that names the way forward.
 """
@@ -24,7 +24,7 @@ from service.tools.generate import Made, heartbeat
 from tests.broker.conftest import SHORT_SESSION_S, Deploy, settings_for
 from tests.broker.deployment import Deployment, deploy
 from tests.broker.test_counting import mixed, some_committed
-from tests.broker.test_faults import trickle
+from tests.broker.test_faults import sending
 from tests.broker.test_loudness import RUN, opened
 from tests.broker.test_refusals import commit
 from tests.patience import Patience, until
@@ -34,18 +34,27 @@ pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 @asynccontextmanager
 async def disaster(
+    broker: LocalBroker, unique: str, home: Path, **changes: Any
+) -> AsyncIterator[Deployment]:
+    """A deployment to be hurt; its broker goes on."""
+    settings = settings_for(broker.bootstrap, unique, transaction_timeout_s=10.0, **changes)
+    deployment = await deploy(settings, home)
+    try:
+        yield deployment
+    finally:
+        deployment.end_all()
+
+
+@asynccontextmanager
+async def disaster_of_broker(
     kafka: LocalBroker, unique: str, home: Path, overrides: dict[str, str], **changes: Any
 ) -> AsyncIterator[tuple[LocalBroker, Deployment]]:
     """A broker to be hurt and a deployment on it; `kafka` skips where there is none."""
     if kafka.kind == "external":
         pytest.skip("a broker that is not ours is not hurt")
     with start_local_broker("kafka", overrides=overrides) as broker:
-        settings = settings_for(broker.bootstrap, unique, transaction_timeout_s=10.0, **changes)
-        deployment = await deploy(settings, home)
-        try:
+        async with disaster(broker, unique, home, **changes) as deployment:
             yield broker, deployment
-        finally:
-            deployment.end_all()
 
 
 async def recovers(deployment: Deployment) -> None:
@@ -99,7 +108,8 @@ async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_
 
     Like a full disk it cuts a write in the middle; unlike one it still lets new files begin.
     """
-    async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (broker, deployment):
+    changes = {"batch_records": 500}
+    async with disaster_of_broker(kafka, unique, tmp_path, {}, **changes) as (broker, deployment):
         worker = deployment.worker()
         await worker.until("ready")
         await deployment.produce(mixed(20_000))
@@ -122,20 +132,19 @@ async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_
 async def test_a_producer_fenced_by_another_of_its_id(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
         worker = deployment.worker()
         await worker.until("ready")
-        sending = asyncio.create_task(trickle(deployment, mixed(50_000)))
-        await some_committed(deployment, at_least=5_000)
-        name = f"{deployment.settings.app_id}-2"
-        thief = clients.transactional_producer(deployment.settings, name)
-        await thief.start()
-        await thief.stop()
-        assert await worker.ended() == 70
-        line = critical(worker.said())
-        assert "exit: a checkpoint failed partition=2 position=" in line
-        assert "ProducerFenced" in worker.said()
-        await sending
+        async with sending(deployment):
+            await some_committed(deployment, at_least=5_000)
+            name = f"{deployment.settings.app_id}-2"
+            thief = clients.transactional_producer(deployment.settings, name)
+            await thief.start()
+            await thief.stop()
+            assert await worker.ended() == 70
+            line = critical(worker.said())
+            assert "exit: a checkpoint failed partition=2 position=" in line
+            assert "ProducerFenced" in worker.said()
         await recovers(deployment)
 
 
@@ -155,16 +164,15 @@ async def delete(deployment: Deployment, topic: str) -> None:
 async def test_a_result_topic_deleted_in_mid_run(
     kafka: LocalBroker, unique: str, tmp_path: Path, which: str
 ) -> None:
-    async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
         topic = getattr(deployment.settings, which)
         worker = deployment.worker()
         await worker.until("ready")
-        sending = asyncio.create_task(trickle(deployment, mixed(50_000)))
-        await some_committed(deployment, at_least=5_000)
-        await delete(deployment, topic)
-        assert await worker.ended() == 70
-        assert "exit: a checkpoint " in critical(worker.said())
-        await sending
+        async with sending(deployment):
+            await some_committed(deployment, at_least=5_000)
+            await delete(deployment, topic)
+            assert await worker.ended() == 70
+            assert "exit: a checkpoint " in critical(worker.said())
 
         again = deployment.worker()
         assert await again.ended() == 2
@@ -177,7 +185,7 @@ async def test_an_updates_topic_created_again_is_not_taken_for_an_empty_table(
     kafka: LocalBroker, unique: str, tmp_path: Path, guarantee: str
 ) -> None:
     changes = {"guarantee": guarantee, "batch_records": 500}
-    async with disaster(kafka, unique, tmp_path, {}, **changes) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path, **changes) as deployment:
         topic = deployment.settings.updates_topic
         await counted(deployment)
         before = await deployment.committed()
@@ -199,7 +207,7 @@ async def test_an_updates_topic_created_again_under_a_running_worker(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """The worker may go on with its memory; what it then leaves is not opened again."""
-    async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
         worker = deployment.worker()
         await worker.until("ready")
         await deployment.produce(mixed(10_000))
@@ -221,7 +229,7 @@ async def test_an_input_topic_created_again_is_not_taken_for_the_old_one(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """Kafka forgets the commits of a deleted topic, so there are rows without a commit."""
-    async with disaster(kafka, unique, tmp_path, {}) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path) as deployment:
         await counted(deployment)
         await delete(deployment, deployment.settings.input_topic)
         await topics.create(deployment.settings)
@@ -236,7 +244,7 @@ async def test_a_log_that_ends_before_our_position_is_not_waited_for(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """As after an unclean election; here the commit is moved, which is the same contradiction."""
-    async with disaster(kafka, unique, tmp_path, {}) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path) as deployment:
         await counted(deployment)
         await commit(deployment, 1_000_000, (await deployment.committed())[0].metadata)
         again = deployment.worker()
@@ -342,7 +350,8 @@ async def test_compaction_during_the_restore(
 ) -> None:
     """Three times: rows, tombstones; then compaction begins while a restore reads them."""
     changes = {"session_timeout_s": SHORT_SESSION_S}
-    async with disaster(kafka, unique, tmp_path, CLEANER, **changes) as (broker, deployment):
+    world = disaster_of_broker(kafka, unique, tmp_path, CLEANER, **changes)
+    async with world as (broker, deployment):
         updates = deployment.settings.updates_topic
         await set_compaction(deployment, is_on=False)
         worker = deployment.worker()

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
-from contextlib import suppress
-from itertools import islice
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from itertools import islice, takewhile
 
 import pytest
 from aiokafka import TopicPartition
@@ -47,6 +47,19 @@ async def trickle(deployment: Deployment, records: Iterator[Made], *, per_step: 
         await outbox.settle()
 
 
+@asynccontextmanager
+async def sending(deployment: Deployment, *, per_step: int = 200) -> AsyncIterator[None]:
+    """Live input for as long as the block lasts, however long a machine needs for it."""
+    ends = asyncio.Event()
+    records = takewhile(lambda _: not ends.is_set(), mixed(10_000_000))
+    task = asyncio.create_task(trickle(deployment, records, per_step=per_step))
+    try:
+        yield
+    finally:
+        ends.set()
+        await task
+
+
 async def owners(*workers: Worker, count: int = 4) -> list[set[int]]:
     """Wait until the workers together run `count` shards, none twice; -> partitions of each."""
     patience = Patience(f"{count} running shards")
@@ -57,6 +70,17 @@ async def owners(*workers: Worker, count: int = 4) -> list[set[int]]:
         said = [worker.said() for worker in workers]
         assert all(worker.process.poll() is None for worker in workers), "\n".join(said)
         patience.look("\n".join([str(held), *said]))
+        await asyncio.sleep(0.1)
+
+
+async def one_that_stands_by(*workers: Worker) -> Worker:
+    """Wait until all workers but one run a shard each; -> the one."""
+    patience = Patience("one worker to stand by")
+    while True:
+        held = [await asyncio.to_thread(worker.running) for worker in workers]
+        if sum(map(len, held)) == len(workers) - 1 and held.count(set()) == 1:
+            return workers[held.index(set())]
+        patience.look(held)
         await asyncio.sleep(0.1)
 
 
@@ -71,16 +95,15 @@ async def test_two_workers_and_rebalances_in_the_middle(deployed: Deploy) -> Non
     deployment = await deployed()
     first = deployment.worker()
     await first.until("ready")
-    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
-    await some_committed(deployment, at_least=5_000)
-    second = deployment.worker()
-    await owners(first, second)
-    await some_committed(deployment, at_least=20_000)
-    assert await first.stop() == 0
-    await owners(second)
-    third = deployment.worker()
-    await owners(second, third)
-    await sending
+    async with sending(deployment):
+        await some_committed(deployment, at_least=5_000)
+        second = deployment.worker()
+        await owners(first, second)
+        await some_committed(deployment, at_least=12_000)
+        assert await first.stop() == 0
+        await owners(second)
+        third = deployment.worker()
+        await owners(second, third)
     await deployment.caught_up()
     assert [await second.stop(), await third.stop()] == [0, 0]
     await deployment.audit()
@@ -90,37 +113,34 @@ async def test_each_that_joins_takes_a_share_and_one_too_many_stands_by(deployed
     """Four partitions: Faust's standby replicas would leave the third worker idle."""
     deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     workers = [deployment.worker(), deployment.worker()]
-    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
-    await owners(*workers)
-    workers.append(deployment.worker())
-    assert sorted(map(len, await owners(*workers))) == [1, 1, 2]
-    workers.append(deployment.worker())
-    await owners(*workers)
-    spare = deployment.worker()
-    await spare.until("ready")
-    await some_committed(deployment, at_least=20_000)
-    idle = [worker for worker in (*workers, spare) if not await asyncio.to_thread(worker.running)]
-    assert len(idle) == 1
-    assert idle[0].get("/ready")[0] == 200, "it is well: a deploy that waits for it must go on"
-    busy = [worker for worker in (*workers, spare) if worker is not idle[0]]
-    await busy[0].kill()
-    await owners(*busy[1:], idle[0])
-    await sending
+    async with sending(deployment):
+        await owners(*workers)
+        workers.append(deployment.worker())
+        assert sorted(map(len, await owners(*workers))) == [1, 1, 2]
+        workers.append(deployment.worker())
+        await owners(*workers)
+        spare = deployment.worker()
+        await spare.until("ready")
+        await some_committed(deployment, at_least=12_000)
+        idle = await one_that_stands_by(*workers, spare)
+        assert idle.get("/ready")[0] == 200, "it is well: a deploy that waits for it must go on"
+        busy = [worker for worker in (*workers, spare) if worker is not idle]
+        await busy[0].kill()
+        await owners(*busy[1:], idle)
     await deployment.caught_up()
-    assert [await worker.stop() for worker in (*busy[1:], idle[0])] == [0, 0, 0, 0]
+    assert [await worker.stop() for worker in (*busy[1:], idle)] == [0, 0, 0, 0]
     await deployment.audit()
 
 
 async def test_the_owner_is_killed_in_the_middle(deployed: Deploy) -> None:
     deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     first, second = deployment.worker(), deployment.worker()
-    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
-    await owners(first, second)
-    await some_committed(deployment, at_least=10_000)
-    assert first.running()
-    await first.kill()
-    await owners(second)
-    await sending
+    async with sending(deployment):
+        await owners(first, second)
+        await some_committed(deployment, at_least=10_000)
+        assert first.running()
+        await first.kill()
+        await owners(second)
     await deployment.caught_up()
     assert await second.stop() == 0
     await deployment.audit()
@@ -131,15 +151,14 @@ async def test_a_killed_worker_with_an_instance_id_is_back_without_a_rebalance(
 ) -> None:
     deployment = await deployed(session_timeout_s=60.0)
     first, second = deployment.worker(instance_id="a"), deployment.worker(instance_id="b")
-    sending = asyncio.create_task(trickle(deployment, mixed(40_000)))
-    before = await owners(first, second)
-    await some_committed(deployment, at_least=5_000)
-    assigned = await asyncio.to_thread(generation, second)
-    await first.kill()
-    again = deployment.worker(instance_id="a")
-    assert await owners(again, second) == before
-    assert await asyncio.to_thread(generation, second) == assigned
-    await sending
+    async with sending(deployment):
+        before = await owners(first, second)
+        await some_committed(deployment, at_least=5_000)
+        assigned = await asyncio.to_thread(generation, second)
+        await first.kill()
+        again = deployment.worker(instance_id="a")
+        assert await owners(again, second) == before
+        assert await asyncio.to_thread(generation, second) == assigned
     await deployment.caught_up()
     assert [await again.stop(), await second.stop()] == [0, 0]
     await deployment.audit()
@@ -148,17 +167,16 @@ async def test_a_killed_worker_with_an_instance_id_is_back_without_a_rebalance(
 async def test_a_frozen_worker_that_wakes_up_cannot_write(deployed: Deploy) -> None:
     deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     zombie, heir = deployment.worker(), deployment.worker()
-    sending = asyncio.create_task(trickle(deployment, mixed(90_000)))
-    held, _ = await owners(zombie, heir)
-    await some_committed(deployment, at_least=5_000)
-    assert held
-    zombie.signal(signal.SIGSTOP)
-    await owners(heir)
-    await some_committed(deployment, at_least=30_000)
-    zombie.signal(signal.SIGCONT)
-    assert await zombie.ended() == 70
-    assert "exit: a checkpoint failed" in zombie.said()
-    await sending
+    async with sending(deployment):
+        held, _ = await owners(zombie, heir)
+        await some_committed(deployment, at_least=5_000)
+        assert held
+        zombie.signal(signal.SIGSTOP)
+        await owners(heir)
+        await some_committed(deployment, at_least=15_000)
+        zombie.signal(signal.SIGCONT)
+        assert await zombie.ended() == 70
+        assert "exit: a checkpoint failed" in zombie.said()
     await deployment.caught_up()
     assert await heir.stop() == 0
     await deployment.audit()

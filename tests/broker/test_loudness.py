@@ -23,14 +23,23 @@ RUN = "; import os, sys; from service.app import run; from service.settings impo
 RUN += "sys.exit(run(Settings.from_env(os.environ)))"
 
 
-@pytest.fixture
-def own_broker(kafka: LocalBroker) -> Iterator[LocalBroker]:
-    """A broker of this test's own, to be hurt; `kafka` skips where there is none."""
+@pytest.fixture(scope="module")
+def one_broker(kafka: LocalBroker) -> Iterator[LocalBroker]:
+    """A broker of these tests' own; `kafka` skips where there is none."""
     assert kafka.has_transactions
     if kafka.kind == "external":
         pytest.skip("a broker that is not ours is not hurt")
     with start_local_broker("kafka") as broker:
         yield broker
+
+
+@pytest.fixture
+def own_broker(one_broker: LocalBroker) -> Iterator[LocalBroker]:
+    """It may be hurt, and is healed afterwards."""
+    yield one_broker
+    one_broker.resume()
+    if not one_broker.is_running:
+        one_broker.restart()
 
 
 async def test_a_broker_that_is_away_for_a_while(
@@ -55,7 +64,6 @@ async def test_a_broker_that_is_away_for_a_while(
         await deployment.audit()
         assert len(worker.said().splitlines()) < 200, "it is not one line per interval"
     finally:
-        own_broker.resume()
         deployment.end_all()
 
 
@@ -218,7 +226,6 @@ async def test_a_restore_that_is_stuck_ends_the_worker(
         assert await again.stop() == 0
         await deployment.audit()
     finally:
-        own_broker.resume()
         deployment.end_all()
 
 
@@ -270,7 +277,6 @@ async def test_a_worker_that_stands_by_lives_until_the_coordinator_is_lost(
         assert "exit: the group membership failed" in line
         assert "the group's coordinator has not answered for" in line
     finally:
-        own_broker.resume()
         deployment.end_all()
 
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.broker.conftest import Deploy
-from tests.broker.test_counting import mixed
-from tests.broker.test_faults import trickle
-from tests.patience import until
+from tests.broker.test_faults import sending
+from tests.patience import Patience, until
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -56,18 +55,18 @@ async def test_every_scrape_is_one_moment(deployed: Deploy) -> None:
     deployment = await deployed()
     worker = deployment.worker()
     await worker.until("ready")
-    sending = asyncio.create_task(trickle(deployment, mixed(40_000)))
-    moments = set()
-    while not sending.done():
-        _, text = await asyncio.to_thread(worker.get, "/metrics")
-        sums: dict[str, float] = defaultdict(float)
-        for partition, value in re.findall(r'records_total\{.*partition="(\d)"\} (\S+)', text):
-            sums[partition] += float(value)
-        positions = dict(re.findall(r'_position\{partition="(\d)"\} (\S+)', text))
-        assert sums == {partition: float(at) for partition, at in positions.items()}
-        moments.add(tuple(sums.values()))
-        await asyncio.sleep(0.02)
-    await sending
-    assert len(moments) > 10, "it was never seen while it counted"
+    moments: set[tuple[float, ...]] = set()
+    patience = Patience("eleven moments while it counts")
+    async with sending(deployment):
+        while len(moments) < 11:
+            patience.look(len(moments))
+            _, text = await asyncio.to_thread(worker.get, "/metrics")
+            sums: dict[str, float] = defaultdict(float)
+            for partition, value in re.findall(r'records_total\{.*partition="(\d)"\} (\S+)', text):
+                sums[partition] += float(value)
+            positions = dict(re.findall(r'_position\{partition="(\d)"\} (\S+)', text))
+            assert sums == {partition: float(at) for partition, at in positions.items()}
+            moments.add(tuple(sums.values()))
+            await asyncio.sleep(0.02)
     await deployment.caught_up()
     assert await worker.stop() == 0
