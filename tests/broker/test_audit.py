@@ -24,7 +24,7 @@ from tests.broker.test_faults import sending
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
-EVENTS = 16_000
+EVENTS = 6_000
 
 
 async def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

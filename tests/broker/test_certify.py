@@ -23,7 +23,7 @@ from tests.patience import POLL_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
-EVENTS = 24_000
+EVENTS = 12_000
 START_MS = 1_700_000_000_000
 QUICK: dict[str, Any] = {"grains": "10s:2s:20s,1m:5s:2m,1h", "max_ahead_s": 1.0}
 """Windows short enough that many are past their keep."""

@@ -136,7 +136,7 @@ async def test_a_producer_fenced_by_another_of_its_id(
         worker = deployment.worker()
         await worker.until("ready")
         async with sending(deployment):
-            await some_committed(deployment, at_least=5_000)
+            await some_committed(deployment, at_least=2_000)
             name = f"{deployment.settings.app_id}-2"
             thief = clients.transactional_producer(deployment.settings, name)
             await thief.start()
@@ -169,7 +169,7 @@ async def test_a_result_topic_deleted_in_mid_run(
         worker = deployment.worker()
         await worker.until("ready")
         async with sending(deployment):
-            await some_committed(deployment, at_least=5_000)
+            await some_committed(deployment, at_least=2_000)
             await delete(deployment, topic)
             assert await worker.ended() == 70
             assert "exit: a checkpoint " in critical(worker.said())

@@ -48,7 +48,7 @@ async def trickle(deployment: Deployment, records: Iterator[Made], *, per_step: 
 
 
 @asynccontextmanager
-async def sending(deployment: Deployment, *, per_step: int = 200) -> AsyncIterator[None]:
+async def sending(deployment: Deployment, *, per_step: int = 60) -> AsyncIterator[None]:
     """Live input for as long as the block lasts, however long a machine needs for it."""
     ends = asyncio.Event()
     records = takewhile(lambda _: not ends.is_set(), mixed(10_000_000))
@@ -96,10 +96,10 @@ async def test_two_workers_and_rebalances_in_the_middle(deployed: Deploy) -> Non
     first = deployment.worker()
     await first.until("ready")
     async with sending(deployment):
-        await some_committed(deployment, at_least=5_000)
+        await some_committed(deployment, at_least=2_000)
         second = deployment.worker()
         await owners(first, second)
-        await some_committed(deployment, at_least=12_000)
+        await some_committed(deployment, at_least=6_000)
         assert await first.stop() == 0
         await owners(second)
         third = deployment.worker()
@@ -121,7 +121,7 @@ async def test_each_that_joins_takes_a_share_and_one_too_many_stands_by(deployed
         await owners(*workers)
         spare = deployment.worker()
         await spare.until("ready")
-        await some_committed(deployment, at_least=12_000)
+        await some_committed(deployment, at_least=6_000)
         idle = await one_that_stands_by(*workers, spare)
         assert idle.get("/ready")[0] == 200, "it is well: a deploy that waits for it must go on"
         busy = [worker for worker in (*workers, spare) if worker is not idle]
@@ -137,7 +137,7 @@ async def test_the_owner_is_killed_in_the_middle(deployed: Deploy) -> None:
     first, second = deployment.worker(), deployment.worker()
     async with sending(deployment):
         await owners(first, second)
-        await some_committed(deployment, at_least=10_000)
+        await some_committed(deployment, at_least=3_000)
         assert first.running()
         await first.kill()
         await owners(second)
@@ -153,7 +153,7 @@ async def test_a_killed_worker_with_an_instance_id_is_back_without_a_rebalance(
     first, second = deployment.worker(instance_id="a"), deployment.worker(instance_id="b")
     async with sending(deployment):
         before = await owners(first, second)
-        await some_committed(deployment, at_least=5_000)
+        await some_committed(deployment, at_least=2_000)
         assigned = await asyncio.to_thread(generation, second)
         await first.kill()
         again = deployment.worker(instance_id="a")
@@ -169,11 +169,11 @@ async def test_a_frozen_worker_that_wakes_up_cannot_write(deployed: Deploy) -> N
     zombie, heir = deployment.worker(), deployment.worker()
     async with sending(deployment):
         held, _ = await owners(zombie, heir)
-        await some_committed(deployment, at_least=5_000)
+        await some_committed(deployment, at_least=2_000)
         assert held
         zombie.signal(signal.SIGSTOP)
         await owners(heir)
-        await some_committed(deployment, at_least=15_000)
+        await some_committed(deployment, at_least=8_000)
         zombie.signal(signal.SIGCONT)
         assert await zombie.ended() == 70
         assert "exit: a checkpoint failed" in zombie.said()

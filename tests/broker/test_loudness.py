@@ -75,7 +75,7 @@ async def test_a_broker_that_stays_away_ends_the_worker(
     worker = deployment.worker(transaction_timeout_s=10.0, batch_records=100)
     try:
         await worker.until("ready")
-        await deployment.produce(mixed(500 if is_idle else 60_000))
+        await deployment.produce(mixed(500 if is_idle else 30_000))
         await (deployment.caught_up() if is_idle else some_committed(deployment, at_least=1))
         if is_idle:
             own_broker.kill()
@@ -128,7 +128,7 @@ async def ends_and_recovers(deployed: Deploy, plant: str, *words: str, **changes
     deployment = await deployed(batch_records=500)
     worker = deployment.worker(code=plant + RUN, **changes)
     await worker.until("ready")
-    await deployment.produce(mixed(30_000))
+    await deployment.produce(mixed(20_000))
     assert await worker.ended() == 70
     line = next(line for line in worker.said().splitlines() if "CRITICAL" in line)
     assert all(word in line for word in words), worker.said()
