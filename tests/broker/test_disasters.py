@@ -32,13 +32,16 @@ from tests.patience import Patience, until
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 
+GIVES_UP_AFTER_S = 10.0
+"""For a worker that is to end. For others a busy machine is no reason to end."""
+
+
 @asynccontextmanager
 async def disaster(
     broker: LocalBroker, unique: str, home: Path, **changes: Any
 ) -> AsyncIterator[Deployment]:
     """A deployment to be hurt; its broker goes on."""
-    settings = settings_for(broker.bootstrap, unique, transaction_timeout_s=10.0, **changes)
-    deployment = await deploy(settings, home)
+    deployment = await deploy(settings_for(broker.bootstrap, unique, **changes), home)
     try:
         yield deployment
     finally:
@@ -110,7 +113,7 @@ async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_
     """
     changes = {"batch_records": 500}
     async with disaster_of_broker(kafka, unique, tmp_path, {}, **changes) as (broker, deployment):
-        worker = deployment.worker()
+        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await worker.until("ready")
         await deployment.produce(mixed(20_000))
         await deployment.caught_up()
@@ -166,7 +169,7 @@ async def test_a_result_topic_deleted_in_mid_run(
 ) -> None:
     async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
         topic = getattr(deployment.settings, which)
-        worker = deployment.worker()
+        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await worker.until("ready")
         async with sending(deployment):
             await some_committed(deployment, at_least=2_000)
@@ -208,7 +211,7 @@ async def test_an_updates_topic_created_again_under_a_running_worker(
 ) -> None:
     """The worker may go on with its memory; what it then leaves is not opened again."""
     async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
-        worker = deployment.worker()
+        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await worker.until("ready")
         await deployment.produce(mixed(10_000))
         await deployment.caught_up()
