@@ -110,8 +110,8 @@ async def test_no_transaction_is_refused_while_another_of_its_requests_is_noted(
     deployment = await deployed(flush_interval_s=0.02)
     worker = deployment.worker()
     await worker.until("ready")
-    records, patience = mixed(1_000_000), Patience("300 checkpoints, fewer are too few to tell")
-    while (count := checkpoints(worker)) < 300:
+    records, patience = mixed(1_000_000), Patience("200 checkpoints, fewer are too few to tell")
+    while (count := checkpoints(worker)) < 200:
         patience.look(count)
         await trickle(deployment, islice(records, 2_000), per_step=100)
     await deployment.caught_up()
