@@ -26,7 +26,6 @@ from tests.examples.table import ROW, WINDOW, due, lines, read
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.transactions,
-    pytest.mark.timeout(1_200),  # of which nearly all is for the first build of all
 ]
 
 PARTITIONS = 5
