@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +43,16 @@ async def test_a_worker_that_wakes_up_tells_no_old_number_without_its_age(
     await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "it to be frozen")
     began = time.monotonic()
     await deployment.produce(sums.count([event(name, START_MS + 1) for name in ACCOUNTS]))
+    loop, waiting = asyncio.get_running_loop(), ThreadPoolExecutor(20)  # in its socket
     asking = [
-        asyncio.create_task(
-            asyncio.to_thread(ask, frozen.settings.web_port, f"/api/accounts/{one}")
-        )
+        loop.run_in_executor(waiting, ask, frozen.settings.web_port, f"/api/accounts/{one}")
         for one in ACCOUNTS[:20]
-    ]  # they wait in its socket
+    ]
     await owners(other)
     frozen_ms = (time.monotonic() - began) * 1_000
     frozen.signal(signal.SIGCONT)
     answers = list(await asyncio.gather(*asking, return_exceptions=True))
+    waiting.shutdown()
     patience, round_of_new = Patience("the end of the frozen worker, or only new numbers"), False
     while frozen.process.poll() is None and not round_of_new:
         patience.look()
