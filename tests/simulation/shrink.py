@@ -10,9 +10,7 @@ from typing import Any
 from tests.simulation.scenario import Scenario
 
 
-def shrink(
-    scenario: Scenario, fails: Callable[[Scenario], bool], *, tries: int = 500
-) -> Scenario:
+def shrink(scenario: Scenario, fails: Callable[[Scenario], bool], *, tries: int = 500) -> Scenario:
     """The smallest scenario found in so many tries that still fails."""
     left = tries
 
