@@ -182,8 +182,8 @@ async def test_workers_may_be_running(
 ) -> None:
     deployment = await deployed()
     first, second = deployment.worker(), deployment.worker()
-    async with sending(deployment, per_step=50):
-        await some_committed(deployment, at_least=2_000)
+    async with sending(deployment, per_step=10):
+        await some_committed(deployment, at_least=500)
         codes = [await run(deployment, monkeypatch, "audit") for _ in range(3)]
     told = capsys.readouterr().out
     assert set(codes) <= {Exit.OK, Exit.INCOMPLETE}, told
