@@ -72,10 +72,15 @@ class LocalBroker:
         """Process id while there is a process of ours."""
         return None if self._child is None else self._child.pid
 
+    @property
+    def is_running(self) -> bool:
+        """True while there is a process of ours that has not ended."""
+        return self._child is not None and self._child.is_running
+
     def restart(self) -> None:
         """Start again on the same port and log directory (Tansu keeps nothing)."""
         assert self.kind != "external", "not our broker"
-        assert self._child is None or not self._child.is_running, "it is still running"
+        assert not self.is_running, "it is still running"
         log_from = self.log.stat().st_size if self.log.exists() else 0
         self._child = Child(self._command, self.log)
         self._wait_until_itanswers(self._child, log_from)

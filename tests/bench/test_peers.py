@@ -28,6 +28,7 @@ from service.settings import Settings
 from service.tools.broker import LocalBroker
 from service.tools.generate import Shape, Synthetic
 from service.tools.reading import read_all
+from tests.patience import Patience
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -35,7 +36,6 @@ EVENTS: Final = 3_000
 START_MS: Final = 1_767_225_590_000
 """Ten seconds before a day begins: every grain has two windows."""
 GRAINS: Final = {"1m": 60_000, "1h": 3_600_000, "1d": 86_400_000}
-COUNTED_WITHIN_S: Final = 90.0
 
 Totals = dict[str, tuple[int, int]]
 Windows = dict[tuple[str, str, int], tuple[int, int]]
@@ -98,8 +98,10 @@ def counted(kafka: LocalBroker, unique: str, tmp_path: Path) -> Counted:
         sent = await fill(settings, MADE)
         log = tmp_path / "peer.log"
         with running(peer, peer_settings, warm_records=sent if peer.warm else 0, log=log) as it:
-            async with positions_of(peer_settings) as positions, asyncio.timeout(COUNTED_WITHIN_S):
-                while await positions.total() < sent:
+            patience = Patience(f"{sent} counted records")
+            async with positions_of(peer_settings) as positions:
+                while (total := await positions.total()) < sent:
+                    patience.look(total)
                     assert it.poll() is None, log.read_text()[-3_000:]
                     await asyncio.sleep(0.1)
         return peer_settings

@@ -14,10 +14,12 @@ from service.settings import Settings
 from tests.broker.deployment import Deployment, deploy
 
 Deploy = Callable[..., Awaitable[Deployment]]
+SHORT_SESSION_S = 6.0
+"""For who kills or freezes a worker: the others get its partitions after so long."""
 
 
 def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
-    """Settings with topics and an app id of their own; quick fail-over."""
+    """Settings with topics and an app id of their own. Who crashes is out of the group soon."""
     return Settings(
         **{
             "brokers": brokers,
@@ -27,7 +29,7 @@ def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
             "windows_topic": f"{name}-windows",
             "late_topic": f"{name}-late",
             "rejected_topic": f"{name}-rejected",
-            "session_timeout_s": 6.0,
+            "session_timeout_s": 10.0,
             "heartbeat_interval_s": 0.5,
             "flush_interval_s": 0.1,
             **changes,

@@ -12,10 +12,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,10 +30,13 @@ from service.tools.generate import Made
 from service.tools.outbox import Outbox
 from service.tools.ports import free_ports
 from service.tools.worker_process import environment
+from tests.broker.commits import Commits
 from tests.broker.witness import Witness
 from tests.contract.records import first, wrong_with_metadata
+from tests.patience import POLL_S, SILENCE_S, Patience
 
 ROOT = Path(__file__).parents[2]
+Ends = Callable[[], Awaitable[dict[int, int]]]
 
 
 class Worker:
@@ -53,11 +55,11 @@ class Worker:
                 stderr=sink,
             )
 
-    def get(self, path: str) -> tuple[int, str]:
+    def get(self, path: str, timeout_s: float = SILENCE_S) -> tuple[int, str]:
         """HTTP status and body; (0, "") when nobody answers."""
         url = f"http://127.0.0.1:{self.settings.web_port}{path}"
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url, timeout=timeout_s) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -72,19 +74,18 @@ class Worker:
                 found.add(int(line.split('partition="')[1].split('"')[0]))
         return found
 
-    async def until(self, wanted: str, timeout_s: float = 40) -> None:
+    async def until(self, wanted: str) -> None:
         """Wait until /ready says so ("ready"), or the log holds the text."""
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until:
-            status, _ = await asyncio.to_thread(self.get, "/ready")
-            if wanted == "ready" and status == 200:
-                return
-            if wanted != "ready" and wanted in self.said():
-                return
+        patience = Patience(f"{wanted!r} of a worker")
+        while not await self._is(wanted):
             assert self.process.poll() is None or wanted in self.said(), self.said()
-            await asyncio.sleep(0.05)
-        message = f"not {wanted!r} after {timeout_s} s:\n{self.said()}"
-        raise AssertionError(message)
+            patience.look(self.said())
+            await asyncio.sleep(POLL_S)
+
+    async def _is(self, wanted: str) -> bool:
+        if wanted == "ready":
+            return (await asyncio.to_thread(self.get, "/ready"))[0] == 200
+        return wanted in self.said()
 
     def said(self) -> str:
         """The whole log."""
@@ -94,9 +95,13 @@ class Worker:
         """Send it a signal, by pid."""
         os.kill(self.process.pid, number)
 
-    async def ended(self, timeout_s: float = 40) -> int:
+    async def ended(self) -> int:
         """Wait for its end; -> exit code, negative for a signal."""
-        return await asyncio.to_thread(self.process.wait, timeout_s)
+        patience = Patience("the end of a worker")
+        while (code := self.process.poll()) is None:
+            patience.look(self.said())
+            await asyncio.sleep(POLL_S)
+        return code
 
     async def stop(self) -> int:
         """SIGTERM and wait."""
@@ -148,60 +153,48 @@ class Deployment:
         finally:
             await producer.stop()
 
-    async def committed(self) -> dict[int, OffsetAndMetadata]:
-        """Partition -> committed offset and metadata; at least once from the updates topic."""
+    @asynccontextmanager
+    async def commits(self) -> AsyncIterator[Commits]:
+        """Follow what is committed: for as long as the block, through one consumer."""
         group = {"group_id": self.settings.app_id} if self.settings.is_exactly_once else {}
         reader = clients.consumer(self.settings, auto_offset_reset="earliest", **group)
         await reader.start()
         try:
-            if self.settings.is_exactly_once:
-                everything = self._of(self.settings.input_topic)
-                reader.assign(everything)
-                found = await reader._coordinator.fetch_committed_offsets(everything)
-                return {tp.partition: at for tp, at in found.items() if at.offset >= 0}
-            return await self._checkpoint_records(reader)
+            yield Commits(reader, self.settings, self._ends_of)
         finally:
             await reader.stop()
 
-    async def _checkpoint_records(self, reader: Any) -> dict[int, OffsetAndMetadata]:
-        tps = self._of(self.settings.updates_topic)
-        reader.assign(tps)
-        ends = await self._ends(reader, tps)
-        found = {}
-        for tp in tps:
-            reader.seek(tp, 0)
-            while await reader.position(tp) < ends[tp.partition]:
-                for record in (await reader.getmany(tp, timeout_ms=100)).get(tp, ()):
-                    if not record.key:
-                        said = json.loads(record.value)
-                        at = OffsetAndMetadata(said["position"], said["metadata"])
-                        found[tp.partition] = at
-        return found
+    async def committed(self) -> dict[int, OffsetAndMetadata]:
+        """Partition -> committed offset and metadata; at least once from the updates topic."""
+        async with self.commits() as commits:
+            return await commits.look()
 
-    async def caught_up(self, timeout_s: float = 90) -> None:
+    async def caught_up(self) -> None:
         """Wait until everything is counted and committed, and no sweep is unfinished."""
         reader = clients.consumer(self.settings, auto_offset_reset="earliest")
         await reader.start()
         try:
             inputs = self._of(self.settings.input_topic)
             reader.assign(inputs)
-            until, before = time.monotonic() + timeout_s, None
-            while time.monotonic() < until:
-                ends = await self._ends(reader, inputs)
-                commits = await self.committed()
-                if all(self._is_done(commits.get(p), end) for p, end in ends.items()):
-                    if commits == before:  # nor has a sweep begun that was due
-                        return
-                    before = commits
-                    await asyncio.sleep(2 * self.settings.flush_interval_s)
-                alive = [one for one in self._workers if one.process.poll() is None]
-                assert alive or not self._workers, "\n".join(one.said() for one in self._workers)
-                await asyncio.sleep(0.2)
+            async with self.commits() as commits:
+                await self._caught_up(commits, lambda: self._ends(reader, inputs))
         finally:
             await reader.stop()
-        said = "\n".join(worker.said() for worker in self._workers)
-        message = f"not caught up after {timeout_s} s: {commits} of {ends}\n{said}"
-        raise AssertionError(message)
+
+    async def _caught_up(self, commits: Commits, ends_now: Ends) -> None:
+        patience, before = Patience("all that was sent to be committed"), None
+        while True:
+            ends, now = await ends_now(), await commits.look()
+            if all(self._is_done(now.get(p), end) for p, end in ends.items()):
+                if now == before:  # nor has a sweep begun that was due
+                    return
+                before = now
+                await asyncio.sleep(2 * self.settings.flush_interval_s)
+            said = "\n".join(one.said() for one in self._workers)
+            alive = [one for one in self._workers if one.process.poll() is None]
+            assert alive or not self._workers, said
+            patience.look(f"committed {now}\nof {ends}\n{said}")
+            await asyncio.sleep(POLL_S)
 
     async def audit(self) -> Report:
         """Recompute everything from the input and compare; fails with the findings."""

@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from tests.broker.conftest import Deploy
+from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.test_counting import mixed, some_committed
 from tests.broker.test_faults import trickle
 
-pytestmark = [pytest.mark.broker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker]
 
 
 async def test_generated_events_end_in_the_same_state(deployed_on_tansu: Deploy) -> None:
@@ -24,7 +24,7 @@ async def test_generated_events_end_in_the_same_state(deployed_on_tansu: Deploy)
 
 
 async def test_a_kill_repeats_results_but_changes_none(deployed_on_tansu: Deploy) -> None:
-    deployment = await deployed_on_tansu()
+    deployment = await deployed_on_tansu(session_timeout_s=SHORT_SESSION_S)
     worker = deployment.worker()
     await worker.until("ready")
     sending = asyncio.create_task(trickle(deployment, mixed(30_000)))
@@ -40,7 +40,7 @@ async def test_a_kill_repeats_results_but_changes_none(deployed_on_tansu: Deploy
 
 
 async def test_the_same_on_a_real_kafka(deployed: Deploy) -> None:
-    deployment = await deployed(guarantee="at_least_once")
+    deployment = await deployed(guarantee="at_least_once", session_timeout_s=SHORT_SESSION_S)
     worker = deployment.worker()
     sending = asyncio.create_task(trickle(deployment, mixed(30_000)))
     for goal in (5_000, 15_000):

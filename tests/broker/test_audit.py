@@ -20,11 +20,11 @@ from service.tools.worker_process import environment
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_counting import mixed, some_committed
-from tests.broker.test_faults import trickle
+from tests.broker.test_faults import sending
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
-EVENTS = 16_000
+EVENTS = 6_000
 
 
 async def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -182,14 +182,12 @@ async def test_workers_may_be_running(
 ) -> None:
     deployment = await deployed()
     first, second = deployment.worker(), deployment.worker()
-    sending = asyncio.create_task(trickle(deployment, mixed(60_000), per_step=100))
-    await some_committed(deployment, at_least=2_000)
-    codes = [await run(deployment, monkeypatch, "audit") for _ in range(3)]
-    assert not sending.done(), "the audits were to run along with the events"
+    async with sending(deployment, per_step=10):
+        await some_committed(deployment, at_least=500)
+        codes = [await run(deployment, monkeypatch, "audit") for _ in range(3)]
     told = capsys.readouterr().out
     assert set(codes) <= {Exit.OK, Exit.INCOMPLETE}, told
     assert Exit.OK in codes, told
-    await sending
     await deployment.caught_up()
     assert [await first.stop(), await second.stop()] == [0, 0]
     assert await run(deployment, monkeypatch, "audit", "--at-rest") == Exit.OK

@@ -13,16 +13,17 @@ from aiokafka import TopicPartition
 
 from service.cli import Exit
 from service.kafka import clients
-from tests.broker.conftest import Deploy
+from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_audit import cut, flip_a_row, flip_a_window, newest, run
 from tests.broker.test_counting import mixed
 from tests.broker.test_faults import owners, trickle
 from tests.broker.test_loudness import RUN
+from tests.patience import POLL_S
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
-EVENTS = 24_000
+EVENTS = 12_000
 START_MS = 1_700_000_000_000
 QUICK: dict[str, Any] = {"grains": "10s:2s:20s,1m:5s:2m,1h", "max_ahead_s": 1.0}
 """Windows short enough that many are past their keep."""
@@ -107,7 +108,7 @@ async def test_five_ways_to_count_one_input_have_one_certificate(
         (one_worker, {}),
         (three_workers, {}),
         (small_batches, {}),
-        (killed_in_the_middle, {}),
+        (killed_in_the_middle, {"session_timeout_s": SHORT_SESSION_S}),
         (one_worker, {"guarantee": "at_least_once"}),
     ]
     told = []
@@ -216,10 +217,9 @@ async def test_explain_can_be_asked_while_the_worker_runs(
     deployment = await deployed()
     worker = deployment.worker()
     sending = asyncio.create_task(trickle(deployment, mixed(EVENTS)))
-    while len(await deployment.committed()) < 4 or not all(
-        at.offset for at in (await deployment.committed()).values()
-    ):
-        await asyncio.sleep(0.1)
+    async with deployment.commits() as commits:
+        while sum(at.offset > 0 for at in (await commits.look()).values()) < 4:
+            await asyncio.sleep(POLL_S)
     assert await run(deployment, monkeypatch, "explain", "acct-1") == Exit.OK
     assert capsys.readouterr().out.splitlines()[-1] == "they agree"
     await sending

@@ -1,4 +1,4 @@
-"""Disasters on a real Kafka of each test's own: a clear end or full recovery, never a wrong number.
+"""Disasters on a real Kafka: a clear end or full recovery, never a wrong number.
 
 Each ends with the audit after recovery, or with a refusal that names the way forward.
 """
@@ -21,36 +21,49 @@ from aiokafka.errors import KafkaError
 from service.kafka import clients, topics
 from service.tools.broker import LocalBroker, start_local_broker
 from service.tools.generate import Made, heartbeat
-from tests.broker.conftest import Deploy, settings_for
+from tests.broker.conftest import SHORT_SESSION_S, Deploy, settings_for
 from tests.broker.deployment import Deployment, deploy
 from tests.broker.test_counting import mixed, some_committed
-from tests.broker.test_faults import trickle
+from tests.broker.test_faults import sending
 from tests.broker.test_loudness import RUN, opened
 from tests.broker.test_refusals import commit
+from tests.patience import Patience, until
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
+
+
+GIVES_UP_AFTER_S = 10.0
+"""For a worker that is to end. For others a busy machine is no reason to end."""
 
 
 @asynccontextmanager
 async def disaster(
+    broker: LocalBroker, unique: str, home: Path, **changes: Any
+) -> AsyncIterator[Deployment]:
+    """A deployment to be hurt; its broker goes on."""
+    deployment = await deploy(settings_for(broker.bootstrap, unique, **changes), home)
+    try:
+        yield deployment
+    finally:
+        deployment.end_all()
+
+
+@asynccontextmanager
+async def disaster_of_broker(
     kafka: LocalBroker, unique: str, home: Path, overrides: dict[str, str], **changes: Any
 ) -> AsyncIterator[tuple[LocalBroker, Deployment]]:
     """A broker to be hurt and a deployment on it; `kafka` skips where there is none."""
     if kafka.kind == "external":
         pytest.skip("a broker that is not ours is not hurt")
     with start_local_broker("kafka", overrides=overrides) as broker:
-        settings = settings_for(broker.bootstrap, unique, transaction_timeout_s=10.0, **changes)
-        deployment = await deploy(settings, home)
-        try:
+        async with disaster(broker, unique, home, **changes) as deployment:
             yield broker, deployment
-        finally:
-            deployment.end_all()
 
 
 async def recovers(deployment: Deployment) -> None:
     """Another worker counts the rest, and every number is right."""
     again = deployment.worker()
-    await again.until("ready", 90)
+    await again.until("ready")
     await deployment.produce(mixed(5_000, seed=9))
     await deployment.caught_up()
     assert await again.stop() == 0
@@ -86,25 +99,33 @@ def size_of(broker: LocalBroker, topic: str) -> int:
     return total
 
 
+async def fill(deployment: Deployment) -> None:
+    """Send until nothing more is taken."""
+    with suppress(KafkaError):
+        for seed in range(2, 100):
+            await deployment.produce(mixed(20_000, seed=seed), chunk=1_000)
+
+
 async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_path: Path) -> None:
     """The disk is full by a file-size limit on the broker's process: mounting needs rights.
 
     Like a full disk it cuts a write in the middle; unlike one it still lets new files begin.
     """
-    async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (broker, deployment):
-        worker = deployment.worker()
+    changes = {"batch_records": 500}
+    async with disaster_of_broker(kafka, unique, tmp_path, {}, **changes) as (broker, deployment):
+        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await worker.until("ready")
         await deployment.produce(mixed(20_000))
         await deployment.caught_up()
         assert broker.pid is not None
         limit = max(path.stat().st_size for path in logs(broker)) + 300_000
         resource.prlimit(broker.pid, resource.RLIMIT_FSIZE, (limit, limit))
-        with suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(30):
-                for seed in range(2, 100):
-                    await deployment.produce(mixed(20_000, seed=seed), chunk=1_000)
-        assert "File too large" in broker.log.read_text()
-        assert await worker.ended(90) == 70
+        filling = asyncio.create_task(fill(deployment))
+        full = "File too large"
+        await until(lambda: full in broker.log.read_text(), full, lambda: size_of(broker, ""))
+        filling.cancel()
+        await asyncio.wait([filling])
+        assert await worker.ended() == 70
         assert "exit: " in critical(worker.said())
         broker.kill()
         broker.restart()
@@ -114,20 +135,19 @@ async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_
 async def test_a_producer_fenced_by_another_of_its_id(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
         worker = deployment.worker()
         await worker.until("ready")
-        sending = asyncio.create_task(trickle(deployment, mixed(50_000)))
-        await some_committed(deployment, at_least=5_000)
-        name = f"{deployment.settings.app_id}-2"
-        thief = clients.transactional_producer(deployment.settings, name)
-        await thief.start()
-        await thief.stop()
-        assert await worker.ended() == 70
-        line = critical(worker.said())
-        assert "exit: a checkpoint failed partition=2 position=" in line
-        assert "ProducerFenced" in worker.said()
-        await sending
+        async with sending(deployment):
+            await some_committed(deployment, at_least=2_000)
+            name = f"{deployment.settings.app_id}-2"
+            thief = clients.transactional_producer(deployment.settings, name)
+            await thief.start()
+            await thief.stop()
+            assert await worker.ended() == 70
+            line = critical(worker.said())
+            assert "exit: a checkpoint failed partition=2 position=" in line
+            assert "ProducerFenced" in worker.said()
         await recovers(deployment)
 
 
@@ -147,16 +167,15 @@ async def delete(deployment: Deployment, topic: str) -> None:
 async def test_a_result_topic_deleted_in_mid_run(
     kafka: LocalBroker, unique: str, tmp_path: Path, which: str
 ) -> None:
-    async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
         topic = getattr(deployment.settings, which)
-        worker = deployment.worker()
+        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await worker.until("ready")
-        sending = asyncio.create_task(trickle(deployment, mixed(50_000)))
-        await some_committed(deployment, at_least=5_000)
-        await delete(deployment, topic)
-        assert await worker.ended(60) == 70
-        assert "exit: a checkpoint " in critical(worker.said())
-        await sending
+        async with sending(deployment):
+            await some_committed(deployment, at_least=2_000)
+            await delete(deployment, topic)
+            assert await worker.ended() == 70
+            assert "exit: a checkpoint " in critical(worker.said())
 
         again = deployment.worker()
         assert await again.ended() == 2
@@ -169,7 +188,7 @@ async def test_an_updates_topic_created_again_is_not_taken_for_an_empty_table(
     kafka: LocalBroker, unique: str, tmp_path: Path, guarantee: str
 ) -> None:
     changes = {"guarantee": guarantee, "batch_records": 500}
-    async with disaster(kafka, unique, tmp_path, {}, **changes) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path, **changes) as deployment:
         topic = deployment.settings.updates_topic
         await counted(deployment)
         before = await deployment.committed()
@@ -191,8 +210,8 @@ async def test_an_updates_topic_created_again_under_a_running_worker(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """The worker may go on with its memory; what it then leaves is not opened again."""
-    async with disaster(kafka, unique, tmp_path, {}, batch_records=500) as (_, deployment):
-        worker = deployment.worker()
+    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
+        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await worker.until("ready")
         await deployment.produce(mixed(10_000))
         await deployment.caught_up()
@@ -200,7 +219,7 @@ async def test_an_updates_topic_created_again_under_a_running_worker(
         await topics.create(deployment.settings)
         await deployment.produce(mixed(200, seed=2))
         with suppress(AssertionError):
-            await deployment.caught_up(30)
+            await deployment.caught_up()  # or it ends
         if worker.process.poll() is None:
             await worker.stop()
         again = deployment.worker()
@@ -213,7 +232,7 @@ async def test_an_input_topic_created_again_is_not_taken_for_the_old_one(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """Kafka forgets the commits of a deleted topic, so there are rows without a commit."""
-    async with disaster(kafka, unique, tmp_path, {}) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path) as deployment:
         await counted(deployment)
         await delete(deployment, deployment.settings.input_topic)
         await topics.create(deployment.settings)
@@ -228,7 +247,7 @@ async def test_a_log_that_ends_before_our_position_is_not_waited_for(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """As after an unclean election; here the commit is moved, which is the same contradiction."""
-    async with disaster(kafka, unique, tmp_path, {}) as (_, deployment):
+    async with disaster(kafka, unique, tmp_path) as deployment:
         await counted(deployment)
         await commit(deployment, 1_000_000, (await deployment.committed())[0].metadata)
         again = deployment.worker()
@@ -273,7 +292,7 @@ async def test_a_table_with_an_undecided_transaction_is_not_read(
     name = getattr(names, topic)
     await (await stranger.send_batch(batch, name, partition=0))
     refused = deployment.worker()
-    assert await refused.ended(90) == 70
+    assert await refused.ended() == 70
     said = critical(refused.said())
     assert "refused to open: partition 0: a transaction on " + name in said
     assert "docs/runbook.md" in said
@@ -283,7 +302,7 @@ async def test_a_table_with_an_undecided_transaction_is_not_read(
     assert (await asyncio.to_thread(waits.get, "/ready"))[0] == 503, waits.said()
     await stranger.abort_transaction()
     await stranger.stop()
-    await waits.until("ready", 30)
+    await waits.until("ready")
     assert await waits.stop() == 0
 
 
@@ -333,7 +352,9 @@ async def test_compaction_during_the_restore(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """Three times: rows, tombstones; then compaction begins while a restore reads them."""
-    async with disaster(kafka, unique, tmp_path, CLEANER) as (broker, deployment):
+    changes = {"session_timeout_s": SHORT_SESSION_S}
+    world = disaster_of_broker(kafka, unique, tmp_path, CLEANER, **changes)
+    async with world as (broker, deployment):
         updates = deployment.settings.updates_topic
         await set_compaction(deployment, is_on=False)
         worker = deployment.worker()
@@ -347,13 +368,14 @@ async def test_compaction_during_the_restore(
             worker = deployment.worker(code=HELD_RESTORE.format(go=go) + RUN)
             await worker.until("restore step=read the rows")
             await set_compaction(deployment, is_on=True)
-            async with asyncio.timeout(60):
-                while size_of(broker, updates) >= before:
-                    assert worker.process.poll() is None, worker.said()
-                    await asyncio.sleep(0.02)
+            patience = Patience("compaction")
+            while size_of(broker, updates) >= before:
+                assert worker.process.poll() is None, worker.said()
+                patience.look(size_of(broker, updates))
+                await asyncio.sleep(0.02)
             assert not opened(worker), "the restore was over before the compaction had begun"
             go.touch()
-            await worker.until("ready", 120)
+            await worker.until("ready")
             await set_compaction(deployment, is_on=False)
         assert await worker.stop() == 0
         await recovers(deployment)

@@ -16,7 +16,7 @@ from tests.broker.deployment import Deployment
 from tests.broker.test_counting import mixed
 from tests.broker.test_refused import command
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 
 def event(number: int, account: str, *, event_id: str = "") -> Made:

@@ -1,7 +1,7 @@
-"""A worker goes and comes back, or goes for good: how soon its partitions move; all is right.
+"""A worker goes and comes back, or goes for good: its partitions move without a rebalance.
 
-Limits are far above what `make failover` shows, for machines with other work, and far below the
-session timeout of 20 s that none of these may wait for.
+How soon is measured by `make failover`. Here no test needs the end of a session: the generation of
+the group stays the same, or it is the others who say what has changed.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from service.tools.worker_process import environment
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import ROOT, Deployment, Worker
 from tests.broker.test_counting import mixed
-from tests.broker.test_faults import InProcess, owners
+from tests.broker.test_faults import InProcess, generation, owners
+from tests.patience import POLL_S, Patience, until
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
-SESSION_TIMEOUT_S = 20.0
-RESUMED_WITHIN_S = 10.0
-SETTLED_WITHIN_S = 30.0
+SESSION_TIMEOUT_S = 60.0
 PARTITIONS = frozenset(range(4))
 
 
@@ -64,8 +63,7 @@ async def live_input(deployment: Deployment) -> AsyncIterator[None]:
         yield
     finally:
         ends.set()
-        async with asyncio.timeout(SETTLED_WITHIN_S):
-            await sending
+        await sending
 
 
 async def positions(deployment: Deployment, partitions: set[int]) -> dict[int, int]:
@@ -75,15 +73,17 @@ async def positions(deployment: Deployment, partitions: set[int]) -> dict[int, i
 
 async def moved_on(deployment: Deployment, partitions: set[int], before: dict[int, int]) -> None:
     """Wait until each of the partitions has a later commit."""
-    async with asyncio.timeout(60):
+    patience = Patience("a later commit of each partition")
+    async with deployment.commits() as commits:
         while True:
-            now = await positions(deployment, partitions)
+            now = {p: at.offset for p, at in (await commits.look()).items() if p in partitions}
             if all(now.get(p, 0) > before.get(p, 0) for p in partitions):
                 return
-            await asyncio.sleep(0.05)
+            patience.look(now)
+            await asyncio.sleep(POLL_S)
 
 
-async def test_a_killed_worker_with_an_instance_id_counts_again_before_the_session_timeout(
+async def test_a_killed_worker_with_an_instance_id_counts_again_without_a_rebalance(
     deployed: Deploy,
 ) -> None:
     deployment = await deployed(session_timeout_s=SESSION_TIMEOUT_S, heartbeat_interval_s=3.0)
@@ -91,14 +91,13 @@ async def test_a_killed_worker_with_an_instance_id_counts_again_before_the_sessi
     async with live_input(deployment):
         held, others = await owners(first, second)
         await moved_on(deployment, set(PARTITIONS), {})
+        assigned = await asyncio.to_thread(generation, second)
         await first.kill()
-        killed = time.monotonic()
         before = await positions(deployment, held)
         again = deployment.worker(instance_id="a")
         await moved_on(deployment, held, before)
-        resumed_s = time.monotonic() - killed
         assert await owners(again, second) == [held, others]
-    assert resumed_s < RESUMED_WITHIN_S
+        assert await asyncio.to_thread(generation, second) == assigned
     await deployment.caught_up()
     assert [await again.stop(), await second.stop()] == [0, 0]
     await deployment.audit()
@@ -112,11 +111,9 @@ async def test_all_workers_are_replaced_one_by_one_while_events_come(deployed: D
         held = await owners(*workers)
         for number, name in enumerate(names):
             before = await positions(deployment, held[number])
-            began = time.monotonic()
             assert await workers[number].stop() == 0
             workers[number] = deployment.worker(instance_id=name)
             await moved_on(deployment, held[number], before)
-            assert time.monotonic() - began < RESUMED_WITHIN_S
         assert await owners(*workers) == held
     await deployment.caught_up()
     assert [await worker.stop() for worker in workers] == [0, 0]
@@ -132,18 +129,20 @@ async def two_static_workers(deployment: Deployment) -> tuple[Worker, Worker]:
 async def test_leave_hands_the_partitions_of_a_stopped_worker_to_the_others_at_once(
     deployed: Deploy,
 ) -> None:
-    deployment = await deployed(session_timeout_s=60.0, heartbeat_interval_s=1.0)
+    deployment = await deployed(session_timeout_s=SESSION_TIMEOUT_S)
     stays, goes = await two_static_workers(deployment)
     await deployment.produce(mixed(10_000))
+    await deployment.caught_up()
+    held = await asyncio.to_thread(stays.running)
     assert await goes.stop() == 0
-    stopped = time.monotonic()
-    await asyncio.sleep(3.0)
-    assert await asyncio.to_thread(stays.running) < PARTITIONS  # it never leaves by itself
+    before = await positions(deployment, held)
+    await deployment.produce(mixed(10_000, seed=3))
+    await moved_on(deployment, held, before)
+    assert await asyncio.to_thread(stays.running) == held  # it never leaves by itself
     code, said = await netfollowers(deployment, "leave", "goes")
     assert said == f"goes has left group {deployment.settings.app_id}; members now: 1\n"
     assert code == 0
-    assert await owners(stays, timeout_s=20) == [PARTITIONS]
-    assert time.monotonic() - stopped < 30  # half of the session timeout
+    assert await owners(stays) == [PARTITIONS]
     await deployment.produce(mixed(10_000, seed=2))
     await deployment.caught_up()
     assert await stays.stop() == 0
@@ -202,11 +201,7 @@ async def test_a_shard_that_is_let_go_is_freed_without_the_collector(deployed: D
         engines = [weakref.ref(shard.engine) for shard in worker.shards]
         await worker.shards.revoke()
         worker.shards.assign([])
-        async with asyncio.timeout(30):
-            while list(worker.shards):
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(0.5)
-        assert [engine() for engine in engines] == [None] * len(engines)
+        await until(lambda: not any(engine() for engine in engines), "every engine to be freed")
     finally:
         gc.enable()
     await worker.shards.stop()
@@ -218,7 +213,7 @@ async def test_of_two_workers_with_one_instance_id_one_ends_and_says_so(deployed
     async with live_input(deployment):
         await first.until("ready")
         second = deployment.worker(instance_id="same")
-        ends = [asyncio.create_task(worker.ended(60)) for worker in (first, second)]
+        ends = [asyncio.create_task(worker.ended()) for worker in (first, second)]
         done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         loser, stays = (first, second) if ends[0] in done else (second, first)
         assert loser.process.returncode == 70

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from itertools import islice
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from itertools import islice, takewhile
 
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from service.engine import Engine
+from service.kafka import clients
 from service.kafka.journal import MAX_SEQUENCE, TransactionalJournal
 from service.kafka.reader import Reader
 from service.kafka.shard import Shard
@@ -27,11 +27,12 @@ from service.metrics import Metrics
 from service.results import Source
 from service.settings import Settings
 from service.tools.generate import Made
-from tests.broker.conftest import Deploy
+from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment, Worker
 from tests.broker.test_counting import mixed, some_committed
+from tests.patience import Patience, until
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 PARTITIONS = range(4)
 
@@ -46,31 +47,63 @@ async def trickle(deployment: Deployment, records: Iterator[Made], *, per_step: 
         await outbox.settle()
 
 
-async def owners(*workers: Worker, count: int = 4, timeout_s: float = 40) -> list[set[int]]:
+@asynccontextmanager
+async def sending(deployment: Deployment, *, per_step: int = 60) -> AsyncIterator[None]:
+    """Live input for as long as the block lasts, however long a machine needs for it."""
+    ends = asyncio.Event()
+    records = takewhile(lambda _: not ends.is_set(), mixed(10_000_000))
+    task = asyncio.create_task(trickle(deployment, records, per_step=per_step))
+    try:
+        yield
+    finally:
+        ends.set()
+        await task
+
+
+async def owners(*workers: Worker, count: int = 4) -> list[set[int]]:
     """Wait until the workers together run `count` shards, none twice; -> partitions of each."""
-    until = time.monotonic() + timeout_s
-    while time.monotonic() < until:
+    patience = Patience(f"{count} running shards")
+    while True:
         held = [await asyncio.to_thread(worker.running) for worker in workers]
         if all(held) and sum(map(len, held)) == count == len(set().union(*held)):
             return held
+        said = [worker.said() for worker in workers]
+        assert all(worker.process.poll() is None for worker in workers), "\n".join(said)
+        patience.look("\n".join([str(held), *said]))
         await asyncio.sleep(0.1)
-    raise AssertionError([worker.said() for worker in workers])
+
+
+async def one_that_stands_by(*workers: Worker) -> Worker:
+    """Wait until all workers but one run a shard each; -> the one."""
+    patience = Patience("one worker to stand by")
+    while True:
+        held = [await asyncio.to_thread(worker.running) for worker in workers]
+        if sum(map(len, held)) == len(workers) - 1 and held.count(set()) == 1:
+            return workers[held.index(set())]
+        patience.look(held)
+        await asyncio.sleep(0.1)
+
+
+def generation(worker: Worker) -> str:
+    """Of the group, as a worker says: a rebalance makes another one."""
+    lines = worker.get("/metrics")[1].splitlines()
+    [line] = [one for one in lines if one.startswith("netfollowers_group_generation ")]
+    return line
 
 
 async def test_two_workers_and_rebalances_in_the_middle(deployed: Deploy) -> None:
     deployment = await deployed()
     first = deployment.worker()
     await first.until("ready")
-    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
-    await some_committed(deployment, at_least=5_000)
-    second = deployment.worker()
-    await owners(first, second)
-    await some_committed(deployment, at_least=20_000)
-    assert await first.stop() == 0
-    await owners(second)
-    third = deployment.worker()
-    await owners(second, third)
-    await sending
+    async with sending(deployment):
+        await some_committed(deployment, at_least=2_000)
+        second = deployment.worker()
+        await owners(first, second)
+        await some_committed(deployment, at_least=6_000)
+        assert await first.stop() == 0
+        await owners(second)
+        third = deployment.worker()
+        await owners(second, third)
     await deployment.caught_up()
     assert [await second.stop(), await third.stop()] == [0, 0]
     await deployment.audit()
@@ -78,39 +111,36 @@ async def test_two_workers_and_rebalances_in_the_middle(deployed: Deploy) -> Non
 
 async def test_each_that_joins_takes_a_share_and_one_too_many_stands_by(deployed: Deploy) -> None:
     """Four partitions: Faust's standby replicas would leave the third worker idle."""
-    deployment = await deployed()
+    deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     workers = [deployment.worker(), deployment.worker()]
-    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
-    await owners(*workers)
-    workers.append(deployment.worker())
-    assert sorted(map(len, await owners(*workers))) == [1, 1, 2]
-    workers.append(deployment.worker())
-    await owners(*workers)
-    spare = deployment.worker()
-    await spare.until("ready")
-    await some_committed(deployment, at_least=20_000)
-    idle = [worker for worker in (*workers, spare) if not await asyncio.to_thread(worker.running)]
-    assert len(idle) == 1
-    assert idle[0].get("/ready")[0] == 200, "it is well: a deploy that waits for it must go on"
-    busy = [worker for worker in (*workers, spare) if worker is not idle[0]]
-    await busy[0].kill()
-    await owners(*busy[1:], idle[0])
-    await sending
+    async with sending(deployment):
+        await owners(*workers)
+        workers.append(deployment.worker())
+        assert sorted(map(len, await owners(*workers))) == [1, 1, 2]
+        workers.append(deployment.worker())
+        await owners(*workers)
+        spare = deployment.worker()
+        await spare.until("ready")
+        await some_committed(deployment, at_least=6_000)
+        idle = await one_that_stands_by(*workers, spare)
+        assert idle.get("/ready")[0] == 200, "it is well: a deploy that waits for it must go on"
+        busy = [worker for worker in (*workers, spare) if worker is not idle]
+        await busy[0].kill()
+        await owners(*busy[1:], idle)
     await deployment.caught_up()
-    assert [await worker.stop() for worker in (*busy[1:], idle[0])] == [0, 0, 0, 0]
+    assert [await worker.stop() for worker in (*busy[1:], idle)] == [0, 0, 0, 0]
     await deployment.audit()
 
 
 async def test_the_owner_is_killed_in_the_middle(deployed: Deploy) -> None:
-    deployment = await deployed()
+    deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     first, second = deployment.worker(), deployment.worker()
-    sending = asyncio.create_task(trickle(deployment, mixed(60_000)))
-    await owners(first, second)
-    await some_committed(deployment, at_least=10_000)
-    assert first.running()
-    await first.kill()
-    await owners(second)
-    await sending
+    async with sending(deployment):
+        await owners(first, second)
+        await some_committed(deployment, at_least=3_000)
+        assert first.running()
+        await first.kill()
+        await owners(second)
     await deployment.caught_up()
     assert await second.stop() == 0
     await deployment.audit()
@@ -119,35 +149,34 @@ async def test_the_owner_is_killed_in_the_middle(deployed: Deploy) -> None:
 async def test_a_killed_worker_with_an_instance_id_is_back_without_a_rebalance(
     deployed: Deploy,
 ) -> None:
-    deployment = await deployed(session_timeout_s=20.0)
+    deployment = await deployed(session_timeout_s=60.0)
     first, second = deployment.worker(instance_id="a"), deployment.worker(instance_id="b")
-    sending = asyncio.create_task(trickle(deployment, mixed(40_000)))
-    before = await owners(first, second)
-    await some_committed(deployment, at_least=5_000)
-    await first.kill()
-    again = deployment.worker(instance_id="a")
-    after = await owners(again, second, timeout_s=15)
-    assert after == before
-    await sending
+    async with sending(deployment):
+        before = await owners(first, second)
+        await some_committed(deployment, at_least=2_000)
+        assigned = await asyncio.to_thread(generation, second)
+        await first.kill()
+        again = deployment.worker(instance_id="a")
+        assert await owners(again, second) == before
+        assert await asyncio.to_thread(generation, second) == assigned
     await deployment.caught_up()
     assert [await again.stop(), await second.stop()] == [0, 0]
     await deployment.audit()
 
 
 async def test_a_frozen_worker_that_wakes_up_cannot_write(deployed: Deploy) -> None:
-    deployment = await deployed()
+    deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     zombie, heir = deployment.worker(), deployment.worker()
-    sending = asyncio.create_task(trickle(deployment, mixed(90_000)))
-    held, _ = await owners(zombie, heir)
-    await some_committed(deployment, at_least=5_000)
-    assert held
-    zombie.signal(signal.SIGSTOP)
-    await owners(heir)
-    await some_committed(deployment, at_least=30_000)
-    zombie.signal(signal.SIGCONT)
-    assert await zombie.ended() == 70
-    assert "exit: a checkpoint failed" in zombie.said()
-    await sending
+    async with sending(deployment):
+        held, _ = await owners(zombie, heir)
+        await some_committed(deployment, at_least=2_000)
+        assert held
+        zombie.signal(signal.SIGSTOP)
+        await owners(heir)
+        await some_committed(deployment, at_least=8_000)
+        zombie.signal(signal.SIGCONT)
+        assert await zombie.ended() == 70
+        assert "exit: a checkpoint failed" in zombie.said()
     await deployment.caught_up()
     assert await heir.stop() == 0
     await deployment.audit()
@@ -204,24 +233,21 @@ class InProcess:
 
     async def running(self) -> None:
         """Wait until all that is assigned runs."""
-        async with asyncio.timeout(30):
-            while not self.shards.is_ready:
-                await asyncio.sleep(0.01)
+        await until(lambda: self.shards.is_ready, "all shards to run", self._moves)
 
     async def queued(self, batches: int) -> None:
         """Wait until so many batches wait to be taken."""
-        async with asyncio.timeout(30):
-            while self.shards.queue.qsize() < batches:
-                await asyncio.sleep(0.01)
+        queue = self.shards.queue
+        await until(lambda: queue.qsize() >= batches, f"{batches} batches", queue.qsize)
 
-    async def count(self, *, until_idle_s: float = 1.0) -> tuple[int, int]:
-        """Take batches and checkpoint until nothing comes; -> (taken, dropped)."""
+    async def count(self) -> tuple[int, int]:
+        """Take batches and checkpoint up to the end of the input; -> (taken, dropped)."""
         taken = dropped = 0
-        idle_since = time.monotonic()
-        while time.monotonic() - idle_since < until_idle_s and not self.failed:
+        ends, patience = await self._ends(), Patience("all records to be counted")
+        while not self.failed and not self._are_committed(ends):
+            patience.look(self._moves())
             with suppress(TimeoutError):
                 batch = await asyncio.wait_for(self.shards.queue.get(), 0.02)
-                idle_since = time.monotonic()
                 shard = self.shards.owner(batch)
                 if shard is None:
                     dropped += 1
@@ -230,6 +256,25 @@ class InProcess:
                     taken += 1
             self.shards.checkpoint_due()
         return taken, dropped
+
+    async def _ends(self) -> dict[int, int]:
+        topic = self.settings.input_topic
+        reader = clients.consumer(self.settings)
+        await reader.start()
+        try:
+            found = await reader.end_offsets([TopicPartition(topic, one) for one in PARTITIONS])
+        finally:
+            await reader.stop()
+        return {tp.partition: end for tp, end in found.items()}
+
+    def _are_committed(self, ends: dict[int, int]) -> bool:
+        return all(shard.committed_offset >= ends[shard.partition] for shard in self.shards)
+
+    def _moves(self) -> object:
+        return [
+            (one.partition, one.state, one.restored_part, one.committed_offset)
+            for one in self.shards
+        ]
 
 
 async def test_a_batch_queued_while_the_revoke_arrives_is_dropped_and_read_again(

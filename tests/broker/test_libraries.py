@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import re
 from importlib.metadata import version
+from itertools import islice
 from typing import Any
 
 import aiokafka.producer.sender
@@ -31,8 +32,10 @@ from service.kafka.transport import BatchConsumer, PausingListener
 from service.settings import Settings
 from service.tools.generate import Shape, Synthetic
 from tests.broker.conftest import Deploy
+from tests.broker.deployment import Worker
 from tests.broker.test_counting import mixed
 from tests.broker.test_faults import InProcess, trickle
+from tests.patience import SILENCE_S, Patience, until
 
 PARTITIONS = range(4)
 
@@ -93,6 +96,12 @@ def test_a_transaction_does_not_wait_twenty_milliseconds_for_the_next() -> None:
     assert text.count("BACKOFF_OVERRIDE") >= 2, "it is not read any more"
 
 
+def checkpoints(worker: Worker) -> float:
+    """How many it has made."""
+    metric = r"^netfollowers_checkpoint_duration_seconds_count.* ([0-9.]+)$"
+    return sum(map(float, re.findall(metric, worker.get("/metrics")[1], re.MULTILINE)))
+
+
 @pytest.mark.broker
 async def test_no_transaction_is_refused_while_another_of_its_requests_is_noted(
     deployed: Deploy,
@@ -101,14 +110,11 @@ async def test_no_transaction_is_refused_while_another_of_its_requests_is_noted(
     deployment = await deployed(flush_interval_s=0.02)
     worker = deployment.worker()
     await worker.until("ready")
-    await trickle(deployment, mixed(20_000), per_step=100)
+    records, patience = mixed(1_000_000), Patience("200 checkpoints, fewer are too few to tell")
+    while (count := checkpoints(worker)) < 200:
+        patience.look(count)
+        await trickle(deployment, islice(records, 2_000), per_step=100)
     await deployment.caught_up()
-    counted = re.findall(
-        r"^netfollowers_checkpoint_duration_seconds_count.* ([0-9.]+)$",
-        worker.get("/metrics")[1],
-        re.MULTILINE,
-    )
-    assert sum(map(float, counted)) > 300, "too few to tell"
     assert "Got error produce response" not in worker.said()
     assert await worker.stop() == 0
 
@@ -165,7 +171,7 @@ async def test_a_commit_is_read_when_no_transaction_can_change_it_any_more(
     await asyncio.sleep(1)
     assert not asking.done(), "it may still change"
     await (writer.commit_transaction() if is_committed else writer.abort_transaction())
-    assert await asyncio.wait_for(asking, 10) == (after if is_committed else before)
+    assert await asyncio.wait_for(asking, SILENCE_S) == (after if is_committed else before)
     await writer.stop()
 
 
@@ -178,7 +184,7 @@ async def test_raw_records_come_from_raw_consumers_only(deployed: Deploy) -> Non
         reader: AIOKafkaConsumer = make(deployment.settings, auto_offset_reset="earliest")
         await reader.start()
         reader.assign([TopicPartition(deployment.settings.input_topic, p) for p in PARTITIONS])
-        found = await reader.getmany(timeout_ms=5_000)
+        found = await reader.getmany(timeout_ms=round(SILENCE_S * 1_000))
         record = next(iter(found.values()))[0]
         assert isinstance(record.offset, int)
         assert isinstance(record.timestamp, int)
@@ -200,9 +206,7 @@ async def test_fausts_own_consumer_is_paused_and_fetches_nothing(deployed: Deplo
     worker = build(deployment.settings, partitions=4, fail=lambda *why: failed.append(why))
     await worker.app.start()
     try:
-        async with asyncio.timeout(30):
-            while not worker.shards.is_ready:
-                await asyncio.sleep(0.05)
+        await until(lambda: worker.shards.is_ready, "all shards to run")
         await deployment.caught_up()
         consumer = worker.app.consumer._thread._consumer
         partitions = {TopicPartition(deployment.settings.input_topic, p) for p in PARTITIONS}

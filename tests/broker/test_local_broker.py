@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from service.tools import broker as brokers
 from service.tools import jars, ports
 from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
 from service.tools.jars import JarsMissing
+from tests.patience import SILENCE_S, until
 
 pytestmark = [pytest.mark.broker]
 
@@ -29,15 +29,6 @@ def is_alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return "State:\tZ" not in status
-
-
-def is_gone_within(pid: int, seconds: float) -> bool:
-    give_up_at = time.monotonic() + seconds
-    while is_alive(pid):
-        if time.monotonic() > give_up_at:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 async def topics_of(broker: LocalBroker) -> list[str]:
@@ -74,7 +65,7 @@ async def read_first(broker: LocalBroker, topic: str) -> bytes | None:
     try:
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
-        found = await consumer.getmany(partition, timeout_ms=10_000)
+        found = await consumer.getmany(partition, timeout_ms=round(SILENCE_S * 1_000))
         return found[partition][0].value if found else None
     finally:
         await consumer.stop()
@@ -155,7 +146,7 @@ def test_a_frozen_broker_can_be_stopped(tansu: LocalBroker) -> None:
     assert not is_alive(pid)
 
 
-def test_a_frozen_broker_answers_again_when_it_goes_on(tansu: LocalBroker) -> None:
+async def test_a_frozen_broker_answers_again_when_it_goes_on(tansu: LocalBroker) -> None:
     host, port = tansu.bootstrap.split(":")
 
     tansu.pause()
@@ -163,23 +154,25 @@ def test_a_frozen_broker_answers_again_when_it_goes_on(tansu: LocalBroker) -> No
     tansu.resume()
 
     assert not answers_frozen
-    assert ports.answers(host, int(port))
+    await until(lambda: ports.answers(host, int(port)), "an answer")
 
 
-def test_a_broker_dies_with_its_starter_even_by_kill_9(tansu: LocalBroker) -> None:
+async def test_a_broker_dies_with_its_starter_even_by_kill_9(tansu: LocalBroker) -> None:
     del tansu
     program = (
         "import time; from service.tools.broker import start_local_broker as start;"
-        "print(start('tansu').pid, flush=True); time.sleep(60)"
+        "print(start('tansu').pid, flush=True); time.sleep(9_999)"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE) as starter:
+    with subprocess.Popen(  # noqa: ASYNC220 - nothing else goes on in this test
+        [sys.executable, "-c", program], stdout=subprocess.PIPE
+    ) as starter:
         assert starter.stdout is not None
         pid = int(starter.stdout.readline())
         assert is_alive(pid)
 
         os.kill(starter.pid, signal.SIGKILL)
 
-        assert is_gone_within(pid, 5.0)
+        await until(lambda: not is_alive(pid), "the broker to die with its starter")
 
 
 @pytest.mark.parametrize("kind", ["kafka", "tansu"])

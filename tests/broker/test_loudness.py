@@ -15,21 +15,31 @@ from service.tools.ports import free_ports
 from tests.broker.conftest import Deploy, settings_for
 from tests.broker.deployment import Deployment, Worker, deploy
 from tests.broker.test_counting import mixed, some_committed
+from tests.patience import Patience
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 RUN = "; import os, sys; from service.app import run; from service.settings import Settings; "
 RUN += "sys.exit(run(Settings.from_env(os.environ)))"
 
 
-@pytest.fixture
-def own_broker(kafka: LocalBroker) -> Iterator[LocalBroker]:
-    """A broker of this test's own, to be hurt; `kafka` skips where there is none."""
+@pytest.fixture(scope="module")
+def one_broker(kafka: LocalBroker) -> Iterator[LocalBroker]:
+    """A broker of these tests' own; `kafka` skips where there is none."""
     assert kafka.has_transactions
     if kafka.kind == "external":
         pytest.skip("a broker that is not ours is not hurt")
     with start_local_broker("kafka") as broker:
         yield broker
+
+
+@pytest.fixture
+def own_broker(one_broker: LocalBroker) -> Iterator[LocalBroker]:
+    """It may be hurt, and is healed afterwards."""
+    yield one_broker
+    one_broker.resume()
+    if not one_broker.is_running:
+        one_broker.restart()
 
 
 async def test_a_broker_that_is_away_for_a_while(
@@ -41,9 +51,9 @@ async def test_a_broker_that_is_away_for_a_while(
         await worker.until("ready")
         await deployment.produce(mixed(20_000))
         own_broker.pause()
-        until = time.monotonic() + 30
+        patience = Patience("/ready to go red")
         while (await asyncio.to_thread(worker.get, "/ready"))[0] != 503:
-            assert time.monotonic() < until, "/ready never went red"
+            patience.look()
             assert (await asyncio.to_thread(worker.get, "/live"))[0] == 200
             await asyncio.sleep(0.2)
         own_broker.resume()
@@ -54,7 +64,6 @@ async def test_a_broker_that_is_away_for_a_while(
         await deployment.audit()
         assert len(worker.said().splitlines()) < 200, "it is not one line per interval"
     finally:
-        own_broker.resume()
         deployment.end_all()
 
 
@@ -62,25 +71,24 @@ async def test_a_broker_that_is_away_for_a_while(
 async def test_a_broker_that_stays_away_ends_the_worker(
     own_broker: LocalBroker, unique: str, tmp_path: Path, *, is_idle: bool
 ) -> None:
-    changes = {"transaction_timeout_s": 5.0, "batch_records": 100}
-    deployment = await deploy(settings_for(own_broker.bootstrap, unique, **changes), tmp_path)
-    worker = deployment.worker()
+    deployment = await deploy(settings_for(own_broker.bootstrap, unique), tmp_path)
+    worker = deployment.worker(transaction_timeout_s=10.0, batch_records=100)
     try:
         await worker.until("ready")
-        await deployment.produce(mixed(500 if is_idle else 60_000))
+        await deployment.produce(mixed(500 if is_idle else 30_000))
         await (deployment.caught_up() if is_idle else some_committed(deployment, at_least=1))
         if is_idle:
             own_broker.kill()
         else:  # killed in the middle of a commit it may lose a marker: see test_disasters.py
             own_broker.pause()
-        assert await worker.ended(60) == 70, worker.said()
+        assert await worker.ended() == 70, worker.said()
         assert worker.said().count("CRITICAL") == 1, worker.said()
         assert len(worker.said().splitlines()) < 300, "it is not one line per interval"
         if is_idle:
             assert "exit: the broker has not answered for" in worker.said()
         own_broker.restart() if is_idle else own_broker.resume()
         again = deployment.worker()
-        await again.until("ready", 90)
+        await again.until("ready")
         await deployment.caught_up()
         assert await again.stop() == 0
         await deployment.audit()
@@ -98,9 +106,9 @@ async def test_brokers_that_are_away_are_a_line_each_per_interval(
     worker = deployment.worker(brokers=",".join([*away, own_broker.bootstrap]))
     began = time.monotonic()
     try:
-        await worker.until("ready", 90)
+        await worker.until("ready")
         own_broker.kill()
-        assert await worker.ended(120) == 70, worker.said()
+        assert await worker.ended() == 70, worker.said()
         intervals = (time.monotonic() - began) / INTERVAL_S
         for address in (*away, own_broker.bootstrap):
             host, port = address.split(":")
@@ -115,13 +123,13 @@ async def test_brokers_that_are_away_are_a_line_each_per_interval(
         deployment.end_all()
 
 
-async def ends_and_recovers(deployed: Deploy, plant: str, *words: str) -> Worker:
+async def ends_and_recovers(deployed: Deploy, plant: str, *words: str, **changes: float) -> Worker:
     """Run a worker with a planted fault: it ends with 70 and says why; another one recovers."""
-    deployment = await deployed(stuck_after_s=5.0, batch_records=500)
-    worker = deployment.worker(code=plant + RUN)
+    deployment = await deployed(batch_records=500)
+    worker = deployment.worker(code=plant + RUN, **changes)
     await worker.until("ready")
-    await deployment.produce(mixed(30_000))
-    assert await worker.ended(60) == 70
+    await deployment.produce(mixed(20_000))
+    assert await worker.ended() == 70
     line = next(line for line in worker.said().splitlines() if "CRITICAL" in line)
     assert all(word in line for word in words), worker.said()
     again = deployment.worker()
@@ -147,7 +155,8 @@ async def test_an_exception_in_the_engine_ends_the_worker(deployed: Deploy) -> N
 
 async def test_a_position_that_does_not_move_ends_the_worker(deployed: Deploy) -> None:
     plant = "import service.kafka.shard as s; s.Shard.take = lambda *_: None\n0"
-    await ends_and_recovers(deployed, plant, "exit: no progress for", "partition=", "lag=")
+    words = ("exit: no progress for", "partition=", "lag=")
+    await ends_and_recovers(deployed, plant, *words, stuck_after_s=5.0)
 
 
 async def test_a_batch_that_is_lost_ends_the_worker(deployed: Deploy) -> None:
@@ -188,8 +197,7 @@ SLOW_ROWS = (
 
 async def with_rows(own_broker: LocalBroker, unique: str, home: Path) -> Deployment:
     """A deployment at rest with a few hundred rows per partition."""
-    settings = settings_for(own_broker.bootstrap, unique, stuck_after_s=5.0)
-    deployment = await deploy(settings, home)
+    deployment = await deploy(settings_for(own_broker.bootstrap, unique), home)
     worker = deployment.worker()
     await worker.until("ready")
     await deployment.produce(mixed(3_000))
@@ -203,10 +211,10 @@ async def test_a_restore_that_is_stuck_ends_the_worker(
 ) -> None:
     deployment = await with_rows(own_broker, unique, tmp_path)
     try:
-        worker = deployment.worker(code=SLOW_ROWS + RUN, log_level="debug")
+        worker = deployment.worker(code=SLOW_ROWS + RUN, log_level="debug", stuck_after_s=5.0)
         await worker.until("restore step=read the rows")
         own_broker.pause()
-        assert await worker.ended(90) == 70, worker.said()
+        assert await worker.ended() == 70, worker.said()
         [line] = [line for line in worker.said().splitlines() if "CRITICAL" in line]
         assert "exit: no progress of the restore for" in line
         assert "step=" in line
@@ -218,7 +226,6 @@ async def test_a_restore_that_is_stuck_ends_the_worker(
         assert await again.stop() == 0
         await deployment.audit()
     finally:
-        own_broker.resume()
         deployment.end_all()
 
 
@@ -227,10 +234,10 @@ async def test_a_restore_that_is_slow_is_waited_for(
 ) -> None:
     deployment = await with_rows(own_broker, unique, tmp_path)
     try:
-        worker = deployment.worker(code=SLOW_ROWS + RUN)
-        await worker.until("ready", 120)
+        worker = deployment.worker(code=SLOW_ROWS + RUN, stuck_after_s=5.0)
+        await worker.until("ready")
         seconds = [float(part.split("seconds=")[1]) for part in opened(worker)]
-        assert max(seconds) > 2 * deployment.settings.stuck_after_s, worker.said()
+        assert max(seconds) > 2 * worker.settings.stuck_after_s, worker.said()
         await deployment.caught_up()
         assert await worker.stop() == 0
         await deployment.audit()
@@ -243,45 +250,57 @@ def opened(worker: Worker) -> list[str]:
     return [line for line in worker.said().splitlines() if "shard open" in line]
 
 
-@pytest.mark.timeout(400)
+LOST_AFTER_S = 12.0
+SOON = (
+    "import service.kafka.membership as m; whole = m.Membership.__init__\n"
+    f"m.Membership.__init__ = lambda self, _: whole(self, {LOST_AFTER_S})\n"
+    "0"
+)
+"""As the longest silence of the coordinator is now derived, it would be 60 s."""
+
+
 async def test_a_worker_that_stands_by_lives_until_the_coordinator_is_lost(
     own_broker: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     changes = {"transaction_timeout_s": 5.0, "partitions": 1}
     deployment = await deploy(settings_for(own_broker.bootstrap, unique, **changes), tmp_path)
-    workers = [deployment.worker(), deployment.worker()]
+    workers = [deployment.worker(code=SOON + RUN), deployment.worker(code=SOON + RUN)]
     try:
-        while sum(len(worker.running()) for worker in workers) < 1:
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(45)
+        for worker in workers:
+            await worker.until("ready")
+        await asyncio.sleep(1.5 * LOST_AFTER_S)  # by the workers' own clocks nothing is lost
         assert [worker.process.poll() for worker in workers] == [None, None]
         [stands_by] = [worker for worker in workers if not worker.running()]
         own_broker.pause()
-        assert await stands_by.ended(120) == 70, stands_by.said()
+        assert await stands_by.ended() == 70, stands_by.said()
         [line] = [line for line in stands_by.said().splitlines() if "CRITICAL" in line]
         assert "exit: the group membership failed" in line
         assert "the group's coordinator has not answered for" in line
     finally:
-        own_broker.resume()
         deployment.end_all()
 
 
-async def test_a_coordinator_that_is_lost_ends_a_worker_that_could_go_on(deployed: Deploy) -> None:
+async def test_a_coordinator_that_is_lost_ends_a_worker_that_could_go_on(
+    deployed: Deploy, tmp_path: Path
+) -> None:
+    lost = tmp_path / "lost"
     plant = (
-        "import aiokafka.consumer.group_coordinator as g, time\n"
+        SOON.removesuffix("0") + "import aiokafka.consumer.group_coordinator as g, pathlib\n"
         "old = g.GroupCoordinator._send_req\n"
-        "began = time.monotonic()\n"
         "async def lost(self, request):\n"
-        "    if time.monotonic() > began + 12:\n"
+        f"    if pathlib.Path('{lost}').exists():\n"
         "        raise g.Errors.GroupCoordinatorNotAvailableError()\n"
         "    return await old(self, request)\n"
         "g.GroupCoordinator._send_req = lost\n"
         "0"
     )
-    deployment = await deployed(transaction_timeout_s=5.0)
+    deployment = await deployed()
     worker = deployment.worker(code=plant + RUN)
+    await worker.until("ready")
     await deployment.produce(mixed(5_000))
-    assert await worker.ended(120) == 70
+    await deployment.caught_up()
+    lost.touch()
+    assert await worker.ended() == 70
     [line] = [line for line in worker.said().splitlines() if "CRITICAL" in line]
     assert "the group's coordinator has not answered for" in line
     again = deployment.worker()

@@ -7,7 +7,7 @@ import pytest
 from tests.broker.conftest import Deploy
 from tests.broker.test_loudness import RUN
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(90)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 REFUSED = """
 import aiokafka.consumer.group_coordinator as g
@@ -23,7 +23,7 @@ async def test_an_error_that_aiokafka_keeps_for_who_polls_ends_the_worker(
 ) -> None:
     deployment = await deployed()
     worker = deployment.worker(code=REFUSED + RUN.removeprefix("; "))
-    assert await worker.ended(40) == 70
+    assert await worker.ended() == 70
     assert "exit: the group membership failed" in worker.said()
     assert "planted" in worker.said()
     again = deployment.worker()

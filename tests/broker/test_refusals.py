@@ -16,8 +16,9 @@ from service.kafka import clients, topics
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment, Worker
 from tests.broker.test_counting import mixed
+from tests.patience import Patience
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 
 async def counted(deployed: Deploy, **changes: Any) -> Deployment:
@@ -143,9 +144,10 @@ async def test_a_result_topic_with_another_partition_count(deployed: Deploy) -> 
     await admin.start()
     try:
         await admin.create_partitions({deployment.settings.input_topic: NewPartitions(5)})
-        async with asyncio.timeout(20):  # it takes a moment until every request sees them
-            while not (findings := await topics.check(deployment.settings)):
-                await asyncio.sleep(0.1)
+        patience = Patience("every request to see the new partitions")
+        while not (findings := await topics.check(deployment.settings)):
+            patience.look()
+            await asyncio.sleep(0.1)
         assert sum(finding.is_error for finding in findings) == 4
         assert all("--partitions 5" in finding.fix for finding in findings if finding.is_error)
         worker = deployment.worker()
@@ -176,12 +178,13 @@ async def test_an_updates_topic_that_is_not_compacted(deployed: Deploy) -> None:
     await admin.start()
     try:
         await admin.create_topics([NewTopic(settings.updates_topic, 4, 1)])
-        async with asyncio.timeout(20):
-            while True:  # the broker has it before it shows it
-                [error] = [one for one in await topics.check(settings) if one.is_error]
-                if "does not exist" not in error.text:
-                    break
-                await asyncio.sleep(0.2)
+        patience = Patience("the broker to show the topic that it has")
+        while True:
+            [error] = [one for one in await topics.check(settings) if one.is_error]
+            if "does not exist" not in error.text:
+                break
+            patience.look(error.text)
+            await asyncio.sleep(0.2)
         assert "cleanup.policy=delete, should be compact" in error.text
         assert "--add-config cleanup.policy=compact" in error.fix
         worker = deployment.worker(updates_topic=settings.updates_topic)

@@ -16,7 +16,7 @@ from service.tools.worker_process import environment
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import ROOT, Deployment
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 POISONED = 10_000
 T0_MS = 1_763_000_000_000
@@ -51,7 +51,6 @@ async def command(deployment: Deployment, *arguments: str, code: int = 0) -> str
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.returncode == code, done.stdout + done.stderr

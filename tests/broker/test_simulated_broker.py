@@ -20,6 +20,7 @@ from service.kafka import clients
 from service.kafka.raw import raw_consumer
 from service.settings import Settings
 from tests.broker.conftest import Deploy
+from tests.patience import Patience
 from tests.simulation.broker import Broker, Log
 from tests.simulation.clients import Consumer, Producer
 from tests.simulation.clock import VirtualLoop
@@ -75,6 +76,14 @@ async def committed(side: Side) -> Any:
         await reader.stop()
 
 
+async def reached(side: Side, position: int) -> None:
+    """Wait until the marker of a commit is in the log."""
+    patience = Patience(f"the position {position}")
+    while (seen := await read(side))[1] < position:
+        patience.look(seen)
+        await asyncio.sleep(0.1)
+
+
 async def observe(side: Side) -> list[Any]:
     """One owner commits; leaves a transaction open; is replaced, and wakes up."""
     seen: list[Any] = []
@@ -87,7 +96,7 @@ async def observe(side: Side) -> list[Any]:
     await old.send_offsets_to_transaction(offsets, "simulated")
     seen.append(["offsets of an open transaction", await committed(side)])
     await old.commit_transaction()
-    await asyncio.sleep(0.5)
+    await reached(side, 3)
     seen.append(["committed", await read(side), await committed(side)])
     await old.begin_transaction()
     await send(old, side.updates, b"3")
@@ -103,7 +112,7 @@ async def observe(side: Side) -> list[Any]:
     await new.begin_transaction()
     await send(new, side.updates, b"4")
     await new.commit_transaction()
-    await asyncio.sleep(0.5)
+    await reached(side, 7)
     seen.append(["the new owner", await read(side), await committed(side)])
     await new.stop()
     await old.stop()

@@ -15,7 +15,7 @@ from tests.broker.deployment import Deployment
 from tests.broker.test_counting import mixed, read_all
 from tests.broker.test_refusals import assert_refused
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 OLD, NEW = "1m:30s:15m,1h:1m:3h", "5m:30s:30m,1h:1m:3h"
 HOUR_MS = 1_700_002_800_000

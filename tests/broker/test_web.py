@@ -5,38 +5,47 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from tests.broker.conftest import Deploy
-from tests.broker.test_counting import mixed
-from tests.broker.test_faults import trickle
+from tests.broker.test_faults import sending
+from tests.patience import Patience, until
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 STUCK = """
-import asyncio, sys, time
+import asyncio, pathlib, sys, time
 import service.app as app
 from service.__main__ import main
 async def stuck(worker):
-    await asyncio.sleep(4)
-    time.sleep(15)
-    await asyncio.sleep(1_000)
+    sticks, is_stuck = pathlib.Path("HOME/sticks"), pathlib.Path("HOME/is-stuck")
+    while not sticks.exists():
+        await asyncio.sleep(0.05)
+    is_stuck.touch()
+    while sticks.exists():
+        time.sleep(0.05)
+    await asyncio.Event().wait()
 app.measure_loop = stuck
 sys.argv = ["netfollowers", "worker"]
 sys.exit(main())
 """
 
 
-async def test_a_worker_whose_loop_is_stuck_answers_nobody(deployed: Deploy) -> None:
+async def test_a_worker_whose_loop_is_stuck_answers_nobody(
+    deployed: Deploy, tmp_path: Path
+) -> None:
     deployment = await deployed()
-    worker = deployment.worker(STUCK)
+    worker = deployment.worker(STUCK.replace("HOME", str(tmp_path)))
     await worker.until("ready")
     paths = ("/live", "/ready", "/metrics")
     assert [(await asyncio.to_thread(worker.get, path))[0] for path in paths] == [200] * 3
-    await asyncio.sleep(5)
-    assert [(await asyncio.to_thread(worker.get, path))[0] for path in paths] == [0] * 3
-    await asyncio.sleep(12)
+    (tmp_path / "sticks").touch()
+    await until((tmp_path / "is-stuck").exists, "the loop to be stuck")
+    assert [(await asyncio.to_thread(worker.get, path, 2.0))[0] for path in paths] == [0] * 3
+    (tmp_path / "sticks").unlink()
+    await worker.until("ready")
     assert [(await asyncio.to_thread(worker.get, path))[0] for path in paths] == [200] * 3
     assert await worker.stop() == 0
 
@@ -46,18 +55,18 @@ async def test_every_scrape_is_one_moment(deployed: Deploy) -> None:
     deployment = await deployed()
     worker = deployment.worker()
     await worker.until("ready")
-    sending = asyncio.create_task(trickle(deployment, mixed(40_000)))
-    moments = set()
-    while not sending.done():
-        _, text = await asyncio.to_thread(worker.get, "/metrics")
-        sums: dict[str, float] = defaultdict(float)
-        for partition, value in re.findall(r'records_total\{.*partition="(\d)"\} (\S+)', text):
-            sums[partition] += float(value)
-        positions = dict(re.findall(r'_position\{partition="(\d)"\} (\S+)', text))
-        assert sums == {partition: float(at) for partition, at in positions.items()}
-        moments.add(tuple(sums.values()))
-        await asyncio.sleep(0.02)
-    await sending
-    assert len(moments) > 10, "it was never seen while it counted"
+    moments: set[tuple[float, ...]] = set()
+    patience = Patience("eleven moments while it counts")
+    async with sending(deployment):
+        while len(moments) < 11:
+            patience.look(len(moments))
+            _, text = await asyncio.to_thread(worker.get, "/metrics")
+            sums: dict[str, float] = defaultdict(float)
+            for partition, value in re.findall(r'records_total\{.*partition="(\d)"\} (\S+)', text):
+                sums[partition] += float(value)
+            positions = dict(re.findall(r'_position\{partition="(\d)"\} (\S+)', text))
+            assert sums == {partition: float(at) for partition, at in positions.items()}
+            moments.add(tuple(sums.values()))
+            await asyncio.sleep(0.02)
     await deployment.caught_up()
     assert await worker.stop() == 0

@@ -5,7 +5,6 @@ What workers write in processes of their own is seen here, on the broker, as a c
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
@@ -14,9 +13,9 @@ from aiokafka import TopicPartition
 from service.settings import Settings
 from tests.contract.channels import CHANNELS
 from tests.contract.records import wrong_with
+from tests.patience import Patience
 
 RECORDS: Final = 20_000
-SILENT_FOR_S: Final = 20.0
 
 
 class Witness:
@@ -61,11 +60,10 @@ async def _committed(
     reader: Any, ends: Mapping[TopicPartition, int]
 ) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
     """Yield what can be read; a worker that was killed may have left a transaction open."""
-    silent_from, is_done = time.monotonic(), False
+    patience, is_done = Patience("the rest of the result topics"), False
     while not is_done:
         found = await reader.getmany(timeout_ms=100, max_records=RECORDS)
         for tp, records in found.items():
-            silent_from = time.monotonic()
             yield tp, records
         behind = {
             tp: f"{position} of {end}"
@@ -74,4 +72,4 @@ async def _committed(
             and position < (reader.last_stable_offset(tp) or end)
         }
         is_done = not behind and not found
-        assert time.monotonic() < silent_from + SILENT_FOR_S, f"nothing more came: {behind}"
+        patience.look(behind)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from typing import Final
 
 from tests.chaos.fleet import Slot
 from tests.chaos.strike import Act
-from tests.chaos.world import MOST_WORKERS, WORKERS
+from tests.chaos.world import MOST_WORKERS, WORKERS, World
+from tests.patience import SILENCE_S
 
-_SETTLED_WITHIN_S: Final = 45.0
+_SETTLED_WITHIN_S: Final = SILENCE_S
 _STORM: Final = 5
 _STORM_HITS: Final = 3
 _STORM_GAP_S: Final = 0.8
@@ -49,14 +51,23 @@ async def freeze(act: Act) -> None:
     worker, slot.is_frozen = slot.worker, True
     try:
         await asyncio.sleep(act.world.settings.session_timeout_s + act.fault.lasts_s)
-        heirs = [those for _, those in await act.world.fleet.owners()]
-        taken = held & frozenset().union(*heirs)
+        taken = await _taken(act.world, held)
         act.strike.is_effective = bool(taken)
         act.strike.note += f", taken over: {sorted(taken)}"
     finally:
         slot.is_frozen = False
         if worker is not None and slot.worker is worker:
             slot.signal(signal.SIGCONT)
+
+
+async def _taken(world: World, held: frozenset[int]) -> frozenset[int]:
+    """Wait until others run a shard of these, as long as a busy machine may need; -> which."""
+    until = time.monotonic() + SILENCE_S
+    taken: frozenset[int] = frozenset()
+    while not taken and time.monotonic() < until:
+        await asyncio.sleep(0.1)
+        taken = held & frozenset().union(*(those for _, those in await world.fleet.owners()))
+    return taken
 
 
 async def scale(act: Act) -> None:

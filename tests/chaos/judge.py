@@ -15,7 +15,6 @@ from service.tools.worker_process import environment
 from tests.chaos.world import World
 
 ROOT: Final = Path(__file__).parents[2]
-CAUGHT_UP_WITHIN_S: Final = 120.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ async def calm(world: World) -> None:
     """Pause the input and wait until all of it is counted and committed. Raises when it is not."""
     await world.feed.pause()
     world.watcher.rest()
-    await world.deployment.caught_up(CAUGHT_UP_WITHIN_S)
+    await world.deployment.caught_up()
 
 
 async def command_line(settings: Settings) -> tuple[int, str]:

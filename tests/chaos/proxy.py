@@ -17,10 +17,11 @@ from typing import Any, Final, Self
 import aiohttp
 
 from service.tools.child import Child
+from tests.patience import SILENCE_S
 
 ROOT: Final = Path(__file__).parents[2]
 _NAME: Final = "toxiproxy-server"
-_ANSWERS_WITHIN_S: Final = 20.0
+_ANSWERS_WITHIN_S: Final = SILENCE_S
 
 
 def toxiproxy() -> Path | None:

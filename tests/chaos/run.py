@@ -20,13 +20,14 @@ from tests.chaos.schedule import CUTS, EXTRA, Fault, Kind, schedule
 from tests.chaos.strike import Strike
 from tests.chaos.watcher import Pause
 from tests.chaos.world import WORKERS, World, world
+from tests.patience import SILENCE_S
 
 log = logging.getLogger(__name__)
 
 NO_PROXY: Final = (
     "no toxiproxy, so no connection is cut: `make toxiproxy` builds it (Debian package: golang-go)"
 )
-_STARTED_WITHIN_S: Final = 60.0
+_STARTED_WITHIN_S: Final = SILENCE_S
 _SECOND_CHANCES: Final = 40
 """So many more faults are dealt, of which only the kinds that never hit anything are done."""
 

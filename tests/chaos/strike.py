@@ -10,9 +10,10 @@ from typing import Final
 from tests.chaos.fleet import Slot
 from tests.chaos.schedule import Fault, Kind
 from tests.chaos.world import World
+from tests.patience import SILENCE_S
 
-RECOVERED_WITHIN_S: Final = 90.0
-_OWNER_WITHIN_S: Final = 30.0
+RECOVERED_WITHIN_S: Final = SILENCE_S
+_OWNER_WITHIN_S: Final = SILENCE_S
 _IN_FLIGHT_S: Final = 0.25
 """What was sent so soon after a moment may have been counted before it."""
 

@@ -20,6 +20,7 @@ from tests.chaos.schedule import Kind, schedule
 from tests.chaos.strike import Act
 from tests.chaos.world import World, world
 from tests.optional import a_real_kafka, skip
+from tests.patience import SILENCE_S
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -45,7 +46,6 @@ async def quiet(tmp_path: Path) -> AsyncIterator[World]:
         yield await stack.enter_async_context(world(tmp_path, seed=1, rate=400.0))
 
 
-@pytest.mark.timeout(480)
 async def test_every_kind_of_fault_leaves_every_number_right(tmp_path: Path) -> None:
     story = await run(
         Plan(tmp_path, seed=1005, seconds=20.0, rate=400.0, overlap=0.5, checkpoints=1)
@@ -61,12 +61,11 @@ def test_connections_were_cut_too() -> None:
         skip(NO_PROXY)
 
 
-@pytest.mark.timeout(90)
 async def test_a_row_by_a_stranger_is_a_mismatch(quiet: World) -> None:
     quiet.fleet.want(1)
-    assert await quiet.settled(1, 40)
+    assert await quiet.settled(1, SILENCE_S)
     quiet.feed.resume()
-    assert await quiet.watcher.beyond(dict.fromkeys(quiet.feed.ends, 100), 40)
+    assert await quiet.watcher.beyond(dict.fromkeys(quiet.feed.ends, 100), SILENCE_S)
     await calm(quiet)
     assert (await judge(quiet.settings)).mismatch_count == 0
     producer = clients.producer(quiet.settings)
@@ -77,10 +76,9 @@ async def test_a_row_by_a_stranger_is_a_mismatch(quiet: World) -> None:
     assert (await judge(quiet.settings)).mismatch_count > 0
 
 
-@pytest.mark.timeout(90)
 async def test_a_kill_counts_only_if_its_worker_owned_a_shard(quiet: World) -> None:
     quiet.fleet.want(1)
-    assert await quiet.settled(1, 40)
+    assert await quiet.settled(1, SILENCE_S)
     quiet.fleet.want(2)
     idle, owner = quiet.fleet.slots[1], quiet.fleet.slots[0]
     while idle.worker is None:

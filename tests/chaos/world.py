@@ -128,6 +128,7 @@ def _settings(brokers: str, name: str) -> Settings:
         max_ahead_s=1.0,
         dedup_generation=20_000,
         flush_interval_s=0.2,
+        session_timeout_s=6.0,
         transaction_timeout_s=12.0,
         stuck_after_s=20.0,
     )

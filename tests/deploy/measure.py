@@ -119,7 +119,7 @@ async def measure(brokers: str, home: Path, name: str) -> Measured:
         stack.start_prometheus(scrape_interval_s=1)
         await stack.until_ready()
         prometheus = Prometheus(stack.parts["prometheus"].url)
-        prometheus.until("sum(netfollowers_running)", lambda n: n == settings.partitions, 20)
+        prometheus.until("sum(netfollowers_running)", lambda n: n == settings.partitions)
         await asyncio.sleep(_SETTLES_S)
         world = await _tell(stack, settings, prometheus)
         _ask_all(measured, prometheus, world)
@@ -234,7 +234,7 @@ async def _hold_readers(
             measured.panels.append(replace(line, name=f"{line.name} (readers stand still)"))
     await asyncio.to_thread(hold.unlink)
     lag = "sum(partition:netfollowers_lag_records:max)"
-    await asyncio.to_thread(prometheus.until, lag, lambda n: n == 0, 15)
+    await asyncio.to_thread(prometheus.until, lag, lambda n: n == 0)
 
 
 async def _kill_one(measured: Measured, stack: Stack, prometheus: Prometheus, world: World) -> None:
@@ -242,11 +242,11 @@ async def _kill_one(measured: Measured, stack: Stack, prometheus: Prometheus, wo
     counted = "netfollowers:partitions_counted:count"
     victim = stack.parts.pop(WORKERS[1])
     victim.child.kill()
-    prometheus.until(counted, lambda n: n < world.partitions, 6)
+    prometheus.until(counted, lambda n: n < world.partitions)
     truths, when = AFTER_A_KILL, " (a worker is killed)"
     measured.alerts += _ask_alerts(prometheus, world, truths, at_s=time.time(), when=when)
     await asyncio.sleep(1)
     measured.firing = [one["annotations"]["summary"] for one in prometheus.firing()]
-    prometheus.until(counted, lambda n: n == world.partitions, 25)
+    prometheus.until(counted, lambda n: n == world.partitions)
     truths, when = AFTER_THE_TAKEOVER, " (the other has taken over)"
     measured.alerts += _ask_alerts(prometheus, world, truths, at_s=time.time(), when=when)

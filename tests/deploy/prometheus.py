@@ -9,6 +9,8 @@ import urllib.request
 from collections.abc import Callable
 from typing import Any
 
+from tests.patience import SILENCE_S, Patience
+
 Labels = dict[str, str]
 
 
@@ -38,14 +40,14 @@ class Prometheus:
         found: list[str] = self._read(f"label/{label}/values?{query}")
         return set(found)
 
-    def until(self, expr: str, wanted: Callable[[float], bool], within_s: float) -> None:
+    def until(self, expr: str, wanted: Callable[[float], bool]) -> None:
         """Wait until the expression's one value is as wanted."""
-        until = time.monotonic() + within_s
+        patience = Patience(expr)
         while True:
             found = self.at(expr)
             if found and wanted(found[0][1]):
                 return
-            assert time.monotonic() < until, f"{expr} is {found} after {within_s} s"
+            patience.look(found)
             time.sleep(0.1)
 
     def _get(self, what: str, asked: dict[str, str]) -> dict[str, Any]:
@@ -53,7 +55,7 @@ class Prometheus:
         return found
 
     def _read(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}", timeout=SILENCE_S) as answer:  # noqa: S310
             found = json.load(answer)
         assert found["status"] == "success", found
         return found["data"]

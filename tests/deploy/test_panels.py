@@ -14,7 +14,6 @@ from tests.deploy.truths import ALERTS, TRUTHS
 
 
 @pytest.mark.broker
-@pytest.mark.timeout(180)
 async def test_every_panel_and_alert_shows_what_is_true(
     kafka: LocalBroker, prometheus: str, unique: str, tmp_path: Path
 ) -> None:

@@ -21,8 +21,6 @@ BOUNDS: Final = {"hot": 6.5, "uniform": 9.5, "backfill": 48.0}
 TRIES: Final = 4
 """Noise only ever makes a process slower, so one quiet moment is enough."""
 
-pytestmark = pytest.mark.timeout(240)
-
 
 def measured(*arguments: str) -> dict[str, float]:
     """Input -> ratio, from a process without coverage and without the contract's watch."""

@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from tests.optional import find, without
+from tests.patience import SILENCE_S
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ROOT / "examples"
 _BUILT_WITHIN_S: Final = 480
-_DONE_WITHIN_S: Final = 90
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ async def run(client: Client, command: tuple[str, ...], stdin: bytes, **environm
         stderr=asyncio.subprocess.PIPE,
     )
     try:
-        out, errors = await asyncio.wait_for(child.communicate(stdin), _DONE_WITHIN_S)
+        out, errors = await asyncio.wait_for(child.communicate(stdin), SILENCE_S)
     except TimeoutError:
         child.kill()
         out, errors = await child.communicate()

@@ -27,7 +27,6 @@ from tests.optional import skip
 pytestmark = [
     pytest.mark.broker,
     pytest.mark.transactions,
-    pytest.mark.timeout(1_200),  # of which nearly all is for the first build of all
 ]
 
 PARTITIONS = 5

@@ -24,7 +24,6 @@ def made_with(pip: str, venv: Path) -> Path:
     return python
 
 
-@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("pip", [OLDEST_PIP, NEWEST_PIP], ids=["oldest", "newest"])
 def test_every_lock_installs_with_the_oldest_and_the_newest_pip(pip: str, tmp_path: Path) -> None:
     python = made_with(pip, tmp_path / "venv")
@@ -41,7 +40,6 @@ def test_every_lock_installs_with_the_oldest_and_the_newest_pip(pip: str, tmp_pa
     subprocess.run(asked, check=True, cwd=install.ROOT)
 
 
-@pytest.mark.timeout(600)
 def test_what_a_lock_lacks_is_told_and_not_fetched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from service.kafka.shards import Shards
 from service.metrics import Metrics
 from service.results import Source
 from service.settings import Settings
+from tests.patience import SILENCE_S, until
 
 
 async def no_records() -> AsyncGenerator[Sequence[RawRecord]]:
@@ -23,6 +24,12 @@ async def no_records() -> AsyncGenerator[Sequence[RawRecord]]:
     nothing: list[Sequence[RawRecord]] = []
     for records in nothing:
         yield records
+
+
+async def turns(count: int = 100) -> None:
+    """Let all that can go on go on, as many steps as it takes."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 class Swallowing:
@@ -124,7 +131,7 @@ async def test_a_stop_ends_though_an_open_has_swallowed_its_cancellation() -> No
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     await shards.revoke()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SILENCE_S):
         await shards.stop()
     assert failed == []
 
@@ -141,11 +148,11 @@ async def test_a_stop_during_a_revoke_that_waits_for_a_commit_is_clean() -> None
     shard.checkpoint_if_due(asyncio.get_running_loop().time() + 60)
     count_a_heartbeat(shards, 1)
     revoking = asyncio.create_task(shards.revoke())
-    await asyncio.sleep(0.01)
+    await turns()
     stopping = asyncio.create_task(shards.stop())
-    await asyncio.sleep(0.01)
+    await turns()
     journal.may_end.set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SILENCE_S):
         await asyncio.gather(revoking, stopping)
     await asyncio.sleep(0)
     assert failed == []
@@ -173,14 +180,12 @@ async def test_an_open_that_the_next_owner_fences_after_a_revoke_ends_nothing() 
         await asyncio.sleep(0)
     await shards.revoke()
     journal.may_end.set()
-    await asyncio.sleep(0.05)
+    await turns()
     shards.assign([])
-    await asyncio.sleep(0.05)
+    await until(lambda: not list(shards), "the shard to be let go")
     assert failed == []
-    assert not list(shards)
     shards.assign([0])
-    await asyncio.sleep(0.05)
-    assert shards.is_ready, "it comes back, and opens anew"
+    await until(lambda: shards.is_ready, "it to come back and to open anew")
     await shards.stop()
 
 
@@ -190,7 +195,7 @@ async def test_an_open_that_is_fenced_though_it_was_not_revoked_ends_the_worker(
     shards = shards_over(journal, failed)
     shards.assign([0])
     journal.may_end.set()
-    await asyncio.sleep(0.05)
+    await until(lambda: bool(failed), "the failure")
     assert failed == ["a shard could not be opened partition=0"]
     await shards.stop()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,18 +10,18 @@ from typing import Any
 from tests.simulation.scenario import Scenario
 
 
-def shrink(
-    scenario: Scenario, fails: Callable[[Scenario], bool], *, seconds: float = 60.0
-) -> Scenario:
-    """The smallest scenario found in so many seconds that still fails."""
-    give_up_at = time.monotonic() + seconds
+def shrink(scenario: Scenario, fails: Callable[[Scenario], bool], *, tries: int = 500) -> Scenario:
+    """The smallest scenario found in so many tries that still fails."""
+    left = tries
 
     def smaller(parts: Sequence[Any], build: Callable[[Sequence[Any]], Scenario]) -> Sequence[Any]:
         """Drop ever smaller chunks (delta debugging) while it still fails."""
+        nonlocal left
         size = max(1, len(parts) // 2)
-        while parts and time.monotonic() < give_up_at:
+        while parts and left > 0:
             for first in range(0, len(parts), size):
                 rest = [*parts[:first], *parts[first + size :]]
+                left -= 1
                 if fails(build(rest)):
                     parts = rest
                     break

@@ -100,7 +100,7 @@ def test_a_failing_seed_shrinks_to_few_faults_and_records() -> None:
 
         failing = [one for one in map(Scenario.of, range(12)) if fails(one)]
         first = min(failing, key=lambda one: sum(map(len, one.logs)))
-        small = shrink(first, fails, seconds=45)
+        small = shrink(first, fails, tries=100)
         assert fails(small)
         assert len(small.faults) <= 3 < len(first.faults)
         assert sum(map(len, small.logs)) < sum(map(len, first.logs)) * 0.75

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, Final
 from playwright.async_api import Browser, Page, async_playwright
 
 from tests.optional import tool
+from tests.patience import Patience
 
 AXE: Final = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 """axe-core 4.14.1 as npm has it, MPL-2.0 (the licence lies beside it)."""
@@ -72,11 +72,11 @@ class Watched:
         """The value of a tile."""
         return await self.text(f"#{box} [data-word='{word}'] dd")
 
-    async def until(self, script: str, timeout_s: float = 15) -> None:
+    async def until(self, script: str) -> None:
         """Wait until a JavaScript expression is true."""
-        until = time.monotonic() + timeout_s  # playwright's own waiting needs eval in the page
+        patience = Patience(script)  # playwright's own waiting needs eval in the page
         while not await self.page.evaluate(script):
-            assert time.monotonic() < until, f"never: {script}\n{self.wrong}"
+            patience.look(self.wrong)
             await asyncio.sleep(0.05)
 
 

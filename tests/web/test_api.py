@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,11 +12,12 @@ from typing import Any
 import pytest
 
 from service.kafka import clients
-from tests.broker.conftest import Deploy
+from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment, Worker
+from tests.patience import Patience
 from tests.web.told import HOSTILE, HOUR_MS, START_MS, Answer, Sums, ask, baseline, event, of
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 ACCOUNTS = 300
 
@@ -85,7 +85,7 @@ def as_in_table_names() -> tuple[str, ...]:
 async def test_any_of_three_workers_answers_for_any_account_also_while_one_is_killed(
     deployed: Deploy,
 ) -> None:
-    deployment = await deployed(partitions=6)
+    deployment = await deployed(partitions=6, session_timeout_s=SHORT_SESSION_S)
     sums = Sums()
     records = sums.count(drawn(6_000))
     told = [baseline(name, START_MS, 1_000_000) for name in HOSTILE]
@@ -108,15 +108,15 @@ async def test_any_of_three_workers_answers_for_any_account_also_while_one_is_ki
         assert as_in_table(row) == kept(rows[name], fresh["watermark_ms"])
         assert row["followers"] == (1_000_000 + row["net"] if name in HOSTILE else None)
         assert fresh["applied_offset"] == fresh["committed_offset"] > row["offset"]
-        assert 0 <= fresh["age_ms"] < 5_000
+        assert 0 <= fresh["age_ms"] < 600_000, "an age, and no moment"
         owners.add(fresh["owner"])
     assert owners == {f"http://127.0.0.1:{worker.settings.web_port}" for worker in workers}
 
     await workers[0].kill()
     statuses: Counter[int] = Counter()
-    until = time.monotonic() + 40
-    good = 0
-    while good < 300 and time.monotonic() < until:
+    good, patience = 0, Patience("300 good answers after one that is not ready")
+    while good < 300:
+        patience.look((good, statuses[200], [worker.said() for worker in workers]))
         name = draw.choice(names)
         answer = await get(draw.choice(workers[1:]), of(name))
         statuses[answer.status] += 1
@@ -129,7 +129,6 @@ async def test_any_of_three_workers_answers_for_any_account_also_while_one_is_ki
             assert answer.headers["Content-Type"] == "application/problem+json"
             good = 0
             await asyncio.sleep(0.02)
-    assert good >= 300, statuses
     assert statuses[503], "the killed worker was never asked for"
     assert [await worker.stop() for worker in workers[1:]] == [0, 0]
 

@@ -64,7 +64,7 @@ async def test_a_live_worker_keeps_to_it_whatever_schemathesis_asks(
             "--exclude-path", "/api/stream",  # does not end
             "--max-examples", "60", "--phases", "examples,coverage,fuzzing", "--seed", "1",
         ],
-        capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path,
+        capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout[-6_000:] + ran.stderr[-2_000:]
     generated, passed = re.findall(r"(\d+) generated, (\d+) passed", ran.stdout)[-1]

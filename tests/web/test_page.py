@@ -17,7 +17,7 @@ from tests.broker.deployment import Deployment, Worker
 from tests.web.browser import Wire, chromium, opened
 from tests.web.told import HOSTILE, HOUR_MS, Sums, ask, baseline, event, of
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 MINUS = "\N{MINUS SIGN}"
 LIVE = "document.body.dataset.state === 'live'"

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 from service.tools.generate import Made
+from tests.patience import SILENCE_S
 
 HOUR_MS = 3_600_000
 START_MS = 1_760_000_400_000
@@ -47,7 +48,7 @@ def ask(port: int, path: str, headers: dict[str, str] | None = None, **query: An
     address = f"http://127.0.0.1:{port}{path}{'?' + urlencode(query, doseq=True) if query else ''}"
     request = urllib.request.Request(address, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - http, ours
+        with urllib.request.urlopen(request, timeout=SILENCE_S) as answer:  # noqa: S310 - http, ours
             return Answer(answer.status, answer.headers, answer.read().decode())
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.headers, error.read().decode())
