@@ -32,7 +32,7 @@ __all__ = ["NOTHING", "BrokerFailed", "Kind", "LocalBroker", "start_local_broker
 
 Kind = Literal["kafka", "tansu", "external"]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-_ANSWERS_WITHIN_S: Final = 60.0
+_SILENT_FOR_S: Final = 60.0
 _SETTLED_AFTER_S: Final = 0.1
 _PORT_TRIES: Final = 3
 _IN_USE: Final = " in use"
@@ -101,6 +101,12 @@ class LocalBroker:
         """Let it go on after `pause`."""
         self._running().resume()
 
+    def check(self) -> None:
+        """BrokerFailed when it has ended by itself."""
+        if self._child is not None and not self._child.is_running:
+            message = f"{self.kind} at {self.bootstrap} has ended:\n{self._last_lines()}"
+            raise BrokerFailed(message)
+
     def __enter__(self) -> Self:
         """Return itself; it is running already."""
         return self
@@ -121,10 +127,13 @@ class LocalBroker:
     def _wait_until_itanswers(self, child: Child, log_from: int) -> None:
         """Its log must say so too, and it must stay: on a port that was taken, another answers."""
         host, port = self.bootstrap.split(":")
-        give_up_at = time.monotonic() + _ANSWERS_WITHIN_S
+        size, give_up_at = -1, 0.0
         started = _STARTED[self.kind]
         while started not in self.log.read_bytes()[log_from:] or not answers(host, int(port)):
-            if not child.is_running or time.monotonic() > give_up_at:
+            now, found = time.monotonic(), self.log.stat().st_size
+            if found != size:  # it is slow, and goes on
+                size, give_up_at = found, now + _SILENT_FOR_S
+            if not child.is_running or now > give_up_at:
                 message = f"{self.kind} at {self.bootstrap} does not answer:\n{self._last_lines()}"
                 raise BrokerFailed(message)
             time.sleep(0.05)
