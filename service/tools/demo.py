@@ -35,6 +35,8 @@ EXIT_BROKER: Final = 3
 EXIT_CRASH: Final = 70
 PARTITIONS: Final = 4
 FLUSH_INTERVAL_S: Final = 0.1
+TANSU_SESSION_S: Final = 8.0
+"""Tansu lets a new group wait for half of it: for 10 s with the default."""
 BESIDE_LIVE_S: Final = 50
 """What the rest takes on two slow cores, to say it beforehand; nothing is cut off by it."""
 WHY_OWN: Final = "Its event time is of years ago, so it has topics and a worker of its own."
@@ -105,6 +107,7 @@ def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) ->
         min_isr=1,
         guarantee="exactly_once" if broker.has_transactions else "at_least_once",
         flush_interval_s=FLUSH_INTERVAL_S,
+        session_timeout_s=TANSU_SESSION_S if broker.kind == "tansu" else settings.session_timeout_s,
         instance_id="",
         web_host="127.0.0.1",
         web_port=free_ports(1)[0],
