@@ -26,6 +26,7 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
+from bench.figures import measured_line
 from bench.inputs import Load, load_all
 from bench.machine import OUTPUT, machine, rss_bytes
 from bench.names import named
@@ -195,6 +196,8 @@ def markdown(points: Sequence[Point]) -> str:
     said = ", ".join(f"{name} {value}" for name, value in found.items())
     lines = [
         "# Growth",
+        "",
+        measured_line(found),
         "",
         f"`make growth`, {said}.",
         "",
