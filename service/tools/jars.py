@@ -29,7 +29,9 @@ def java() -> str:
     """Find Java 17 or later; -> its path. JarsMissing when there is none."""
     path = shutil.which("java")
     if path is None:
-        message = f"no Java: install a Java {JAVA_AT_LEAST} runtime"
+        message = (
+            f"no Java: install a Java {JAVA_AT_LEAST} runtime (Debian: openjdk-17-jre-headless)"
+        )
         raise JarsMissing(message)
     answer = subprocess.run([path, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
     found = re.search(r'version "(\d+)', answer.stderr)
@@ -56,7 +58,7 @@ def _fetch() -> None:
     """Let Maven copy the jars aside, then move them in place at once: two may do this."""
     maven = shutil.which("mvn")
     if maven is None:
-        message = f"no jars in {LIBS.relative_to(ROOT)} and no Maven (mvn) to fetch them"
+        message = f"no jars in {LIBS.relative_to(ROOT)} and no Maven (Debian: maven) to fetch them"
         raise JarsMissing(message)
     LIBS.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=LIBS.parent, prefix="fetch-") as aside:
