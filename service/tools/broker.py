@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -35,6 +36,7 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _SILENT_FOR_S: Final = 60.0
 _SETTLED_AFTER_S: Final = 0.1
 _PORT_TRIES: Final = 3
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _IN_USE: Final = " in use"
 _OWN: Final = "netfollowers-broker-"
 _STARTED: Final = {"kafka": b"Kafka Server started", "tansu": b"ready in"}
@@ -143,7 +145,7 @@ class LocalBroker:
             raise BrokerFailed(message)
 
     def _last_lines(self) -> str:
-        return self.log.read_text(errors="replace")[-2_000:]
+        return _COLOUR.sub("", self.log.read_text(errors="replace")[-2_000:]).strip()
 
 
 def start_local_broker(

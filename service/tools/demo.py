@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import secrets
 import signal
 import webbrowser
@@ -173,7 +174,11 @@ class Demo:
 
     async def _watch_broker(self) -> None:
         while True:
-            self._broker.check()
+            try:
+                self._broker.check()
+            except BrokerFailed:  # one cause is enough: the clients complain of it too
+                logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+                raise
             await asyncio.sleep(_LOOK_S)
 
     def _title(self) -> str:

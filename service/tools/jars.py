@@ -29,9 +29,7 @@ def java() -> str:
     """Find Java 17 or later; -> its path. JarsMissing when there is none."""
     path = shutil.which("java")
     if path is None:
-        message = (
-            f"no Java: install a Java {JAVA_AT_LEAST} runtime (Debian: openjdk-17-jre-headless)"
-        )
+        message = f"no Java: install Java {JAVA_AT_LEAST} (Debian: openjdk-17-jre-headless)"
         raise JarsMissing(message)
     answer = subprocess.run([path, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
     found = re.search(r'version "(\d+)', answer.stderr)
