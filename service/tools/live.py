@@ -18,7 +18,7 @@ from service.tools.watch import Mover, sparkline
 
 TOP: Final = 8
 TRAIL: Final = 12
-WIDE: Final = 100
+WIDE: Final = 116
 OUTCOMES: Final = ("applied", "late", "duplicate", "rejected", "heartbeat")
 
 
