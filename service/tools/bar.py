@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 EVERY_S: Final = 5.0
+STILL_EVERY_S: Final = 30.0
+"""As often it says the same again."""
 
 
 class Bar:
@@ -59,14 +61,14 @@ class _Lines:
         self._console = console
         self._what = what
         self._total = total
-        self._done = 0
+        self._done = self._said = 0
         self._said_at = time.monotonic()
 
     def __call__(self, number: int) -> None:
         self._done += number
         now = time.monotonic()
-        if now - self._said_at >= EVERY_S:
-            self._said_at = now
+        if now - self._said_at >= (EVERY_S if self._done != self._said else STILL_EVERY_S):
+            self._said_at, self._said = now, self._done
             share = self._done / max(1, self._total)
             line = f"{self._what}: {self._done:,} of {self._total:,} records ({share:.0%})"
             self._console.print(line, soft_wrap=True, markup=False)

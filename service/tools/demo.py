@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import secrets
 import signal
+import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,7 @@ from service.tools.ports import free_ports
 from service.tools.progress import Stalled
 from service.tools.worker_process import WorkerFailed
 
+EXIT_WRONG: Final = 1
 EXIT_BROKER: Final = 3
 EXIT_CRASH: Final = 70
 PARTITIONS: Final = 4
@@ -68,6 +71,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         except (WorkerFailed, Stalled) as error:
             _fail(console, error)
             return EXIT_CRASH
+        except BrokenPipeError:  # nobody reads on, so nothing was shown to be right
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_WRONG
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         finally:
@@ -75,13 +81,13 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
                 signal.signal(number, signal.SIG_IGN)
     where = f"logs and picture are in {asked.output}/"
     console.print(f"nothing is left running; {where}", soft_wrap=True, markup=False)
-    return 0 if is_right else 1
+    return 0 if is_right else EXIT_WRONG
 
 
 def _announce(console: Console, seconds: float) -> None:
     console.print(
         f"About {seconds + BESIDE_LIVE_S:.0f} s, more on a busy machine: {seconds:g} s of live "
-        "events, 7.4 years of a real channel, a check. Ctrl-C ends it."
+        "events, a real channel, a check. Ctrl-C ends it."
     )
     console.print("starting a broker ...", style="dim")
 

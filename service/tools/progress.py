@@ -16,8 +16,8 @@ from service.engine import Checkpoint
 from service.kafka import clients
 from service.settings import Settings
 
-STALLED_AFTER_S: Final = 90.0
-"""Longer than the minute after which a worker that stands still ends by itself, and says why."""
+STALLED_AFTER_S: Final = 600.0
+"""The last resort: a worker that stands still ends by itself after a minute, and says why."""
 _POLL_S: Final = 0.1
 
 

@@ -90,6 +90,7 @@ def test_without_a_terminal_progress_is_a_line_now_and_then(
     with bar.Bar(Console(file=out)) as shown:
         more = shown.begin("counted of the channel", 1_000)
         more(250)
+        more(0)
         more(250)
     assert out.getvalue().splitlines() == [
         "counted of the channel: 250 of 1,000 records (25%)",
