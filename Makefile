@@ -100,6 +100,7 @@ check: $(INSTALLED) contract ## lint, format, types, contract: everything that n
 	$(BIN)/ruff check $(SOURCES) examples
 	$(BIN)/ruff format --check $(SOURCES) examples
 	$(BIN)/mypy $(SOURCES)
+	@$(BIN)/python -m bench.figures
 
 contract: $(INSTALLED) ## compare the contract with the last released one; fails on a breaking change
 	@$(BIN)/python -m tests.contract.gate

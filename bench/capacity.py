@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.budget import MOST, OURS
+from bench.figures import measured_line
 from bench.machine import ROOT
 
 BUSY: Final = 0.5
@@ -166,11 +167,14 @@ def page(saved: Mapping[str, Any]) -> str:
         f"- **{load.accounts:,} accounts**: {text}"
         for load, text in zip(LOADS, BREAKS, strict=True)
     )
+    told = saved["machine"]
     return f"""# Capacity
 
+{measured_line(told)}
+
 Made by `python -m bench.capacity --page docs/capacity.md` from [bench.json](bench.json) (commit
-{saved["machine"]["commit"]}): uniform events over 1,000,000 accounts, the dearest input there is, exactly once, one worker
-process, {saved["machine"]["cores"]} cores shared with the broker. Put your own machine's figures in by `make bench` there.
+{told["commit"]}): uniform events over 1,000,000 accounts, the dearest input there is, exactly once, one worker
+process, {told["cores"]} cores shared with the broker. Put your own machine's figures in by `make bench` there.
 
 | measured, per worker process | |
 |---|---|

@@ -28,6 +28,7 @@ from matplotlib.figure import Figure
 
 from bench.backfill import DAY_MS, Backfill
 from bench.backfill import records as backfilled
+from bench.figures import measured_line
 from bench.inputs import Load, load_all
 from bench.machine import OUTPUT, machine, rss_bytes
 from bench.names import named
@@ -216,6 +217,8 @@ def markdown(points: Sequence[Point]) -> str:
     said = ", ".join(f"{name} {value}" for name, value in found.items())
     lines = [
         "# Growth",
+        "",
+        measured_line(found),
         "",
         f"`make growth`, {said}.",
         "",

@@ -47,7 +47,7 @@ def rss_bytes(pid: int) -> int:
 
 def _commit() -> str:
     """Name the commit, with a + when files differ from it."""
-    command = ["git", "describe", "--always", "--dirty=+"]
+    command = ["git", "describe", "--always", "--exclude=*", "--dirty=+"]
     return subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()

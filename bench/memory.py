@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.figures import measured_line
 from bench.inputs import every_account, fill
 from bench.machine import OUTPUT, machine, rss_bytes
 from bench.names import named
@@ -126,10 +127,13 @@ async def _counted(worker: Worker, settings: Settings, sent: int) -> None:
 
 def to_markdown(found: Sequence[Held]) -> str:
     """Put it into a table."""
-    about = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in machine().items())
+    told = machine()
+    about = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in told.items())
     turns = " | ".join(f"after turn {turn}" for turn in range(1, TURNS + 1))
     lines = [
         "# Memory",
+        "",
+        measured_line(told),
         "",
         f"`python -m bench.memory`, {about}.",
         "",

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from bench.budget import ROWS, Found
+from bench.figures import measured_line
 from bench.tables import (
     Rows,
     boundary,
@@ -94,6 +95,8 @@ def markdown(saved: Mapping[str, Any], plot: str = "") -> str:
     machine = ", ".join(f"{name} {value}" for name, value in saved["machine"].items())
     lines = [
         "# Benchmark",
+        "",
+        measured_line(saved["machine"]),
         "",
         f"`{saved['command']}`, {saved['began']}, {saved['minutes']:.0f} minutes; {machine}.",
         "",

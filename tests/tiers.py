@@ -32,11 +32,13 @@ TABLE: Final = MappingProxyType(
         "tests/contract": "unit",
         "tests/deploy": "unit",
         "tests/deploy/test_stack.py": "rest",
+        "tests/deploy/test_stack_alone.py": "rest",
         "tests/engine": "unit",
         "tests/engine/test_sabotage.py": "test",  # each planted bug lives through random logs
         "tests/engine/test_speed.py": "test",  # ratios of CPU time, from processes of their own
         "tests/examples": "rest",  # toolchains of five languages
-        "tests/install": "test",  # installs the locks with old and new pips
+        "tests/install": "unit",
+        "tests/install/test_locks.py": "rest",  # installs the locks with old and new pips
         "tests/shell": "unit",
         "tests/shell/test_accounts.py::"
         "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "test",
@@ -44,7 +46,7 @@ TABLE: Final = MappingProxyType(
         "tests/suite": "unit",
         "tests/suite/test_optional.py": "test",  # collects all tests in a process of its own
         "tests/tools": "unit",
-        "tests/tools/test_demo.py": "test",
+        "tests/tools/test_demo.py": "rest",  # whole demos, with brokers of their own
         "tests/tools/test_replay.py::test_the_real_channel_comes_to_its_truth_day_by_day": "test",
         "tests/web": "unit",
         "tests/web/test_page.py": "rest",  # a browser

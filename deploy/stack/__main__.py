@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.stack import configuration
+from deploy.stack.found import Found, look
 from deploy.stack.stack import Stack, StackFailed, is_free
 from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
 from service.tools.jars import JarsMissing
@@ -35,17 +36,21 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)
     home = arguments.home.absolute()
-    shutil.rmtree(home, ignore_errors=True)
     try:
+        found = look()
+        shutil.rmtree(home, ignore_errors=True)
         with (
             _broker(home) as broker,
             Stack(home, broker.bootstrap, with_usual_ports=True) as stack,
         ):
-            _run(stack, arguments.rate)
+            _run(stack, found, arguments.rate)
     except Ended:
         print("ended", flush=True)
         return 0
-    except (StackFailed, BrokerFailed, JarsMissing) as failed:
+    except JarsMissing as missing:
+        print(f"make stack: it needs a real Kafka: {missing}", file=sys.stderr)
+        return 1
+    except (StackFailed, BrokerFailed) as failed:
         print(f"make stack: {failed}", file=sys.stderr)
         return 1
     return 0
@@ -65,25 +70,32 @@ def _broker(home: Path) -> LocalBroker:
     return start_local_broker("kafka", log_dir=home / "kafka", port=port)
 
 
-def _run(stack: Stack, rate: float) -> None:
-    print("starting topics, workers, Prometheus ...", flush=True)
+def _run(stack: Stack, found: Found, rate: float) -> None:
+    names = ["topics", "workers"]
+    names += ["Prometheus"] if found.prometheus else []
+    names += ["Grafana"] if found.grafana else []
+    print(f"starting {', '.join(names)} ...", flush=True)
     stack.create_topics()
     stack.start_workers()
-    stack.start_prometheus()
-    has_grafana = stack.start_grafana()
+    if found.prometheus:
+        stack.start_prometheus(found.prometheus)
+    if found.grafana:
+        stack.start_grafana(found.grafana)
     asyncio.run(stack.until_ready())
     if rate:
         stack.start_generator(rate)
-    print(f"  {'kafka':<11} {stack.brokers}")
-    for part in stack.parts.values():
-        print(f"  {part.name:<11} {part.url or f'{rate:g} events per second'}")
-    if not has_grafana:
-        dashboards = (configuration.GRAFANA / "dashboards").relative_to(configuration.ROOT)
-        print(f"  grafana     not here: no grafana in PATH. The dashboards are in {dashboards}")
-    print(f"logs: {stack.home}. Ctrl-C ends all of it.", flush=True)
+    _print_addresses(stack, rate)
     never = threading.Event()
     while not never.wait(_LOOK_S):
         stack.check()
+
+
+def _print_addresses(stack: Stack, rate: float) -> None:
+    print(f"  {'kafka':<11} {stack.brokers}")
+    for part in stack.parts.values():
+        note = "   its page; also /api, /metrics" if part.name in configuration.WORKERS else ""
+        print(f"  {part.name:<11} {part.url or f'{rate:g} events per second'}{note}")
+    print(f"logs: {stack.home}. Ctrl-C ends all of it.", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """What docker-compose.yml says, read for processes of this machine: one configuration, two ways.
 
-Commands and variables are compose's; only addresses differ. Nothing is started here.
+Commands and variables are compose's; only addresses differ. Nothing is started here. They are read
+from services.json, because `make stack` has no YAML: `python -m deploy.stack.copy` writes it anew,
+and a test compares it with compose's file.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
-
-import yaml
 
 from service.settings import PREFIX
 
@@ -18,11 +20,15 @@ ROOT: Final = Path(__file__).parents[2]
 PROMETHEUS: Final = ROOT / "deploy" / "prometheus"
 GRAFANA: Final = ROOT / "deploy" / "grafana"
 WORKERS: Final = ("worker-1", "worker-2")
+SERVICES: Final = Path(__file__).parent / "services.json"
+_INTERVAL: Final = re.compile(
+    r"^(  (?:scrape_interval|scrape_timeout|evaluation_interval):) \S+", re.MULTILINE
+)
 
 
 def services() -> dict[str, Any]:
-    """Compose's services by name."""
-    found: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    """Compose's services by name: command, environment and ports of each."""
+    found: dict[str, Any] = json.loads(SERVICES.read_text())
     return found
 
 
@@ -59,13 +65,10 @@ def write_prometheus(directory: Path, targets: list[str], scrape_interval_s: int
     (directory / "targets").mkdir(parents=True)
     for rules in ("recording.yml", "alerts.yml"):
         (directory / rules).write_bytes((PROMETHEUS / rules).read_bytes())
-    (directory / "targets" / "native.yml").write_text(yaml.safe_dump([{"targets": targets}]))
+    (directory / "targets" / "native.yml").write_text(json.dumps([{"targets": targets}]))
     text = (PROMETHEUS / "prometheus.yml").read_text()
     if scrape_interval_s is not None:
-        configuration = yaml.safe_load(text)
-        interval = f"{scrape_interval_s}s"
-        configuration["global"] = dict.fromkeys(configuration["global"], interval)
-        text = yaml.safe_dump(configuration)
+        text = _INTERVAL.sub(rf"\1 {scrape_interval_s}s", text)
     path = directory / "prometheus.yml"
     path.write_text(text)
     return path

@@ -22,7 +22,7 @@ from service.settings import PREFIX
 from service.tools.child import Child
 from service.tools.ports import free_ports
 
-_ANSWERS_WITHIN_S: Final = 60.0
+_SILENT_FOR_S: Final = 60.0
 _STOPS_WITHIN_S: Final = 40.0
 _POLL_S: Final = 0.1
 _LAST_LINES: Final = 15
@@ -43,9 +43,13 @@ class Part:
     url: str = ""
 
     def last_words(self) -> str:
+        """Say that it has ended, and the end of its log."""
+        head = f"{self.name} has ended; its log {self.log} ends with:"
+        return "\n".join([head, *self.last_lines()])
+
+    def last_lines(self) -> list[str]:
         """The end of its log."""
-        lines = self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
-        return "\n".join([f"{self.name} has ended; its log {self.log} ends with:", *lines])
+        return self.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
 
 
 class Stack:
@@ -120,12 +124,8 @@ class Stack:
         environ = configuration.environment_of("generator", self.brokers, self._changes)
         self._start("generator", [*_MODULE, *command], environ)
 
-    def start_prometheus(self, *, scrape_interval_s: int | None = None) -> None:
-        """Start Prometheus with the repository's rules. StackFailed: there is none."""
-        binary = shutil.which("prometheus")
-        if binary is None:
-            message = "no prometheus in PATH (Debian: apt-get install prometheus)"
-            raise StackFailed(message)
+    def start_prometheus(self, binary: str, *, scrape_interval_s: int | None = None) -> None:
+        """Start Prometheus with the repository's rules."""
         home = self.home / "prometheus"
         shutil.rmtree(home, ignore_errors=True)
         targets = [self.parts[name].url.removeprefix("http://") for name in WORKERS]
@@ -140,11 +140,8 @@ class Stack:
         ]
         self._start("prometheus", command, None, f"http://{address}")
 
-    def start_grafana(self) -> bool:
-        """Start Grafana if it is on the PATH; -> whether it is."""
-        binary = shutil.which("grafana") or shutil.which("grafana-server")
-        if binary is None:
-            return False
+    def start_grafana(self, binary: str) -> None:
+        """Start Grafana; Prometheus is there already."""
         home = Path(binary).resolve().parents[1]
         if not (home / "conf" / "defaults.ini").exists():  # Debian's package
             home = Path("/usr/share/grafana")
@@ -155,20 +152,26 @@ class Stack:
         server = ["server"] if Path(binary).name == "grafana" else []
         command = [binary, *server, f"--homepath={home}"]
         self._start("grafana", command, environ, f"http://127.0.0.1:{port}")
-        return True
 
     async def until_ready(self) -> None:
         """Wait until every part answers as its health check in compose asks. StackFailed."""
         paths = dict.fromkeys(WORKERS, "/ready")
         paths |= {"prometheus": "/-/ready", "grafana": "/api/health"}
         for name in self.parts.keys() & paths.keys():
-            until = time.monotonic() + _ANSWERS_WITHIN_S
-            while not await asyncio.to_thread(_answers, self.parts[name].url + paths[name]):
-                self.check()
-                if time.monotonic() > until:
-                    message = f"{name} does not answer: {self.parts[name].last_words()}"
-                    raise StackFailed(message)
-                await asyncio.sleep(_POLL_S)
+            await self._until_answered(self.parts[name], paths[name])
+
+    async def _until_answered(self, part: Part, path: str) -> None:
+        """Wait as long as it writes lines to its log. StackFailed."""
+        size, until = -1, 0.0
+        while not await asyncio.to_thread(_answers, part.url + path):
+            self.check()
+            now, found = time.monotonic(), part.log.stat().st_size
+            if found != size:
+                size, until = found, now + _SILENT_FOR_S
+            if now > until:
+                message = f"{part.name} does not answer; its log {part.log} ends with:"
+                raise StackFailed("\n".join([message, *part.last_lines()]))
+            await asyncio.sleep(_POLL_S)
 
     def check(self) -> None:
         """StackFailed if a part has ended by itself."""

@@ -97,6 +97,7 @@ async def check(  # noqa: PLR0913 - the callers name them all
     expect_swept: bool = True,
     tansu: bool = False,
     client_options: Mapping[str, Any] | None = None,
+    begin: Begin = unwatched,
 ) -> Report:
     """Audit a worker at rest on a broker. `tansu`: at least once, of necessity."""
     names = (input_topic, updates_topic, windows_topic, late_topic, rejected_topic)
@@ -107,4 +108,4 @@ async def check(  # noqa: PLR0913 - the callers name them all
         at_least_once=at_least_once or tansu,
     )
     async with source:
-        return await audit(source, rules=rules, expect_swept=expect_swept)
+        return await audit(source, rules=rules, expect_swept=expect_swept, begin=begin)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -12,20 +11,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 EVERY_S: Final = 5.0
+STILL_EVERY_S: Final = 30.0
+"""As often it says the same again."""
 
 
 class Bar:
     """`with Bar() as bar`, then `bar.begin(what, total)` for each thing."""
 
-    def __init__(self) -> None:
-        """Look whether standard error is a terminal."""
-        self._is_shown = sys.stderr.isatty()
+    def __init__(self, console: Console | None = None) -> None:
+        """`console`: where to; standard error if None."""
+        self._console = console or Console(stderr=True, highlight=False)
+        self._is_shown = self._console.is_terminal
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=40),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=self._console,
             disable=not self._is_shown,
             transient=True,
         )
@@ -49,23 +51,24 @@ class Bar:
         if self._is_shown:
             task = self._progress.add_task(what, total=total)
             return lambda number: self._progress.advance(task, number)
-        return _Lines(what, total)
+        return _Lines(self._console, what, total)
 
 
 class _Lines:
-    """Says on standard error how far it is, every few seconds."""
+    """Says how far it is, every few seconds."""
 
-    def __init__(self, what: str, total: int) -> None:
+    def __init__(self, console: Console, what: str, total: int) -> None:
+        self._console = console
         self._what = what
         self._total = total
-        self._done = 0
+        self._done = self._said = 0
         self._said_at = time.monotonic()
 
     def __call__(self, number: int) -> None:
         self._done += number
         now = time.monotonic()
-        if now - self._said_at >= EVERY_S:
-            self._said_at = now
+        if now - self._said_at >= (EVERY_S if self._done != self._said else STILL_EVERY_S):
+            self._said_at, self._said = now, self._done
             share = self._done / max(1, self._total)
             line = f"{self._what}: {self._done:,} of {self._total:,} records ({share:.0%})"
-            print(line, file=sys.stderr, flush=True)  # noqa: T201 - a command line prints
+            self._console.print(line, soft_wrap=True, markup=False)

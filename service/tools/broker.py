@@ -14,6 +14,7 @@ from __future__ import annotations
 import atexit
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -32,9 +33,10 @@ __all__ = ["NOTHING", "BrokerFailed", "Kind", "LocalBroker", "start_local_broker
 
 Kind = Literal["kafka", "tansu", "external"]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
-_ANSWERS_WITHIN_S: Final = 60.0
+_SILENT_FOR_S: Final = 60.0
 _SETTLED_AFTER_S: Final = 0.1
 _PORT_TRIES: Final = 3
+_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _IN_USE: Final = " in use"
 _OWN: Final = "netfollowers-broker-"
 _STARTED: Final = {"kafka": b"Kafka Server started", "tansu": b"ready in"}
@@ -106,6 +108,12 @@ class LocalBroker:
         """Let it go on after `pause`."""
         self._running().resume()
 
+    def check(self) -> None:
+        """BrokerFailed when it has ended by itself."""
+        if self._child is not None and not self._child.is_running:
+            message = f"{self.kind} at {self.bootstrap} has ended:\n{self._last_lines()}"
+            raise BrokerFailed(message)
+
     def __enter__(self) -> Self:
         """Return itself; it is running already."""
         return self
@@ -126,10 +134,13 @@ class LocalBroker:
     def _wait_until_itanswers(self, child: Child, log_from: int) -> None:
         """Its log must say so too, and it must stay: on a port that was taken, another answers."""
         host, port = self.bootstrap.split(":")
-        give_up_at = time.monotonic() + _ANSWERS_WITHIN_S
+        size, give_up_at = -1, 0.0
         started = _STARTED[self.kind]
         while started not in self.log.read_bytes()[log_from:] or not answers(host, int(port)):
-            if not child.is_running or time.monotonic() > give_up_at:
+            now, found = time.monotonic(), self.log.stat().st_size
+            if found != size:  # it is slow, and goes on
+                size, give_up_at = found, now + _SILENT_FOR_S
+            if not child.is_running or now > give_up_at:
                 message = f"{self.kind} at {self.bootstrap} does not answer:\n{self._last_lines()}"
                 raise BrokerFailed(message)
             time.sleep(0.05)
@@ -139,7 +150,7 @@ class LocalBroker:
             raise BrokerFailed(message)
 
     def _last_lines(self) -> str:
-        return self.log.read_text(errors="replace")[-2_000:]
+        return _COLOUR.sub("", self.log.read_text(errors="replace")[-2_000:]).strip()
 
 
 def start_local_broker(

@@ -1,4 +1,4 @@
-"""Demo, phase 3: the counts sum, and code that shares nothing with ours comes to the same."""
+"""Demo, part 3: the counts sum, and code that shares nothing with ours comes to the same."""
 
 from __future__ import annotations
 
@@ -9,14 +9,26 @@ from rich.console import Console
 from service.audit.check import check
 from service.engine import Counts
 from service.kafka import clients
-from service.settings import Settings
+from service.tools.bar import Bar
+from service.tools.demo_pipeline import Pipeline
 from service.tools.outbox import Outbox
 from service.tools.progress import Committed
 from service.tools.summary import counts_line
 from service.tools.worker_process import WorkerProcess
 
 
-async def counts_of(
+async def judge(console: Console, pipeline: Pipeline, *, is_tansu: bool) -> bool:
+    """Check one worker, which has counted all it was sent; -> whether all is right."""
+    found = await pipeline.counted()
+    counts = await _counts_of(console, found, pipeline.worker)
+    is_complete = _totals(console, counts, pipeline.outbox)
+    is_agreed = await _recompute(console, pipeline, is_tansu=is_tansu)
+    code = await pipeline.worker.stop()
+    say(console, f"worker stopped by SIGTERM: exit code {code}", is_right=code == 0)
+    return is_complete and is_agreed and code == 0
+
+
+async def _counts_of(
     console: Console, found: Mapping[int, Committed], worker: WorkerProcess
 ) -> dict[int, Counts]:
     """Take the five counts from the commits, or from the worker where the broker keeps none."""
@@ -28,7 +40,7 @@ async def counts_of(
     return {} if gauges is None else {p: Counts(**by) for p, by in gauges.by_partition.items()}
 
 
-def totals(console: Console, counts: Mapping[int, Counts], outbox: Outbox) -> bool:
+def _totals(console: Console, counts: Mapping[int, Counts], outbox: Outbox) -> bool:
     """Print the five counts per partition; -> whether they sum to what was produced."""
     is_right = True
     for partition, five in sorted(counts.items()):
@@ -42,10 +54,12 @@ def totals(console: Console, counts: Mapping[int, Counts], outbox: Outbox) -> bo
     return is_right
 
 
-async def recompute(console: Console, settings: Settings, *, is_tansu: bool) -> bool:
+async def _recompute(console: Console, pipeline: Pipeline, *, is_tansu: bool) -> bool:
     """Audit everything; -> whether the recomputation agrees. The worker must be at rest."""
+    settings = pipeline.settings
     options = {k: v for k, v in clients.options(settings).items() if k != "bootstrap_servers"}
-    with console.status("recomputing everything from the input, by other code ..."):
+    console.print("recomputing everything from the input, by other code ...", style="dim")
+    with Bar(console) as bar:
         report = await check(
             settings.brokers,
             input_topic=settings.input_topic,
@@ -57,6 +71,7 @@ async def recompute(console: Console, settings: Settings, *, is_tansu: bool) -> 
             at_least_once=not settings.is_exactly_once,
             tansu=is_tansu,
             client_options=options,
+            begin=lambda what, total: bar.begin(f"recomputed of {what}", total),
         )
     console.print(str(report), markup=False, soft_wrap=True)
     verdict = "agrees with" if report.ok else "DISAGREES with"

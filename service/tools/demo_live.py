@@ -1,24 +1,23 @@
-"""Demo, phase 2: live synthetic events, and a view of what they do."""
+"""Demo, part 1: live synthetic events, and a view of what they do."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from rich.console import Console
 from rich.live import Live
 
 from service.settings import Settings
+from service.tools.beside import beside
+from service.tools.demo_pipeline import Pipeline
 from service.tools.generate import Shape, Synthetic, late_after_ms
 from service.tools.live import TOP, Frame, panels, plain
-from service.tools.outbox import Outbox
-from service.tools.stream import Stream
+from service.tools.stream import CHUNK, Stream
 from service.tools.watch import MINUTE_MS, Watch
-from service.tools.worker_process import WorkerProcess
 
 FRAMES_PER_S: Final = 4
 PLAIN_EVERY_S: Final = 2.0
@@ -51,48 +50,31 @@ class LivePlan:
 class LivePhase:
     """Generates and watches until the time is up or `stop` is set."""
 
-    def __init__(
-        self, settings: Settings, outbox: Outbox, worker: WorkerProcess, plan: LivePlan, title: str
-    ) -> None:
-        """Everything is started already."""
+    def __init__(self, pipeline: Pipeline, plan: LivePlan, title: str) -> None:
+        """All of `pipeline` is running."""
         self._plan = plan
-        self._outbox = outbox
-        self._worker = worker
+        self._outbox = pipeline.outbox
+        self._worker = pipeline.worker
         self._title = title
-        self._source = Synthetic(plan.shape(settings))
-        self._watch = Watch(settings, outbox.sent_at)
-        self._sent_before = self._sent_last = sum(outbox.sent.values())
+        self._source = Synthetic(plan.shape(pipeline.settings))
+        self._watch = Watch(pipeline.settings, pipeline.outbox.sent_at)
+        self._sent_last = 0
         self._seen_last = 0
         self._rates: deque[int] = deque(maxlen=_HISTORY)
         self._rows_per_s = 0
 
-    async def run(self, console: Console, stop: asyncio.Event) -> None:
+    async def run(self, console: Console) -> None:
         """Show frames; raises what the sender, the watcher or the worker raise."""
-        try:
-            await self._run(console, stop)
-        except ExceptionGroup as group:  # one cause is enough to say
-            raise group.exceptions[0] from group
-
-    async def _run(self, console: Console, stop: asyncio.Event) -> None:
         ends = time.monotonic() + self._plan.seconds
-        is_over: Callable[[], bool] = lambda: stop.is_set() or time.monotonic() >= ends  # noqa: E731
-        async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(self._watch.run())
-            sending = tasks.create_task(self._send(is_over))
-            counting = tasks.create_task(self._count())
-            if console.is_terminal:
-                await self._show(console, ends, is_over)
-            else:
-                await self._tell(console, ends, is_over)
-            counting.cancel()
-            await sending
-            watching.cancel()
+        async with beside(self._watch.run(), self._count(), self._show(console, ends)):
+            await self._send(ends)
 
-    async def _send(self, is_over: Callable[[], bool]) -> None:
+    async def _send(self, ends: float) -> None:
         now_ms = int(time.time() * 1_000)
         self._outbox.put_all(self._source.baselines(now_ms))
         stream = Stream(self._source, self._outbox, rate=self._plan.rate, with_heartbeats=True)
-        await stream.run(lambda: 0 if is_over() else 1_000_000)
+        await stream.run(lambda: 0 if time.monotonic() >= ends else CHUNK)
+        await self._outbox.settle()
 
     async def _count(self) -> None:
         """Once a second: rates, and the accounts' trails."""
@@ -104,19 +86,18 @@ class LivePhase:
             self._sent_last, self._seen_last = sent, seen
             self._watch.tick()
 
-    async def _show(self, console: Console, ends: float, is_over: Callable[[], bool]) -> None:
+    async def _show(self, console: Console, ends: float) -> None:
+        if not console.is_terminal:
+            await self._tell(console, ends)
         with Live(console=console, auto_refresh=False) as live:
-            while not is_over():
+            while True:
                 live.update(panels(await self._frame(ends), console.width), refresh=True)
                 await asyncio.sleep(1 / FRAMES_PER_S)
 
-    async def _tell(self, console: Console, ends: float, is_over: Callable[[], bool]) -> None:
-        told = time.monotonic()
-        while not is_over():
-            await asyncio.sleep(0.1)
-            if time.monotonic() - told >= PLAIN_EVERY_S:
-                told = time.monotonic()
-                console.print(plain(await self._frame(ends)), soft_wrap=True, markup=False)
+    async def _tell(self, console: Console, ends: float) -> NoReturn:
+        while True:
+            await asyncio.sleep(PLAIN_EVERY_S)
+            console.print(plain(await self._frame(ends)), soft_wrap=True, markup=False)
 
     async def _frame(self, ends: float) -> Frame:
         gauges = await self._worker.gauges()
@@ -126,7 +107,7 @@ class LivePhase:
             title=self._title,
             left_s=max(0.0, ends - time.monotonic()),
             minute_ms=now_ms - now_ms % MINUTE_MS,
-            sent=sum(self._outbox.sent.values()) - self._sent_before,
+            sent=sum(self._outbox.sent.values()),
             sent_rates=list(self._rates),
             rows_per_s=self._rows_per_s,
             lag_records=gauges.lag_records if gauges else None,

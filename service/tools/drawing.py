@@ -18,10 +18,20 @@ WIDEST: Final = 100
 HEIGHT: Final = 28
 
 
+class _Console(Console):
+    """A closed output is an error as any other: rich ends the process, also from within a task."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise BrokenPipeError
+
+
 def new_console(*, stderr: bool = False) -> Console:
     """Make a console that is WIDEST wide where no person is watching."""
-    console = Console(stderr=stderr, highlight=False)
-    return console if console.is_terminal else Console(stderr=stderr, highlight=False, width=WIDEST)
+    console = _Console(stderr=stderr, highlight=False)
+    if console.is_terminal:
+        return console
+    return _Console(stderr=stderr, highlight=False, width=WIDEST)
 
 
 def printable(name: str, style: str = "") -> Text:

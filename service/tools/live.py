@@ -18,7 +18,7 @@ from service.tools.watch import Mover, sparkline
 
 TOP: Final = 8
 TRAIL: Final = 12
-WIDE: Final = 100
+WIDE: Final = 116
 OUTCOMES: Final = ("applied", "late", "duplicate", "rejected", "heartbeat")
 
 
@@ -68,7 +68,7 @@ def panels(frame: Frame, width: int) -> RenderableType:
     return Group(
         Panel(_numbers(frame), title=frame.title, title_align="left", border_style="dim"),
         movers,
-        Text(f"{frame.left_s:.0f} s left; Ctrl-C ends it now and checks all the same", style="dim"),
+        Text(f"{frame.left_s:.0f} s left of the live events", style="dim"),
     )
 
 

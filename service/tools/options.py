@@ -391,15 +391,16 @@ def _add_demo(commands: Commands) -> None:
     demo = _add(
         commands,
         "demo",
-        "see it work: a broker, a worker, a real channel, live events, a check",
-        "Starts a local broker and one worker, replays 7.4 years of a real channel through them,\n"
-        "then counts live synthetic events. At the end an independent recomputation must agree.\n"
+        "see it work: a broker, a worker, live events, a real channel, a check",
+        "Starts a local broker and a worker, which counts live synthetic events. Then a second\n"
+        "worker counts 7.4 years of a real channel. At the end an independent recomputation must\n"
+        "agree, for both.\n"
         "Leaves nothing running. Files go to --output-dir.",
         "netfollowers demo",
         "netfollowers demo --seconds 15",
     )
     add = demo.add_argument
-    add("--seconds", type=number, default=60.0, metavar="S", help="(%(default)g)")
+    add("--seconds", type=number, default=60.0, metavar="S", help="of live events (%(default)g)")
     add("--rate", type=number, default=5_000.0, metavar="N", help="live events/s (%(default)g)")
     add("--accounts", type=count, default=3_000, metavar="N", help="live accounts (%(default)s)")
     add("--seed", type=int, default=1, help="(%(default)s)")

@@ -16,11 +16,13 @@ from service.engine import Checkpoint
 from service.kafka import clients
 from service.settings import Settings
 
+STALLED_AFTER_S: Final = 600.0
+"""The last resort: a worker that stands still ends by itself after a minute, and says why."""
 _POLL_S: Final = 0.1
 
 
 class Stalled(RuntimeError):  # noqa: N818 - says what it is
-    """The worker did not come as far as it should in time."""
+    """The worker has stopped coming forward before it came as far as it should."""
 
 
 class Committed(NamedTuple):
@@ -58,29 +60,42 @@ class Progress:
         self,
         ends: Mapping[int, int],
         *,
-        within_s: float,
+        stalled_after_s: float = STALLED_AFTER_S,
         closed_to_ms: int = -1,
         look: Callable[[], None] = lambda: None,
     ) -> dict[int, Committed]:
         """Wait until every partition is committed up to its end; -> the commits.
 
-        `closed_to_ms`: and until the windows final at that watermark have been published where the
-        watermark is there. `look` is called at every try and may raise.
+        There is no limit as long as the commits change. Stalled: they have not for
+        `stalled_after_s`. `closed_to_ms`: and until the windows final at that watermark have been
+        published where the watermark is there. `look` is called at every try and may raise.
         """
-        until = time.monotonic() + within_s
+        last: dict[int, Committed] | None = None
+        until = 0.0
         while True:
             look()
             found = await self.committed()
-            behind = {p: end for p, end in ends.items() if _position(found, p) < end}
-            if not behind and all(_is_swept(at, closed_to_ms) for at in found.values()):
+            if _is_done(found, ends, closed_to_ms):
                 return found
-            if time.monotonic() > until:
-                positions = {p: _position(found, p) for p in ends}
+            now = time.monotonic()
+            if found != last:
+                last, until = found, now + stalled_after_s
+            if now > until:
                 message = (
-                    f"not counted within {within_s:.0f} s: at {positions}, wanted {dict(ends)}"
+                    f"nothing was counted for {stalled_after_s:g} s: {_counted(found, ends):,} of "
+                    f"{sum(ends.values()):,} records"
                 )
                 raise Stalled(message)
             await asyncio.sleep(_POLL_S)
+
+
+def _is_done(found: Mapping[int, Committed], ends: Mapping[int, int], closed_to_ms: int) -> bool:
+    is_counted = all(_position(found, p) >= end for p, end in ends.items())
+    return is_counted and all(_is_swept(at, closed_to_ms) for at in found.values())
+
+
+def _counted(found: Mapping[int, Committed], ends: Mapping[int, int]) -> int:
+    return sum(_position(found, p) for p in ends)
 
 
 def _checkpoint(commit: OffsetAndMetadata) -> Checkpoint | None:

@@ -28,6 +28,8 @@ from service.tools.stream import CHUNK, PACE, Stream
 
 FILE_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 FILE_EVENTS: Final = 10_000
+_STOPPED_WITHIN_S: Final = 5.0
+"""All that was settled has arrived; the rest was given up with an exception."""
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -139,7 +141,9 @@ async def outbox_to(settings: Settings) -> AsyncIterator[Outbox]:
         message = f"there is no topic {settings.input_topic}: netfollowers topics create"
         raise UsageError(message) from None
     finally:
-        await producer.stop()
+        with contextlib.suppress(TimeoutError):  # it waits for what it cannot send any more
+            async with asyncio.timeout(_STOPPED_WITHIN_S):
+                await producer.stop()
 
 
 def _until(stream: Stream, arguments: argparse.Namespace) -> Callable[[], int]:

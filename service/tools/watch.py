@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from service.events import RawRecord
+from service.kafka.journal import CHECKPOINT_KEY
 from service.results import Window
 from service.settings import Settings
 from service.tools.reading import reader_of
@@ -82,7 +83,7 @@ class Watch:
     def take(self, partition: int, records: Sequence[RawRecord], now: float) -> None:
         """Take rows that have become visible at `now` (time.monotonic)."""
         for record in records:
-            if record.value is None:
+            if record.value is None or record.key == CHECKPOINT_KEY:
                 continue
             row = _decode(record.value)
             self.seen += 1

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.settings import PREFIX, Settings
 
-READY_WITHIN_S: Final = 60.0
+SILENT_FOR_S: Final = 60.0
 STOPPED_WITHIN_S: Final = 40.0
 _POLL_S: Final = 0.1
 _TAIL_LINES: Final = 15
@@ -62,6 +62,7 @@ class WorkerProcess:
         self._sink: IO[bytes] | None = None
         self._process: asyncio.subprocess.Process | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._is_stopping = False
         self._url = f"http://127.0.0.1:{settings.web_port}"
 
     async def __aenter__(self) -> Self:
@@ -101,6 +102,7 @@ class WorkerProcess:
         """SIGTERM, and wait; -> its exit code (negative: the signal that ended it)."""
         assert self._process is not None
         self.check()
+        self._is_stopping = True
         self._process.send_signal(signal.SIGTERM)
         try:
             return await asyncio.wait_for(self._process.wait(), STOPPED_WITHIN_S)
@@ -114,6 +116,12 @@ class WorkerProcess:
         if self._process.returncode is not None:
             raise WorkerFailed(self._last_words(f"ended with {self._process.returncode}"))
 
+    async def watch(self) -> None:
+        """Return when it is stopped; WorkerFailed as soon as it has ended by itself."""
+        while not self._is_stopping:
+            self.check()
+            await asyncio.sleep(_POLL_S)
+
     async def gauges(self) -> Gauges | None:
         """Ask for /metrics; None when it does not answer."""
         assert self._session is not None
@@ -125,16 +133,22 @@ class WorkerProcess:
             return None
 
     async def _ready(self) -> None:
+        """Wait until it is, as long as it writes lines to its log."""
         assert self._session is not None
-        until = time.monotonic() + READY_WITHIN_S
-        while time.monotonic() < until:
+        size, until = -1, 0.0
+        while True:
             self.check()
             with suppress(aiohttp.ClientError, TimeoutError):
                 async with self._session.get(f"{self._url}/ready") as response:
                     if response.ok:
                         return
+            now, found = time.monotonic(), self._log.stat().st_size
+            if found != size:
+                size, until = found, now + SILENT_FOR_S
+            if now > until:
+                what = f"is not ready and has written nothing for {SILENT_FOR_S:.0f} s"
+                raise WorkerFailed(self._last_words(what))
             await asyncio.sleep(_POLL_S)
-        raise WorkerFailed(self._last_words(f"was not ready within {READY_WITHIN_S:.0f} s"))
 
     def _last_words(self, what: str) -> str:
         lines = self._log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]

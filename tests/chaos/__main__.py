@@ -7,14 +7,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
-import os
-import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from bench.machine import machine
 from tests.chaos import report as reports
 from tests.chaos.page import page
 from tests.chaos.plot import draw
@@ -65,18 +63,6 @@ def write(story: Story, path: Path, command: str) -> str:
     path.write_text(reports.text(report))
     markdown.write_text(text)
     return text
-
-
-def machine() -> dict[str, str]:
-    """What it ran on and which commit."""
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return {
-        "cores": str(os.cpu_count()),
-        "Python": platform.python_version(),
-        "commit": commit.stdout.strip() or "unknown",
-    }
 
 
 if __name__ == "__main__":

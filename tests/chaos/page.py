@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from bench.figures import measured_line
+
 _HEAD: Final = """# Chaos on a real broker
+
+{measured}
 
 `{command}` on {machine}.
 Written by the run itself; the same numbers, and every fault with its time: [{json}]({json}).
@@ -38,7 +42,10 @@ the time between two committed updates of one partition, as a `read_committed` r
 def page(report: dict[str, Any], *, json_name: str, png_name: str, rate: float) -> str:
     """Write the page."""
     machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
-    head = _HEAD.format(**{**report, "machine": machine}, json=json_name)
+    head = _HEAD.format(
+        **{**report, "machine": machine, "measured": measured_line(report["machine"])},
+        json=json_name,
+    )
     skipped = [f"\n**{report['skipped']}**\n"] if report["skipped"] else []
     wrong = [f"- {line}" for line in report["wrong"]]
     return "\n".join(

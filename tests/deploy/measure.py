@@ -7,6 +7,7 @@ wants every line to be right; `python -m tests.deploy.panels` writes them down.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.stack.configuration import WORKERS, environment_of
-from deploy.stack.stack import Stack
+from deploy.stack.stack import Stack, StackFailed
 from service import __version__
 from service.kafka import clients
 from service.settings import PREFIX, Settings
@@ -116,7 +117,7 @@ async def measure(brokers: str, home: Path, name: str) -> Measured:
     with Stack(home, brokers, changes=changes, worker_code=HELD_BY % str(hold)) as stack:
         stack.create_topics()
         stack.start_workers()
-        stack.start_prometheus(scrape_interval_s=1)
+        stack.start_prometheus(_prometheus(), scrape_interval_s=1)
         await stack.until_ready()
         prometheus = Prometheus(stack.parts["prometheus"].url)
         prometheus.until("sum(netfollowers_running)", lambda n: n == settings.partitions)
@@ -130,6 +131,14 @@ async def measure(brokers: str, home: Path, name: str) -> Measured:
         await _hold_readers(measured, hold, settings, prometheus, world)
         await _kill_one(measured, stack, prometheus, world)
     return measured
+
+
+def _prometheus() -> str:
+    found = shutil.which("prometheus")
+    if found is None:
+        message = "no prometheus in PATH (Debian: prometheus)"
+        raise StackFailed(message)
+    return found
 
 
 async def _tell(stack: Stack, settings: Settings, prometheus: Prometheus) -> World:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from bench.figures import measured_line
+from bench.machine import machine
 from tests.deploy.boards import ROOT
 from tests.deploy.measure import STORY_S, Line, Measured
 from tests.deploy.truth import RATE_S, Value
@@ -14,6 +16,8 @@ PAGE: Final = ROOT / "docs" / "panels.md"
 _SHOWN: Final = 4
 _HEAD: Final = f"""\
 # What every panel and alert shows, and what is true
+
+%s
 
 Made by `make panels`, which runs what `test_every_panel_and_alert_shows_what_is_true` runs: two
 workers on a real Kafka, a real Prometheus with the repository's rules, {STORY_S} s of events
@@ -30,7 +34,7 @@ silent at its border is tested by `promtool test rules deploy/prometheus/tests.y
 
 def page(measured: Measured) -> str:
     """Return the page."""
-    parts = [_HEAD]
+    parts = [_HEAD % measured_line(machine())]
     for title in dict.fromkeys(line.name.split(" / ")[0] for line in measured.panels):
         ours = [line for line in measured.panels if line.name.startswith(f"{title} / ")]
         parts.append(f"## {title}\n\n{_rows('panel', ours)}")

@@ -52,10 +52,10 @@ def stand_in_for_grafana(home: Path) -> tuple[Path, Path]:
 
 
 @contextmanager
-def make_stack(home: Path, path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+def make_stack(home: Path, path: str) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """`make stack`, and the file that it prints to; it is ended whatever happens."""
     said = home / "said.txt"
-    environ = {**os.environ, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+    environ = {**os.environ, "PATH": path}
     command = [sys.executable, "-m", "deploy.stack", "--rate", "300", "--home", str(home / "run")]
     with said.open("wb") as sink:
         process = subprocess.Popen(
@@ -107,7 +107,7 @@ def test_the_stack_shows_something_on_every_panel_and_ends_on_sigterm(
     assert kafka
     assert prometheus
     path, note = stand_in_for_grafana(tmp_path / "grafana")
-    with make_stack(tmp_path, path) as (process, said):
+    with make_stack(tmp_path, f"{path}{os.pathsep}{os.environ['PATH']}") as (process, said):
         found = addresses(process, said)
         assert set(found) == {*configuration.WORKERS, "kafka", "prometheus", "grafana", "generator"}
         asked = Prometheus(found["prometheus"])

@@ -9,8 +9,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.optional import PACKAGES
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +25,6 @@ def bare_path(home: Path) -> Path:
     return home
 
 
-@pytest.mark.timeout(300)
 def test_no_test_fails_when_no_optional_tool_is_in_the_path(tmp_path: Path) -> None:
     environ = {
         name: text

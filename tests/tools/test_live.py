@@ -92,6 +92,7 @@ def test_a_frame_fits_a_terminal_of_80_and_of_100_columns() -> None:
         lines = console.export_text().splitlines()
         assert len(lines) <= 20
         assert max(map(len, lines)) <= width
+        assert any(line.count("last 12 s") == 2 for line in lines)
         assert any("acct-7" in line and "…" not in line for line in lines)
 
 
@@ -119,3 +120,8 @@ def test_metrics_are_summed_over_partitions_and_the_watermark_is_the_oldest() ->
 def test_settings_survive_the_way_through_the_environment() -> None:
     settings = Settings(app_id="x", web_port=1, flush_interval_s=0.1, ssl_check_hostname=False)
     assert Settings.from_env(environment(settings)) == settings
+
+
+def test_the_checkpoint_that_lies_between_the_rows_at_least_once_is_no_row() -> None:
+    seen = watch(LogRecord(0, -1, b"", b'{"position":1}'), row("a", 5, 1))
+    assert seen.seen == 1

@@ -31,7 +31,7 @@ async def count(settings: Settings, log: Path, records: int) -> Outbox:
         await outbox.send()
         await outbox.settle()
         async with progress_of(settings) as progress:
-            await progress.wait(outbox.ends, within_s=30, look=worker.check)
+            await progress.wait(outbox.ends, look=worker.check)
         assert await worker.stop() == 0
     return outbox
 

@@ -1,0 +1,151 @@
+"""Which documents have figures of older code: `python -m bench.figures`, part of `make check`.
+
+A document with measured figures has a line near its top, in the form of `measured_line`;
+`python -m bench.figures line` prints it for this machine and commit. Old figures are told and do
+not fail. A document without the line does, and a commit that is unknown.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from bench.machine import ROOT, machine
+
+HOT: Final = (
+    "service/engine",
+    "service/kafka",
+    "service/app.py",
+    "service/cloudevents.py",
+    "service/events.py",
+    "service/json_text.py",
+    "service/results.py",
+)
+"""What an event passes on its way."""
+ALSO: Final[Mapping[str, Sequence[str]]] = {
+    "api.md": ("service/api", "service/web.py"),
+    "panels.md": ("service/metrics.py", "deploy/dashboards", "deploy/prometheus"),
+}
+"""Document -> what its figures depend on besides."""
+WITHOUT_FIGURES: Final = frozenset(
+    {
+        "audit.md",
+        "chaos-found.md",  # what was found then, of code that is mended
+        "input.md",
+        "logs.md",
+        "runbook.md",
+        "security.md",
+        "speed.md",  # what was tried then, each time against the code before
+        "versioning.md",
+    }
+)
+NEAR_THE_TOP: Final = 12
+_LINE: Final = re.compile(r"^Measured at commit ([0-9a-f]{7,40})\+? on .+\.$", re.MULTILINE)
+
+
+class NoGit(Exception):  # noqa: N818 - says what it is
+    """Nothing can be judged here; the message says why."""
+
+
+class Found(NamedTuple):
+    """What there is to say of one document; only what is wrong fails."""
+
+    text: str
+    is_wrong: bool
+
+
+def measured_line(told: Mapping[str, Any]) -> str:
+    """Write the line of a document, from what `bench.machine.machine` told of a run."""
+    sizes = [f"{told['cores']} cores"]
+    sizes += [f"{told['memory_gb']} GB"] if "memory_gb" in told else []
+    sizes += [str(told["machine"])] if "machine" in told else []
+    sizes += [f"Python {told['python']}"] if "python" in told else []
+    return f"Measured at commit {told.get('commit', 'unknown')} on {', '.join(sizes)}."
+
+
+def commit_of(text: str) -> str | None:
+    """Find the commit in the line near the top of a document."""
+    found = _LINE.search("\n".join(text.splitlines()[:NEAR_THE_TOP]))
+    return found[1] if found else None
+
+
+def judge(root: Path) -> list[Found]:
+    """Look at each document; -> what there is to say. NoGit."""
+    is_shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
+    found = []
+    for path in sorted((root / "docs").glob("*.md")):
+        if path.name not in WITHOUT_FIGURES:
+            found += _judge_one(root, path, is_shallow=is_shallow)
+    return found
+
+
+def _judge_one(root: Path, path: Path, *, is_shallow: bool) -> list[Found]:
+    name = f"docs/{path.name}"
+    measured = commit_of(path.read_text())
+    if measured is None:
+        hint = "Measured at commit COMMIT on MACHINE."
+        return [Found(f"{name} does not say near its top: {hint}", is_wrong=True)]
+    if not _is_in_history(root, measured):
+        if is_shallow:
+            message = f"this is a shallow clone and has no commit {measured}"
+            raise NoGit(message)
+        return [Found(f"{name}: no commit {measured} in this history", is_wrong=True)]
+    changed = _changed(root, measured, (*HOT, *ALSO.get(path.name, ())))
+    return [Found(f"{name}: {changed} since {measured}", is_wrong=False)] if changed else []
+
+
+def _is_in_history(root: Path, measured: str) -> bool:
+    return _run(root, "merge-base", "--is-ancestor", measured, "HEAD").returncode == 0
+
+
+def _changed(root: Path, measured: str, paths: Sequence[str]) -> str:
+    """Say how much has changed; '' for nothing."""
+    since = f"{measured}..HEAD"
+    files = _git(root, "diff", "--name-only", since, "--", *paths).splitlines()
+    commits = _git(root, "rev-list", "--count", since, "--", *paths).strip()
+    return f"{len(files)} files of what was measured changed in {commits} commits" if files else ""
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = _run(root, *arguments)
+    if done.returncode != 0:
+        raise NoGit(done.stderr.strip().partition("\n")[0])
+    return done.stdout
+
+
+def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    git = shutil.which("git")
+    if git is None:
+        message = "there is no git"
+        raise NoGit(message)
+    command = [git, "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def main(arguments: Sequence[str] = (), root: Path = ROOT) -> int:
+    """Print a line a document; -> 1 if one has no line, or names a commit that is unknown.
+
+    `line`: print the line of a document that is measured here and now.
+    """
+    if list(arguments) == ["line"]:
+        print(measured_line(machine()))
+        return 0
+    try:
+        found = judge(root)
+    except NoGit as why:
+        print(f"figures: not judged: {why}")
+        return 0
+    for one in found:
+        print(f"{'WRONG' if one.is_wrong else 'OLD FIGURES'}: {one.text}")
+    if not found:
+        print("figures: all are of this code")
+    return 1 if any(one.is_wrong for one in found) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+"""Waiting for a worker: without a limit while it counts, and not for one that stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from service.kafka import topics
+from service.settings import Settings
+from service.tools import bar
+from service.tools.beside import beside
+from service.tools.broker import LocalBroker
+from service.tools.generate import Shape, Synthetic
+from service.tools.ports import free_ports
+from service.tools.progress import Stalled, progress_of
+from service.tools.send import outbox_to
+from service.tools.worker_process import WorkerProcess
+
+T0 = 1_767_225_600_000
+
+
+@pytest.mark.broker
+async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_came(
+    tansu: LocalBroker, unique: str, tmp_path: Path
+) -> None:
+    settings = Settings(
+        brokers=tansu.bootstrap,
+        app_id=unique,
+        input_topic=f"{unique}-input",
+        updates_topic=f"{unique}-updates",
+        windows_topic=f"{unique}-windows",
+        late_topic=f"{unique}-late",
+        rejected_topic=f"{unique}-rejected",
+        partitions=1,
+        replication_factor=1,
+        min_isr=1,
+        guarantee="at_least_once",
+        session_timeout_s=6.0,
+        web_port=free_ports(1)[0],
+    )
+    await topics.create(settings)
+    async with (
+        WorkerProcess(settings, tmp_path / "worker.log") as worker,
+        outbox_to(settings) as outbox,
+        progress_of(settings) as progress,
+    ):
+        outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500))
+        await outbox.send()
+        await outbox.settle()
+        await progress.wait(outbox.ends, look=worker.check)
+        with pytest.raises(Stalled, match=r"nothing was counted for 1 s: 500 of 600 records"):
+            await progress.wait({0: 600}, stalled_after_s=1, look=worker.check)
+        assert await worker.stop() == 0
+
+
+async def test_what_fails_beside_a_block_ends_it_and_is_raised_as_it_is() -> None:
+    async def fails() -> None:
+        await asyncio.sleep(0)
+        message = "the worker ended"
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match="the worker ended"):
+        async with beside(fails(), asyncio.sleep(3_600)):
+            await asyncio.sleep(3_600)
+
+
+async def test_what_runs_beside_a_block_ends_with_it() -> None:
+    ended = asyncio.Event()
+
+    async def runs() -> None:
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            ended.set()
+
+    async with beside(runs()):
+        await asyncio.sleep(0)
+    assert ended.is_set()
+
+
+def test_without_a_terminal_progress_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bar, "EVERY_S", 0.0)
+    out = io.StringIO()
+    with bar.Bar(Console(file=out)) as shown:
+        more = shown.begin("counted of the channel", 1_000)
+        more(250)
+        more(0)
+        more(250)
+    assert out.getvalue().splitlines() == [
+        "counted of the channel: 250 of 1,000 records (25%)",
+        "counted of the channel: 500 of 1,000 records (50%)",
+    ]
