@@ -25,6 +25,8 @@ from tests.tiers import FIXTURES, TIERS, NoRow, tier_of, tiers_in
 
 NO_TOOLS: Final = {"tansu"}
 """Fixtures of a higher tier that need nothing beside Python's packages."""
+NO_TOOL_FILES: Final = {"tests/install/test_locks.py"}
+"""Files of a higher tier of which the same is true."""
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -46,7 +48,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = set(getattr(item, "fixturenames", ()))
         tier = tier_of(item.nodeid, fixtures)
         item.add_marker(tier)
-        if tier == "rest" or fixtures & (FIXTURES.keys() - NO_TOOLS):
+        may_lack = tier == "rest" and not fixtures & NO_TOOLS
+        if item.nodeid.partition("::")[0] in NO_TOOL_FILES:
+            may_lack = False
+        if may_lack or fixtures & (FIXTURES.keys() - NO_TOOLS):
             item.add_marker("tools")
 
 

@@ -26,7 +26,7 @@ TABLE: Final = MappingProxyType(
         "tests/broker/test_disasters.py": "rest",  # a broker of its own for each test
         "tests/broker/test_failover.py": "rest",
         "tests/broker/test_security.py": "rest",  # a broker with TLS, SASL and many users
-        "tests/channel": "unit",
+        "tests/channel": "test",  # half a million real events
         "tests/chaos": "unit",
         "tests/chaos/test_chaos.py": "rest",
         "tests/contract": "unit",
@@ -34,8 +34,10 @@ TABLE: Final = MappingProxyType(
         "tests/deploy/test_stack.py": "rest",
         "tests/deploy/test_stack_alone.py": "rest",
         "tests/engine": "unit",
+        "tests/engine/test_decoding.py": "test",  # tens of thousands of random records
         "tests/engine/test_sabotage.py": "test",  # each planted bug lives through random logs
         "tests/engine/test_speed.py": "test",  # ratios of CPU time, from processes of their own
+        "tests/engine/test_work.py": "test",  # counts each line that the engine runs
         "tests/examples": "rest",  # toolchains of five languages
         "tests/install": "unit",
         "tests/install/test_locks.py": "rest",  # installs the locks with old and new pips

@@ -13,6 +13,7 @@ whatever the batches, seals and restarts.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -68,6 +69,8 @@ OPENED_PER_SLICE: Final = 20_000
 
 So the windows that wait in a row do not pile up where event time runs faster than the clock.
 """
+LONG_ROW_WINDOWS: Final = 4_096
+"""A changed row with more windows is not left to the next seal: it would outgrow a message."""
 
 
 class Tally:
@@ -591,7 +594,11 @@ class Engine:
         opened_at_most = (self._position - self._sealed_position) * len(self._sizes)
         limit = SLICE_WINDOWS * (1 + opened_at_most // OPENED_PER_SLICE)
         published: list[tuple[bytes, bytes]] = []
-        while sweep.is_due(self._watermark_ms) and len(published) < limit:
+        while sweep.is_due(self._watermark_ms):
+            if len(published) >= limit:
+                if not self._has_long_row():
+                    break
+                limit = sys.maxsize
             sweep.begin(self._watermark_ms)
             for leaders in self.leaders:
                 leaders.begin_sweep(sweep.closing_to_ms)
@@ -603,6 +610,10 @@ class Engine:
                     leaders.end_sweep(sweep.closed_to_ms)
         self.tally.finals += len(published)
         return published
+
+    def _has_long_row(self) -> bool:
+        """Tell whether a changed row holds more windows than a message should."""
+        return any(sum(map(len, row.windows)) > LONG_ROW_WINDOWS for row in self._awake.values())
 
     def _publish_finals(self, key: bytes, published: list[tuple[bytes, bytes]]) -> None:
         row = self._awake.get(key)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from bench.figures import main, measured_line
+from tests.optional import find, without
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("git") is None, reason="tests of the age of figures: no git (Debian: git)"
-)
+pytestmark = pytest.mark.skipif(not find("git"), reason=without("git"))
 
 
 def git(root: Path, *arguments: str) -> str:

@@ -7,7 +7,6 @@ wants every line to be right; `python -m tests.deploy.panels` writes them down.
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 import urllib.request
 from collections.abc import Mapping
@@ -29,6 +28,7 @@ from tests.deploy.topics import results_of
 from tests.deploy.truth import RATE_S, Truth, Value, World, named
 from tests.deploy.truths import AFTER_A_KILL, AFTER_THE_TAKEOVER, ALERTS, TRUTHS, WHILE_HELD
 from tests.deploy.truths_accounts import CHOSEN
+from tests.optional import find, without
 
 STORY_S: Final = 28
 HELD_RECORDS: Final = 600
@@ -134,11 +134,9 @@ async def measure(brokers: str, home: Path, name: str) -> Measured:
 
 
 def _prometheus() -> str:
-    found = shutil.which("prometheus")
-    if found is None:
-        message = "no prometheus in PATH (Debian: prometheus)"
-        raise StackFailed(message)
-    return found
+    if missing := without("prometheus"):
+        raise StackFailed(missing)
+    return find("prometheus")
 
 
 async def _tell(stack: Stack, settings: Settings, prometheus: Prometheus) -> World:

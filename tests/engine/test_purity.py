@@ -18,7 +18,7 @@ PURE = [*(ROOT / "engine").glob("*.py"), *map(ROOT.joinpath, SHARED)]
 ALLOWED = {
     "__future__", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "enum",
     "hashlib", "heapq", "msgspec", "operator", "re", "service.cloudevents", "service.engine",
-    "service.events", "service.json_text", "service.results", "typing", "zlib",
+    "service.events", "service.json_text", "service.results", "sys", "typing", "zlib",
 }  # fmt: skip
 BANNED = (
     *("faust", "aiokafka", "asyncio", "time", "datetime", "logging", "prometheus_client", "os"),

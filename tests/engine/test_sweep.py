@@ -237,3 +237,31 @@ def test_an_account_with_windows_of_several_grains_is_swept_once_for_each() -> N
     found = [(w["grain"], (w["start_ms"] - T0) // MINUTE, w["gained"]) for w in counted.windows]
     assert sorted(found) == [("1m", 0, 1), ("1m", 1, 1), ("2m", 0, 2)]
     assert counted.engine.tally.finals == len(found)
+
+
+def test_a_seal_publishes_a_slice_more_for_what_its_records_may_have_opened(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_module, "OPENED_PER_SLICE", 1)
+    counted = Counted(RULES)
+    for number in range(50):
+        for account in ACCOUNTS:
+            counted.event(number * 600, account=account)
+        counted.seal()
+        assert all(len(row["windows"]["1m"]) <= 3 for row in counted.rows.values())
+
+
+def test_a_row_that_would_outgrow_a_message_is_not_left_to_the_next_seal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(engine_module, "LONG_ROW_WINDOWS", 5)
+    counted = one_window_each()
+    monkeypatch.setattr(engine_module, "SLICE_WINDOWS", 0)  # those of others come first
+    for number in range(1, 12):
+        counted.heartbeat(number * 2_000)
+        counted.event(number * 2_000, account=AFTER)
+        counted.seal()
+        assert len(counted.rows[AFTER]["windows"]["1m"]) <= 5
+    monkeypatch.setattr(engine_module, "SLICE_WINDOWS", 1)
+    counted.seal_all()
+    assert len(counted.windows) == 13
