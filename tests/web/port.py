@@ -23,6 +23,7 @@ from service.results import Source
 from service.settings import Settings
 from service.tools.generate import Made
 from service.web import Web
+from tests.patience import SILENCE_S
 from tests.web.told import START_MS, event
 
 
@@ -144,7 +145,7 @@ async def raw(port: Port, text: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
     writer.write(text)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SILENCE_S):
             return await reader.read()
     finally:
         writer.close()

@@ -15,6 +15,7 @@ import pytest
 from service.api.budgets import client_of
 from service.api.door import IDLE_S, SPARE, Door
 from service.settings import Settings
+from tests.patience import SILENCE_S
 from tests.web.port import Port, ask, listening, question
 
 LEAST = {"app_id": "net-followers"}
@@ -226,7 +227,7 @@ async def test_a_request_that_never_ends_is_ended() -> None:
             await asyncio.sleep(0.01)
         now = IDLE_S + 1
         with suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(), 10) == b""
+            assert await asyncio.wait_for(reader.read(), SILENCE_S) == b""
         assert not port.api.door._all
 
 

@@ -18,8 +18,6 @@ from tests.web.browser import Watched, chromium, opened
 from tests.web.port import Port, count, follows, forget, listening
 from tests.web.told import START_MS, baseline
 
-pytestmark = pytest.mark.timeout(120)
-
 LIVE = "document.body.dataset.state === 'live'"
 NOTE = "document.getElementById('account-note').textContent"
 LEADERS = "document.querySelectorAll('#gainers button').length > 2"

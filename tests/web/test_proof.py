@@ -19,6 +19,7 @@ from service.api.stream import Client
 from service.kafka.membership import usable
 from service.kafka.partitioners import partition_of
 from service.settings import Settings
+from tests.patience import SILENCE_S
 from tests.web.port import Port, ask, count, follows, listening, question
 from tests.web.told import START_MS
 
@@ -413,7 +414,7 @@ async def test_an_answer_of_a_stranger_ends_no_stream() -> None:
         introduced(port, url)
         count(port.shards[0], follows(OURS, [START_MS]))
         events = port.api._hub.events(Client((THEIRS[0],), "1h", {}))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SILENCE_S):
             for _ in range(3):
                 text = await anext(events)
                 assert b"event: problem" in text

@@ -134,7 +134,7 @@ async def looks(events: AsyncIterator[bytes]) -> list[str]:
 
 async def test_an_account_that_has_ended_is_told_at_once_and_once_and_its_return_too() -> None:
     """Nothing moves the watermark meanwhile: a window's end must not be waited for."""
-    async with port.listening() as worker, asyncio.timeout(20):
+    async with port.listening() as worker, asyncio.timeout(SILENCE_S):
         [shard] = worker.shards
         port.count(shard, [baseline("a", START_MS, 500), event("b", START_MS)])
         events = worker.api._hub.events(Client(("a",), None, {}))
