@@ -28,7 +28,7 @@ from aiokafka.errors import KafkaError
 from faust.tables import TableManager
 from mode import CrashingSupervisor
 
-from service import __version__, logs
+from service import __version__, descriptors, logs
 from service.accounts import AccountSeries
 from service.api import Api
 from service.engine import Engine
@@ -104,7 +104,8 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     )
     metrics.bind(host)
     _add_agent(app, settings, shards)
-    web = Web(metrics.registry, lambda: _why_not_ready(shards), Api(host, partitions))
+    api = Api(host, partitions, refused=metrics.refused)
+    web = Web(metrics.registry, lambda: _why_not_ready(shards), api)
     return Worker(app, shards, metrics, web, lag)
 
 
@@ -244,6 +245,7 @@ def _keep_small_buffers() -> None:
 
 async def _run(settings: Settings) -> int:
     partitions = await topics.require(settings)
+    settings = descriptors.fit(settings, partitions)
     worker = build(settings, partitions=partitions)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -16,7 +16,9 @@ from typing import Final
 
 import orjson
 
-_NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka")
+_NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka", "aiohttp")
+_OF_STRANGERS: Final = ("service.api", "service.web")
+"""Loggers of ours whose lines any request can cause."""
 INTERVAL_S: Final = 10.0
 _KEYS: Final = 1_000
 _CONNECTION: Final = re.compile(r"connect|errno|nodenotready|timed ?out|closed", re.IGNORECASE)
@@ -41,10 +43,11 @@ class OncePerInterval(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Decide by broker, else by logger, level and template, not by arguments."""
-        if not record.name.startswith(_NOISY):
+        if not record.name.startswith((*_NOISY, *_OF_STRANGERS)):
             return True
         now = time.monotonic()
-        key = self._broker(record) or (record.name, record.levelno, str(record.msg)[:60])
+        broker = None if record.name.startswith(_OF_STRANGERS) else self._broker(record)
+        key = broker or (record.name, record.levelno, str(record.msg)[:60])
         since, held_back = self._last.get(key, (float("-inf"), 0))
         if now - since < self._interval_s:
             self._last[key] = (since, held_back + 1)

@@ -364,6 +364,11 @@ FAILURES: Final = (
     "netfollowers_checkpoint_failures",
     "Checkpoints that failed. Each ends the worker: look at its restarts (docs/runbook.md).",
 )
+REFUSED: Final = (
+    "netfollowers_web_refused",
+    "Requests and connections that the web port has turned away, by reason.",
+)
+REFUSALS: Final = ("connections", "host", "origin", "proof", "rate", "streams", "token")
 ACCOUNTS: Final = (
     "netfollowers_account_net",
     "netfollowers_account_gained",
@@ -377,6 +382,7 @@ METRICS: Final[Mapping[str, str]] = {
     **{one.name: one.kind for one in (*READINGS, *WORKER)},
     **{one.name: "histogram" for one in OBSERVED},
     FAILURES[0]: "counter",
+    REFUSED[0]: "counter",
     **dict.fromkeys(ACCOUNTS, "gauge"),
 }
 """Every metric of ours by name (a counter is exposed with `_total`), and its kind."""
@@ -397,7 +403,15 @@ class Metrics:
         self.open_seconds = self._histogram(OPEN)
         self.loop_delay_seconds = self._histogram(LOOP_DELAY)
         self.checkpoint_failures = Counter(*FAILURES, registry=self.registry)
+        self._refused = Counter(*REFUSED, ("reason",), registry=self.registry)
+        for reason in REFUSALS:
+            self._refused.labels(reason)
         self.host: Host | None = None
+
+    def refused(self, reason: str) -> None:
+        """Note that the web port has turned somebody away."""
+        assert reason in REFUSALS, reason
+        self._refused.labels(reason).inc()
 
     def bind(self, host: Host) -> None:
         """Read from this worker at every scrape."""
@@ -461,7 +475,11 @@ class _HostCollector(Collector):
         self._host = host
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family, with its samples of all shards."""
+        """Yield every family: those of shards and worker of one moment, then those of accounts."""
+        yield from list(self._at_once())
+        yield from self._host.accounts.collect()
+
+    def _at_once(self) -> Iterator[Metric]:
         host = self._host
         shards = list(host.shards)
         for reading in READINGS:
@@ -475,7 +493,6 @@ class _HostCollector(Collector):
             for labels, value in of_worker.read(host):
                 family.add_metric(labels, value)
             yield family
-        yield from host.accounts.collect()
 
 
 def _family(

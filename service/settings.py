@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NoReturn
 
 from service.engine.leaders import DEPTH
 from service.engine.rules import DEFAULT_GRAINS, Grain, Rules
+from service.secret_files import UnusableSecretError, read_secret
 
 PREFIX: Final = "NETFOLLOWERS_"
 _MOST_WATCHED: Final = 1_000
@@ -68,7 +69,9 @@ class Settings:
     web_host: str = "127.0.0.1"
     web_port: int = 6066
     advertised_url: str = ""
+    web_names: str = ""
     api_token_file: str = ""
+    peer_secret_file: str = ""
     api_rate: float = 200.0
     api_streams: int = 200
     api_connections: int = 1_000
@@ -113,6 +116,19 @@ class Settings:
         if self.top_grains == "none":
             return ()
         return tuple(filter(None, map(str.strip, self.top_grains.split(","))))
+
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Host names, in lower case, by which a proxy asks for the web port."""
+        return frozenset(filter(None, map(str.strip, self.web_names.lower().split(","))))
+
+    def secret(self, name: str) -> str:
+        """Read the secret of a setting that names a file; "" when it names none. SettingsError."""
+        path: str = getattr(self, name)
+        try:
+            return read_secret(path) if path else ""
+        except UnusableSecretError as error:
+            _refuse(name, path, str(error))
 
     @property
     def is_exactly_once(self) -> bool:
@@ -175,6 +191,9 @@ class Settings:
             path = getattr(self, name)
             if path and not (Path(path).is_file() and os.access(path, os.R_OK)):
                 _refuse(name, path, "a file that exists and can be read")
+        for name in _SECRETS:
+            if getattr(self, name):
+                self.secret(name)
         if self.security_protocol.startswith("SASL"):
             name = "sasl_oauth_token_file" if self.is_oauth else "sasl_username"
             if not getattr(self, name):
@@ -198,7 +217,13 @@ def _parse(variable: str, text: str, kind: type) -> object:
         raise SettingsError(message) from None
 
 
-def _refuse(name: str, value: object, right: str) -> None:
+def is_web_address(url: str) -> bool:
+    """Tell whether it is http://HOST:PORT or https://HOST:PORT, and nothing more."""
+    found = _WEB_ADDRESS.fullmatch(url)
+    return found is not None and 0 < int(found["port"]) <= _LAST_PORT
+
+
+def _refuse(name: str, value: object, right: str) -> NoReturn:
     message = f"{PREFIX}{name.upper()}={value!r}: should be {right}"
     raise SettingsError(message)
 
@@ -210,8 +235,20 @@ _ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "log_level": ("debug", "info", "warning", "error"),
     "log_format": ("text", "json"),
 }
+_SECRETS: Final = (
+    "api_token_file",
+    "peer_secret_file",
+    "sasl_password_file",
+    "sasl_oauth_token_file",
+    "ssl_key_password_file",
+)
+_WEB_ADDRESS: Final = re.compile(
+    r"https?://([\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):(?P<port>[0-9]{1,5})"
+)
+_LAST_PORT: Final = 65_535
 _FILES: Final = (
     "api_token_file",
+    "peer_secret_file",
     "sasl_password_file",
     "sasl_oauth_token_file",
     "ssl_cafile",
@@ -240,7 +277,11 @@ _LIMITS: Final[dict[str, _Limit]] = {
     "web_port": ("a port, 0 to 65535", lambda n: 0 <= n <= 65_535),  # noqa: PLR2004
     "advertised_url": (
         "http://HOST:PORT, without a path",
-        lambda url: not url or re.fullmatch(r"https?://[^/?#@\s]+:\d{1,5}", url) is not None,
+        lambda url: not url or is_web_address(url),
+    ),
+    "web_names": (
+        "host names, comma separated, without ports",
+        lambda text: re.fullmatch(r"[A-Za-z0-9._, -]*", text) is not None,
     ),
     "api_rate": ("at least 5", lambda rate: rate >= 5),  # noqa: PLR2004
     "api_streams": ("at least 0", lambda n: n >= 0),
@@ -281,10 +322,12 @@ _MEANINGS: Final[dict[str, str]] = {
     "web_host": "address of the page, /api, /live, /ready and /metrics",
     "web_port": "port of the page, /api, /live, /ready and /metrics (0: any free one)",
     "advertised_url": "where the other workers find this one's web port (empty: by host and port)",
+    "web_names": "more host names by which the web port may be asked, such as a proxy's",
     "api_token_file": "file with the bearer token that /api asks for (empty: it asks for none)",
+    "peer_secret_file": "file with the secret that workers prove to each other (empty: the token)",
     "api_rate": "API requests per second and client address, twice as many in a burst",
-    "api_streams": "clients of /api/stream at a time",
-    "api_connections": "connections above which /api answers 503",
+    "api_streams": "clients of /api/stream at a time; one address has half of them at most",
+    "api_connections": "connections at a time; one address has half of them at most",
     "log_level": "debug, info, warning or error",
     "log_format": "`text` (key=value) or `json`: one event a line",
     "watch": "account ids with metrics of their own, comma separated, at most 1000",

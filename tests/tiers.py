@@ -52,6 +52,7 @@ TABLE: Final = MappingProxyType(
         "tests/tools/test_replay.py::test_the_real_channel_comes_to_its_truth_day_by_day": "test",
         "tests/web": "unit",
         "tests/web/test_page.py": "rest",  # a browser
+        "tests/web/test_page_alone.py": "rest",
     }
 )
 FIXTURES: Final = MappingProxyType(

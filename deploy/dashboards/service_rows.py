@@ -406,4 +406,15 @@ def process() -> list[Drawn]:
             Query(f"time() - max by (instance) (process_start_time_seconds{_OURS})", _BY_WORKER),
             width=6,
         ),
+        graph(
+            About(
+                "Turned away at the web port",
+                "Requests and connections per minute, by reason. Token: somebody guesses, or has "
+                "an old token. Proof: a worker has another secret, or is no worker of ours.",
+                "short",
+                runbook="Requests that are turned away",
+            ),
+            Query(_in_minute("netfollowers_web_refused_total", "reason"), "{{reason}}"),
+            width=12,
+        ),
     ]

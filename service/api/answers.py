@@ -24,27 +24,41 @@ RANKINGS: Final[dict[By, tuple[Ranking, ...]]] = {
 """The lists that an order consists of."""
 
 AccountId = Annotated[str, Meta(description="Account id, 1 to 256 bytes of UTF-8.")]
-Millis = Annotated[int, Meta(description="Epoch milliseconds.")]
-Count = Annotated[int, Meta(ge=0)]
+MOST_MS: Final = 253_402_300_799_999
+"""The end of the year 9999."""
+MOST: Final = 2**63 - 1
+Millis = Annotated[int, Meta(ge=0, le=MOST_MS, description="Epoch milliseconds.")]
+Count = Annotated[int, Meta(ge=0, le=MOST)]
+Signed = Annotated[int, Meta(ge=-MOST, le=MOST)]
 
 
 class Freshness(msgspec.Struct, frozen=True, gc=False):
     """What of the log an answer contains, and how old that is."""
 
     partition: Count
-    owner: Annotated[str, Meta(description="Address of the worker that counts this partition.")]
+    owner: Annotated[
+        str,
+        Meta(max_length=300, description="Address of the worker that counts this partition."),
+    ]
     watermark_ms: Annotated[
-        int | None, Meta(description="Largest event time seen; null before the first event.")
+        Millis | None, Meta(description="Largest event time seen; null before the first event.")
     ]
     applied_offset: Annotated[
-        int, Meta(ge=0, description="Every record before this offset is contained.")
+        int, Meta(ge=0, le=MOST, description="Every record before this offset is contained.")
     ]
     committed_offset: Annotated[
         int,
-        Meta(ge=0, description="Every record before this offset is durable in the result topics."),
+        Meta(
+            ge=0,
+            le=MOST,
+            description="Every record before this offset is durable in the result topics.",
+        ),
     ]
     age_ms: Annotated[
-        int, Meta(ge=0, description="So long ago the answer was certainly up to the log's end.")
+        int,
+        Meta(
+            ge=0, le=MOST, description="So long ago the answer was certainly up to the log's end."
+        ),
     ]
 
 
@@ -55,7 +69,7 @@ class Window(msgspec.Struct, frozen=True, gc=False):
     end_ms: Millis
     gained: Count
     lost: Count
-    net: int
+    net: Signed
     revision: Count
     state: WindowState
 
@@ -66,13 +80,15 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     account_id: AccountId
     gained: Count
     lost: Count
-    net: int
+    net: Signed
     followers: Annotated[
-        int | None, Meta(description="Baseline plus net since; null when no baseline was told.")
+        Signed | None, Meta(description="Baseline plus net since; null when no baseline was told.")
     ]
-    baseline: int | None
+    baseline: Count | None
     last_event_ms: Millis
-    offset: Annotated[int, Meta(description="The last record that changed this row.")]
+    offset: Annotated[
+        int, Meta(ge=0, le=MOST, description="The last record that changed this row.")
+    ]
     windows: dict[str, list[Window]]
     freshness: Freshness
 
@@ -94,12 +110,13 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         int,
         Meta(
             ge=1,
+            le=MOST,
             description="Of losers: how many more were lost than gained. Of growing and shrinking: "
             "net over followers before the window, in parts per billion, without its sign.",
         ),
     ]
     trail: Annotated[
-        list[tuple[int, int]],
+        list[tuple[Millis, Signed]],
         Meta(description="(start_ms, net) of the kept windows of the grain `trail`, oldest first."),
     ]
 
@@ -145,11 +162,11 @@ class ShardStatus(msgspec.Struct, frozen=True, gc=False):
     """One partition. Without an answer of its owner the state is `unknown`."""
 
     partition: Count
-    owner: str | None
+    owner: Annotated[str, Meta(max_length=300)] | None
     state: ShardState
     freshness: Freshness | None = None
-    lag_records: int | None = None
-    accounts: int | None = None
+    lag_records: Count | None = None
+    accounts: Count | None = None
     outcomes: Outcomes | None = None
 
 

@@ -2,31 +2,41 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, get_args
 
 import msgspec
 from msgspec import Meta
 
-from service.api.answers import Account, Freshness, Place, Ranking, ShardStatus
+from service.api.answers import MOST_MS, Account, Freshness, Place, Ranking, ShardStatus
+from service.api.asking import MAX_ID_BYTES
+from service.engine.leaders import DEPTH
 
 PATH: Final = "/internal/ask"
-MOST_ACCOUNTS: Final = 1_000
+MOST_ACCOUNTS: Final = 100
+MOST_BYTES: Final = 262_144
+"""Of a question: MOST_ACCOUNTS ids of 256 bytes, each byte escaped."""
+
+_Partition = Annotated[int, Meta(ge=0, lt=1_000_000)]
+_Name = Annotated[str, Meta(max_length=1_000)]
 
 
 class TopQuestion(msgspec.Struct, frozen=True):
     """Places of a grain's boards; `trail`: the grain of the small series beside each."""
 
-    grain: str
-    rankings: tuple[Ranking, ...]
-    n: int
-    trail: str | None
+    grain: _Name
+    rankings: Annotated[tuple[Ranking, ...], Meta(max_length=len(get_args(Ranking)))]
+    n: Annotated[int, Meta(ge=1, le=DEPTH)]
+    trail: _Name | None
 
 
 class Question(msgspec.Struct, frozen=True):
     """`app_id`: another deployment at the same address must not answer."""
 
-    app_id: str
-    accounts: Annotated[list[tuple[int, str]], Meta(max_length=MOST_ACCOUNTS)] = []
+    app_id: _Name
+    accounts: Annotated[
+        list[tuple[_Partition, Annotated[str, Meta(min_length=1, max_length=MAX_ID_BYTES)]]],
+        Meta(max_length=MOST_ACCOUNTS),
+    ] = []
     """(partition, account id)"""
     top: TopQuestion | None = None
     service: bool = False
@@ -42,7 +52,7 @@ class Looked(msgspec.Struct, frozen=True, gc=False):
 class ShardBoard(msgspec.Struct, frozen=True, gc=False):
     """One window's places in one shard; `start_ms` -1: there is no such window yet."""
 
-    start_ms: int
+    start_ms: Annotated[int, Meta(ge=-1, le=MOST_MS)]
     is_exact: bool
     rankings: dict[Ranking, list[Place]]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from service import __version__
-from service.api import answers, asked, merging
+from service.api import answers, asked, checked, merging
 from service.api.answers import By, GrainRule, ShardStatus, WorkerStatus
 from service.api.asked import Looked, Question, Told, TopQuestion
 from service.api.local import Local
@@ -87,13 +87,13 @@ class Cluster:
 
     async def _look(self, wanted: list[tuple[int, str]]) -> list[Looked]:
         mine = self._local.running()
-        found: dict[int, Looked] = {}
+        here = [index for index, (partition, _) in enumerate(wanted) if partition in mine]
         elsewhere: dict[str, list[int]] = defaultdict(list)
-        for index, (partition, key) in enumerate(wanted):
-            if partition in mine:
-                found[index] = self._local.look(mine[partition], key)
-            else:
+        for index, (partition, _) in enumerate(wanted):
+            if partition not in mine:
                 elsewhere[self._owner(partition)].append(index)
+        looked = await self._local.looks([wanted[index] for index in here])
+        found = dict(zip(here, looked, strict=True))
         told = await asyncio.gather(
             *(
                 self._ask(url, accounts=[wanted[index] for index in indexes])
@@ -133,14 +133,22 @@ class Cluster:
         service: bool = False,
     ) -> Told:
         question = Question(self._settings.app_id, accounts or [], top, service)
-        return await self._peers.ask(url, question)
+        grains = [grain.name for grain in self.grains]
+        return await self._peers.ask(
+            url,
+            question,
+            most_bytes=checked.most_bytes(question, self._partitions, len(grains)),
+            why_wrong=lambda told: checked.why_wrong(
+                told, question, partitions=self._partitions, grains=grains
+            ),
+        )
 
     # ---- leaders
 
     async def top(self, grain: str, by: By, n: int, trail: str | None) -> answers.Top:
         """Who leads, over all shards. Wrong (503) unless every partition has answered."""
         question = TopQuestion(grain, answers.RANKINGS[by], n, trail)
-        mine = self._local.answer(Question(self._settings.app_id, top=question)).top
+        mine = await self._local.tops(question)
         here = {shard.freshness.partition for shard in mine}
         missing = set(range(self._partitions)) - here
         urls = sorted({self._owner(partition) for partition in missing})
@@ -164,6 +172,9 @@ class Cluster:
         shards = self._by_partition(told.values(), owners)
         known = [shard for shard in shards if shard.freshness is not None]
         membership = self._membership()
+        held: dict[str, list[int]] = {url: [] for url in {self._local.url, *owners.values()}}
+        for partition, url in sorted(owners.items()):
+            held[url].append(partition)
         return answers.Service(
             version=__version__,
             app_id=self._settings.app_id,
@@ -179,12 +190,7 @@ class Cluster:
             outcomes=merging.outcomes(shards),
             grains=self.grains,
             settings=self._settings.fingerprint(self._partitions),
-            workers=[
-                WorkerStatus(
-                    url, sorted(p for p, owner in owners.items() if owner == url), url in told
-                )
-                for url in sorted({self._local.url, *owners.values()})
-            ],
+            workers=[WorkerStatus(url, held[url], url in told) for url in sorted(held)],
             shards=shards,
         )
 
@@ -207,12 +213,17 @@ class Cluster:
             for number in range(self._partitions)
         ]
 
-    def answer(self, question: Question) -> Told:
-        """Answer another worker, from our own shards alone. Wrong (421): it is of another group."""
+    async def answer(self, question: Question) -> Told:
+        """Answer another worker, from our own shards alone. Wrong: 421 of another group, 400."""
         if question.app_id != self._settings.app_id:
             message = f"this worker counts {self._settings.app_id}"
             raise Wrong("other-deployment", message)
-        return self._local.answer(question)
+        top, names = question.top, {None, *(grain.name for grain in self.grains)}
+        if top is not None and not {top.grain, top.trail} <= names:
+            raise Wrong("bad-request", "there is no such grain")
+        if top is not None and len(set(top.rankings)) < len(top.rankings):
+            raise Wrong("bad-request", "a ranking is asked for more than once")
+        return await self._local.answer(question)
 
 
 __all__ = ["Cluster", "asked"]

@@ -1,13 +1,13 @@
-"""What stands before every request: headers, connections, token, rate; and errors as problems.
+"""What stands before every request: headers, host, origin, token, rate; and errors as problems.
 
-/live, /ready and /metrics pass: an orchestrator must not be refused.
+/live and /ready pass: an orchestrator must not be refused. /metrics asks for no token and has no
+rate, and is answered by service/exposition.py once for all who ask at a time.
 """
 
 from __future__ import annotations
 
 import hmac
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final
@@ -15,7 +15,10 @@ from typing import Final
 from aiohttp import web
 
 from service.api.asked import PATH as INTERNAL
+from service.api.budgets import Rate, client_of
+from service.api.door import Door
 from service.api.problems import Wrong, unavailable
+from service.api.visitors import Visitors
 
 log = logging.getLogger(__name__)
 
@@ -33,44 +36,34 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-_OPEN: Final = ("/live", "/ready", "/metrics")
+_OPEN: Final = ("/live", "/ready")
+_METRICS: Final = "/metrics"
 _COSTS: Final = {"/api/top": 10}
 """Leaders with their trails are a few hundred rows."""
-_MOST_ADDRESSES: Final = 10_000
-
-
-class Rate:
-    """So many requests a second and address, twice as many in a burst."""
-
-    def __init__(self, per_s: float, now: Callable[[], float] = time.monotonic) -> None:
-        """`now`: seconds, monotonic."""
-        self._per_s = per_s
-        self._most = 2 * per_s
-        self._now = now
-        self._left: dict[str, tuple[float, float]] = {}
-
-    def take(self, address: str, cost: int = 1) -> bool:
-        """Take `cost` requests of an address; False when so many are not left."""
-        now = self._now()
-        left, at = self._left.get(address, (self._most, now))
-        left = min(self._most, left + (now - at) * self._per_s)
-        if len(self._left) > _MOST_ADDRESSES:
-            self._left.clear()  # everybody begins anew: better than a list without end
-        self._left[address] = (left - cost if left >= cost else left, now)
-        return left >= cost
+GUESSES: Final = 10
+_GUESSES_PER_S: Final = 0.5
+_SHOWN: Final = 200
 
 
 class Guard:
     """The middleware, and the headers of every answer."""
 
     def __init__(
-        self, *, token: str, rate: float, connections: int, connected: Callable[[], int]
+        self,
+        *,
+        token: str,
+        rate: float,
+        door: Door,
+        visitors: Visitors,
+        refused: Callable[[str], None],
     ) -> None:
-        """`connected`: how many connections there are."""
-        self._token = f"Bearer {token}".encode() if token else b""
+        """`token`: "" for none. `refused` is told the reason of each refusal."""
+        self._token = token.encode()
         self._rate = Rate(rate)
-        self._most = connections
-        self._connected = connected
+        self._guesses = Rate(_GUESSES_PER_S, most=GUESSES)
+        self._door = door
+        self._visitors = visitors
+        self._refused = refused
 
     def add_to(self, app: web.Application) -> None:
         """Stand before the app's routes."""
@@ -79,33 +72,63 @@ class Guard:
 
     @web.middleware
     async def _around(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path in _OPEN:
-            return await handler(request)
-        try:
-            self._check(request)
-            return await handler(request)
-        except Wrong as wrong:
-            return wrong.response()
-        except web.HTTPException as error:
-            return _as_problem(error).response()
-        except Exception:
-            log.exception("api: no answer could be made path=%r", request.path)
-            return Wrong("failed", "see the worker's log").response()
+        with self._door.asking(request.transport) as is_spare:
+            if request.path in _OPEN:
+                return await handler(request)
+            try:
+                self._check(request, is_spare=is_spare)
+                return await handler(request)
+            except Wrong as wrong:
+                return wrong.response()
+            except web.HTTPException as error:
+                return _as_problem(error).response()
+            except Exception:
+                log.exception("api: no answer could be made path=%.*r", _SHOWN, request.path)
+                return Wrong("failed", "see the worker's log").response()
 
-    def _check(self, request: web.Request) -> None:
-        if self._connected() > self._most:
-            message = f"more than {self._most} connections"
-            raise unavailable(message)
-        is_internal = request.path == INTERNAL
-        if (is_internal or request.path.startswith("/api")) and self._token:
-            given = request.headers.get("Authorization", "").encode(errors="surrogateescape")
-            if not hmac.compare_digest(given, self._token):
-                raise Wrong("unauthorized", "send Authorization: Bearer TOKEN")
-        if not is_internal and not self._rate.take(
-            request.remote or "", _COSTS.get(request.path, 1)
-        ):
-            message = "slower, please (NETFOLLOWERS_API_RATE)"
-            raise Wrong("too-many-requests", message, retry_after_s=1)
+    def _check(self, request: web.Request, *, is_spare: bool) -> None:
+        reason = self._visitors.why_refused(request)
+        if reason == "host":
+            self._refused(reason)
+            raise Wrong("foreign", "this host name is not ours (NETFOLLOWERS_WEB_NAMES)")
+        if reason:
+            self._refused(reason)
+            raise Wrong("foreign", "another site's page may not ask here")
+        if request.path == INTERNAL:
+            return
+        if is_spare:
+            self._refused("connections")
+            raise unavailable("there are too many connections, or too many of this address")
+        if request.path == _METRICS:
+            return
+        client = client_of(request.remote)
+        if request.path.startswith("/api") and self._token:
+            self._check_token(request, client)
+        if not self._rate.take(client, _COSTS.get(request.path, 1)):
+            self._refused("rate")
+            raise Wrong(
+                "too-many-requests", "slower, please (NETFOLLOWERS_API_RATE)", retry_after_s=1
+            )
+
+    def _check_token(self, request: web.Request, client: str) -> None:
+        """Wrong (401, 429). After some wrong tokens none of the address is looked at for a while.
+
+        Not the right one either: to tell them apart is what a guess is made for.
+        """
+        given = request.headers.get("Authorization")
+        if given is None:
+            raise Wrong("unauthorized", "send Authorization: Bearer TOKEN")
+        if not self._guesses.has(client):
+            self._refused("token")
+            wait_s = self._guesses.wait_s()
+            raise Wrong("too-many-requests", "too many wrong tokens", retry_after_s=wait_s)
+        scheme, _, token = given.partition(" ")
+        right = hmac.compare_digest(token.strip().encode(errors="surrogateescape"), self._token)
+        if not right or scheme.lower() != "bearer":
+            self._guesses.take(client)
+            self._refused("token")
+            log.warning("web: a wrong token address=%s path=%.*r", client, _SHOWN, request.path)
+            raise Wrong("unauthorized", "send Authorization: Bearer TOKEN")
 
 
 def _as_problem(error: web.HTTPException) -> Wrong:

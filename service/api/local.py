@@ -1,16 +1,18 @@
-"""Answers from the shards of this worker. Synchronous: each answer is one moment between batches.
+"""Answers from the shards of this worker. Knows no HTTP and no other worker.
 
-Knows no HTTP and no other worker.
+Each account, and the boards of each shard, are of one moment between batches. Between two of them
+the loop may turn, so that no question holds it for long; shards are then looked for anew.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from service.api import merging
 from service.api.answers import (
     Account,
     Freshness,
@@ -21,6 +23,7 @@ from service.api.answers import (
     WindowState,
 )
 from service.api.asked import Looked, Question, ShardBoard, ShardTop, Told, TopQuestion
+from service.api.turns import BOARDS, LOOK, Turns
 from service.engine.leaders import Board
 from service.engine.rows import GAINED, LOST, REVISION, Row
 
@@ -75,15 +78,25 @@ class Local:
         """Tell whether a shard of the partition is here, whatever its state."""
         return any(shard.partition == partition for shard in self._shards)
 
-    def answer(self, question: Question) -> Told:
-        """Everything at once, from one moment."""
-        shards = self.running()
+    async def answer(self, question: Question) -> Told:
+        """Answer all that is asked for."""
         return Told(
             self._settings.app_id,
-            [self.look(shards.get(partition), key) for partition, key in question.accounts],
-            [self._top(shard, question.top) for shard in shards.values()] if question.top else [],
+            await self.looks(question.accounts),
+            await self.tops(question.top) if question.top else [],
             self.statuses() if question.service else [],
         )
+
+    async def looks(self, wanted: Sequence[tuple[int, str]]) -> list[Looked]:
+        """Look accounts up, each in the partition that stands beside it."""
+        turns, shards, found = Turns(), self.running(), []
+        for partition, key in wanted:
+            looked = self.look(shards.get(partition), key)
+            found.append(looked)
+            windows = looked.row.windows.values() if looked.row is not None else ()
+            if await turns.spent(LOOK + sum(map(len, windows))):
+                shards = self.running()
+        return found
 
     def look(self, shard: Shard | None, account_id: str) -> Looked:
         """Look an account up in a shard, which is None when it is not counted here."""
@@ -146,29 +159,51 @@ class Local:
 
     # ---- leaders
 
+    async def tops(self, question: TopQuestion) -> list[ShardTop]:
+        """Boards of every shard, as of its last seal; only places that may lead have trails."""
+        turns, boards = Turns(), []
+        for partition in self.running():
+            shard = self.running().get(partition)
+            if shard is not None:
+                boards.append(self._top(shard, question))
+                await turns.spent(BOARDS)
+        found = merging.cut(boards, question.n)
+        if question.trail is not None:
+            await self._add_trails(found, question.trail, turns)
+        return found
+
     def _top(self, shard: Shard, question: TopQuestion) -> ShardTop:
-        """Boards are as of the last seal."""
         leaders = shard.engine.leaders[self._names[question.grain]]
         return ShardTop(
             msgspec.structs.replace(self.freshness(shard), applied_offset=shard.sealed_offset),
-            self._board(shard, leaders.current, question),
-            self._board(shard, leaders.final, question),
+            self._board(leaders.current, question),
+            self._board(leaders.final, question),
         )
 
-    def _board(self, shard: Shard, board: Board, question: TopQuestion) -> ShardBoard:
+    def _board(self, board: Board, question: TopQuestion) -> ShardBoard:
         rankings = {
             name: [
-                Place(key.decode(), value, self._trail(shard, key, question.trail))
+                Place(key.decode(), value, [])
                 for key, value in board.ranking(name).first(question.n)
             ]
             for name in question.rankings
         }
         is_exact = board.is_exact and board.heir is None
-        return ShardBoard(board.start_ms, is_exact, rankings)
+        start_ms = max(-1, board.start_ms)  # of a partition without events: before the epoch
+        return ShardBoard(start_ms, is_exact, rankings)
 
-    def _trail(self, shard: Shard, key: bytes, name: str | None) -> list[tuple[int, int]]:
-        row = shard.engine.row(key) if name is not None else None
-        if row is None or name is None:
+    async def _add_trails(self, tops: Iterable[ShardTop], trail: str, turns: Turns) -> None:
+        for top in tops:
+            for board in (top.current, top.final):
+                for place in (one for places in board.rankings.values() for one in places):
+                    shard = self.running().get(top.freshness.partition)
+                    if shard is not None:
+                        place.trail.extend(self._trail(shard, place.account_id.encode(), trail))
+                    await turns.spent(LOOK + len(place.trail))
+
+    def _trail(self, shard: Shard, key: bytes, name: str) -> list[tuple[int, int]]:
+        row = shard.engine.row(key)
+        if row is None:
             return []
         return [(window.start_ms, window.net) for window in self._windows(row, name, shard)]
 

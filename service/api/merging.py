@@ -56,6 +56,55 @@ def top(grain: GrainRule, by: By, n: int, shards: Sequence[ShardTop]) -> Top:
     )
 
 
+def cut(tops: Sequence[ShardTop], n: int) -> list[ShardTop]:
+    """Leave out every place of one worker's boards that cannot be among the first `n` of all.
+
+    Only boards of the newest window count where all are merged, and of those only this worker's
+    own first `n`. Nothing else changes: windows and exactness are told of every shard.
+    """
+    currents = _cut([top.current for top in tops], n)
+    finals = _cut([top.final for top in tops], n)
+    return [
+        ShardTop(top.freshness, current, final)
+        for top, current, final in zip(tops, currents, finals, strict=True)
+    ]
+
+
+def _cut(boards: Sequence[ShardBoard], n: int) -> list[ShardBoard]:
+    newest = max((board.start_ms for board in boards), default=-1)
+    names = boards[0].rankings if boards else {}
+    leading = {
+        name: {
+            place.account_id
+            for place in _first(
+                n,
+                [
+                    place
+                    for board in boards
+                    if board.start_ms == newest
+                    for place in board.rankings[name]
+                ],
+            )
+        }
+        for name in names
+    }
+    return [
+        ShardBoard(
+            board.start_ms,
+            board.is_exact,
+            {
+                name: [
+                    place
+                    for place in places
+                    if board.start_ms == newest and place.account_id in leading[name]
+                ]
+                for name, places in board.rankings.items()
+            },
+        )
+        for board in boards
+    ]
+
+
 class _Window(NamedTuple):
     grain: GrainRule
     start_ms: int

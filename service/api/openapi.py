@@ -22,6 +22,7 @@ _TYPES: Final = (
 _WRONG: Final = {
     "400": "What is wrong with the request.",
     "401": "A bearer token is needed.",
+    "403": "Asked from a page of another site, or under a foreign host name.",
     "404": "Nothing of the kind has been counted.",
     "429": "Too many requests.",
     "503": "Not known at the moment; ask again after Retry-After.",
@@ -109,7 +110,7 @@ def _paths(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
                         "description": "OpenAPI 3.1.",
                         "content": {"application/json": {"schema": {"type": "object"}}},
                     },
-                    **_wrong("401", "429", "503"),
+                    **_wrong("401", "403", "429", "503"),
                 },
             }
         },
@@ -140,7 +141,7 @@ def _stream(board: dict[str, Any]) -> dict[str, Any]:
                     "description": "Each event's data is the answer of the same name, as JSON.",
                     "content": {"text/event-stream": {"schema": {"type": "string"}}},
                 },
-                **_wrong("400", "401", "429", "503"),
+                **_wrong("400", "401", "403", "429", "503"),
             },
         }
     }

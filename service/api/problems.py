@@ -12,10 +12,13 @@ CONTENT_TYPE: Final = "application/problem+json"
 TITLES: Final = {
     "bad-request": (400, "The request cannot be understood"),
     "unauthorized": (401, "A bearer token is needed"),
+    "unproved": (401, "Only workers of this deployment may ask this"),
+    "foreign": (403, "This was asked from, or under, a foreign name"),
     "not-found": (404, "There is no such thing"),
     "unknown-account": (404, "No event of this account has been counted"),
     "method-not-allowed": (405, "This can only be read"),
     "too-large": (413, "The request is too large"),
+    "unsupported-media-type": (415, "The request must be JSON"),
     "other-deployment": (421, "This worker belongs to another deployment"),
     "too-many-requests": (429, "Too many requests"),
     "failed": (500, "The answer could not be made"),
@@ -47,7 +50,7 @@ class Wrong(Exception):  # noqa: N818 - an answer, not a failure
         headers = {}
         if problem.retry_after_s is not None:
             headers["Retry-After"] = str(problem.retry_after_s)
-        if problem.status == TITLES["unauthorized"][0]:
+        if problem.title == TITLES["unauthorized"][1]:
             headers["WWW-Authenticate"] = 'Bearer realm="netfollowers"'
         if problem.status == TITLES["method-not-allowed"][0]:
             headers["Allow"] = "GET, HEAD"

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
-from msgspec import DecodeError
 
 from service.api import asked, openapi
 from service.api.answers import RANKINGS, Windows, encode
 from service.api.asking import MAX_CHOSEN, MAX_PLACES, Parameters, id_in_path
+from service.api.budgets import client_of
 from service.api.cluster import Cluster
+from service.api.door import Door
 from service.api.guard import Guard
+from service.api.internal import Internal
 from service.api.local import Local
 from service.api.moments import from_id
 from service.api.peers import Peers
 from service.api.problems import Wrong, unavailable
+from service.api.proof import Proofs
 from service.api.stream import Client, Hub
+from service.api.visitors import Visitors
 
 if TYPE_CHECKING:
     from service.metrics import Host
@@ -41,12 +47,16 @@ _JSON: Final = "application/json"
 class Api:
     """The API and the page, to be added to the worker's web server."""
 
-    def __init__(self, host: Host, partitions: int) -> None:
-        """`host`: what the worker is made of; the token file is read here, once."""
+    def __init__(self, host: Host, partitions: int, *, refused: Callable[[str], None]) -> None:
+        """`host`: what the worker is made of. `refused` is told the reason of each refusal.
+
+        Secrets are read here, once. SettingsError: one that cannot be used.
+        """
         settings = host.settings
-        path = settings.api_token_file
-        self._token = Path(path).read_text().strip() if path else ""
-        self._peers = Peers(self._token)
+        self._refused = refused
+        self._token = settings.secret("api_token_file")
+        proofs = Proofs.of(settings)
+        self._peers = Peers(proofs)
         self._local = Local(settings, host.shards, host.lag)
         self.cluster = Cluster(
             settings,
@@ -55,6 +65,10 @@ class Api:
             peers=self._peers,
             membership=host.membership,
         )
+        self._internal = Internal(self.cluster, proofs, rate=settings.api_rate, refused=refused)
+        self._visitors = Visitors(settings.hosts)
+        self.door = Door(settings.api_connections, refused=refused)
+        self._streams: Counter[str] = Counter()
         self._settings = settings
         self._names = [grain.name for grain in settings.rules.grains]
         self._ranked = [name for name in self._names if name in settings.ranked_grains]
@@ -65,14 +79,14 @@ class Api:
             for address, (name, kind) in _FILES.items()
         }
 
-    def add_to(self, app: web.Application, connected: Callable[[], int]) -> None:
+    def add_to(self, app: web.Application) -> None:
         """Add routes and the guard before them."""
-        settings = self._settings
         Guard(
             token=self._token,
-            rate=settings.api_rate,
-            connections=settings.api_connections,
-            connected=connected,
+            rate=self._settings.api_rate,
+            door=self.door,
+            visitors=self._visitors,
+            refused=self._refused,
         ).add_to(app)
         add = app.router.add_get
         add("/api/accounts/{id}", self._account)
@@ -81,13 +95,14 @@ class Api:
         add("/api/service", self._service)
         add("/api/stream", self._stream, allow_head=False)
         add("/api/openapi.json", self._document)
-        app.router.add_post(asked.PATH, self._ask)
+        app.router.add_post(asked.PATH, self._internal.ask)
         for address in _FILES:
             add(address, self._file)
 
     def found_at(self, url: str) -> None:
         """Say where the other workers find this one."""
-        self._local.url = url
+        self._local.url = self._internal.url = url
+        self._visitors.found_at(url)
 
     def beat(self) -> None:
         """Be told, several times a second, that the worker's loop turns."""
@@ -129,13 +144,6 @@ class Api:
     async def _document(self, _: web.Request) -> web.Response:
         return web.Response(body=self._openapi, content_type=_JSON)
 
-    async def _ask(self, request: web.Request) -> web.Response:
-        try:
-            question = asked.decode_question(await request.read())
-            return web.Response(body=asked.encode(self.cluster.answer(question)))
-        except (DecodeError, KeyError, UnicodeError) as error:
-            raise Wrong("bad-request", "this is no question of a worker") from error
-
     async def _file(self, request: web.Request) -> web.Response:
         body, kind = self._page[request.path]
         return web.Response(body=body, content_type=kind, charset="utf-8")
@@ -145,10 +153,30 @@ class Api:
         accounts = parameters.ids("account", MAX_CHOSEN)
         default = self._ranked[0] if self._ranked else None
         grain = parameters.optional_of("grain", self._ranked) or default
-        if self._hub.clients >= self._settings.api_streams:
-            message = f"{self._settings.api_streams} clients are connected already"
-            raise unavailable(message, 5)
-        client = Client(tuple(accounts), grain, from_id(request.headers.get("Last-Event-ID", "")))
+        with self._place(client_of(request.remote)):
+            return await self._tell(request, tuple(accounts), grain)
+
+    @contextmanager
+    def _place(self, address: str) -> Iterator[None]:
+        """Take a place among the streams. Wrong (503): all are taken, or an address has half."""
+        most = self._settings.api_streams
+        is_full = self._streams.total() >= most
+        if is_full or self._streams[address] >= max(1, most // 2):
+            self._refused("streams")
+            whose = "" if is_full else "of this address "
+            raise unavailable(f"too many clients {whose}are connected already", 5)
+        self._streams[address] += 1
+        try:
+            yield
+        finally:
+            self._streams[address] -= 1
+            self._streams += Counter()  # forgets who has none
+
+    async def _tell(
+        self, request: web.Request, accounts: tuple[str, ...], grain: str | None
+    ) -> web.StreamResponse:
+        self.door.stays(request.transport)
+        client = Client(accounts, grain, from_id(request.headers.get("Last-Event-ID", "")))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         await response.write(b"retry: 1000\n\n")

@@ -37,6 +37,8 @@ class Client:
     grain: str | None
     seen: Seen
     leaders: bytes = b""
+    absent: set[str] = field(default_factory=set)
+    """Accounts that it was told to have no row."""
 
 
 @dataclass(slots=True)
@@ -124,9 +126,18 @@ class Hub:
         if looked is None or looked.freshness is None:
             return b""
         fresh = looked.freshness
-        before = client.seen.get(fresh.partition)
-        offset = looked.row.offset if looked.row is not None else -1
-        if is_same(before, offset, fresh.watermark_ms or -1, self._cluster.grains):
+        if looked.row is None:
+            # A row can end (forget, expiry) and leave no offset to tell it by: said once to each.
+            is_known = account in client.absent
+            client.absent.add(account)
+        else:
+            before = client.seen.get(fresh.partition)
+            watermark_ms = -1 if fresh.watermark_ms is None else fresh.watermark_ms
+            is_known = account not in client.absent and is_same(
+                before, looked.row.offset, watermark_ms, self._cluster.grains
+            )
+            client.absent.discard(account)
+        if is_known:
             return b""
         if account not in look.encoded:
             told = looked.row or {"account_id": account, "windows": {}, "freshness": fresh}

@@ -6,12 +6,32 @@ although the group may have given them to another. Knows aiokafka's coordinator;
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from service.settings import is_web_address
+
+log = logging.getLogger(__name__)
+
 _WELL: Final = (0, 27, 79)
 """NONE, REBALANCE_IN_PROGRESS, MEMBER_ID_REQUIRED: the coordinator knows what to do with us."""
+
+
+def usable(owners: Mapping[int, str]) -> dict[int, str]:
+    """Leave out what is no address of a web port: any member of the group can advertise anything.
+
+    An own NETFOLLOWERS_ADVERTISED_URL must be of the same form.
+    """
+    wrong = sorted({url for url in owners.values() if not is_web_address(url)})
+    if wrong:
+        log.warning(
+            "members of the group that advertise no http://HOST:PORT are not asked: %d, one %.200r",
+            len(wrong),
+            wrong[0],
+        )
+    return {partition: url for partition, url in owners.items() if is_web_address(url)}
 
 
 class Membership:

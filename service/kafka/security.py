@@ -20,6 +20,7 @@ from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, collect_hosts,
 from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed
 from aiokafka.protocol.metadata import MetadataRequest
 
+from service.secret_files import UnusableSecretError, read_secret
 from service.settings import PREFIX, Settings, SettingsError
 
 _ANSWERS_WITHIN_MS: Final = 5_000
@@ -39,12 +40,12 @@ class TokenFile(AbstractTokenProvider):
         self._path = Path(path)
 
     async def token(self) -> str:
-        """Read it: a few hundred bytes, so that no thread is worth it. OSError."""
-        token = self._path.read_text().strip()
-        if not token:
-            message = f"{self._path} is empty"
-            raise KafkaConnectionError(message)
-        return token
+        """Read it: a few hundred bytes, so that no thread is worth it."""
+        try:
+            return read_secret(str(self._path))
+        except UnusableSecretError as error:
+            message = f"{self._path}: should be {error}"
+            raise KafkaConnectionError(message) from None
 
 
 class _Authenticator(OAuthAuthenticator):
@@ -105,7 +106,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
         _refuse("SSL_CAFILE", settings.ssl_cafile, f"CA certificates in PEM: {error}", error)
     context.check_hostname = settings.ssl_check_hostname
     if settings.ssl_certfile:
-        password = _secret(settings.ssl_key_password_file, settings.ssl_key_password)
+        password = settings.secret("ssl_key_password_file") or settings.ssl_key_password
         try:
             # A function: without a password OpenSSL would ask the terminal, and wait.
             context.load_cert_chain(
@@ -119,11 +120,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
 
 def sasl_password(settings: Settings) -> str:
     """Read the password file if there is one, else take the setting."""
-    return _secret(settings.sasl_password_file, settings.sasl_password)
-
-
-def _secret(path: str, text: str) -> str:
-    return Path(path).read_text().strip() if path else text
+    return settings.secret("sasl_password_file") or settings.sasl_password
 
 
 def _refuse(name: str, value: str, right: str, error: OSError) -> None:

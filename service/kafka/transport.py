@@ -21,7 +21,7 @@ from faust.transport.drivers.aiokafka import Consumer, ConsumerRebalanceListener
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from service.kafka.membership import Membership
+from service.kafka.membership import Membership, usable
 from service.kafka.shards import Shards
 
 
@@ -63,11 +63,13 @@ class BatchConsumer(Consumer):
     def _owners(self) -> dict[int, str]:
         """Partition -> address: each member's travels in its metadata (docs/decisions/0014)."""
         found = self.app.assignor.external_topic_distribution
-        return {
-            partition: url
-            for url, topics in found.items()
-            for partition in topics.get(self.input_topic, ())
-        }
+        return usable(
+            {
+                partition: url
+                for url, topics in found.items()
+                for partition in topics.get(self.input_topic, ())
+            }
+        )
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
         """Yield one message per batch; its value is the batch."""

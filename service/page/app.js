@@ -151,18 +151,30 @@ function fill(list, places, sign) {
 
 /* ---- one account */
 
+const MOST_BYTES = 256;
+
 function choose(account, isScrolled = false) {
   now.account = account;
   now.row = null;
   now.chosen = -1;
   const hash = account ? "#account=" + encodeURIComponent(account) : "";
-  if (location.hash !== hash) history.replaceState(null, "", hash || "/");
+  if (location.hash !== hash) history.pushState(null, "", hash || "/");
   find("account-id").value = account;
   find("account").hidden = true;
   find("account-note").hidden = false;
   find("account-note").textContent = account ? "Loading …" : "Type an id, or choose one above.";
+  const bytes = new TextEncoder().encode(account).length;
+  if (bytes > MOST_BYTES) leaveOut(`An account id has at most ${MOST_BYTES} bytes. This one has ${whole.format(bytes)}.`);
   listen();
   if (isScrolled) find("account-title").scrollIntoView({ block: "start" });
+}
+
+/* An account that cannot be asked for is said to be so; everything else goes on without it. */
+function leaveOut(why) {
+  now.account = "";
+  find("account").hidden = true;
+  find("account-note").hidden = false;
+  find("account-note").textContent = why;
 }
 
 function takeAccount(row) {
@@ -177,10 +189,10 @@ function takeAccount(row) {
   }
   find("account-name").firstElementChild.textContent = row.account_id;
   const totals = find("totals");
-  tile(totals, "Gained", "▲ " + signed(row.gained), "up");
-  tile(totals, "Lost", "▼ " + signed(-row.lost), "down");
+  tile(totals, "Gained", row.gained ? "▲ " + signed(row.gained) : "0", "up");
+  tile(totals, "Lost", row.lost ? "▼ " + signed(-row.lost) : "0", "down");
   tile(totals, "Net", signed(row.net));
-  tile(totals, "Followers", row.followers == null ? "unknown" : whole.format(row.followers));
+  tile(totals, "Followers", row.followers == null ? "unknown" : whole.format(row.followers).replace("-", "−"));
   const fresh = row.freshness;
   const waits = fresh.applied_offset - fresh.committed_offset;
   find("account-fresh").textContent =
@@ -267,10 +279,15 @@ const stream = new Stream({
     if (!now.heard) say("loading", "Loading …");
   },
   lost(why) {
-    const since = now.heard ? ` What you see is from ${new Date(now.heard).toLocaleTimeString()}.` : "";
+    const since = now.heard ? ` What you see is from ${clock(now.heard)} UTC.` : "";
     say("lost", `Connection lost (${why}). Trying again.${since}`);
   },
-  refused(status) {
+  refused(status, why) {
+    if (status === 400 && now.account) {
+      leaveOut(`This account cannot be shown: ${why}.`);
+      listen();
+      return true;
+    }
     if (status !== 401) return false;
     say("lost", "A token is needed.");
     find("token-form").hidden = false;
@@ -293,7 +310,8 @@ find("token-form").addEventListener("submit", (event) => {
 });
 find("account-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  choose(find("account-id").value);
+  const typed = find("account-id").value;
+  choose(typed === now.account.replace(/[\r\n]/g, "") ? now.account : typed); // the field drops line ends
 });
 find("board-choice").addEventListener("change", (event) => {
   now.board = event.target.value;

@@ -6,7 +6,7 @@ export class Stream {
   #abort = null;
   #lastId = "";
 
-  /* told: { event(name, value), live(), lost(why), refused(status) } */
+  /* told: { event(name, value), live(), lost(why), refused(status, why): true when it is of no use to ask again } */
   constructor(told) {
     this.told = told;
     this.token = "";
@@ -37,7 +37,7 @@ export class Stream {
           await this.#read(answer.body.getReader(), one);
         } else {
           why = (await answer.json().catch(() => ({}))).detail || "status " + answer.status;
-          if (!over.aborted && this.told.refused(answer.status)) return;
+          if (!over.aborted && this.told.refused(answer.status, why)) return;
           wait = Math.max(wait, 1000 * Number(answer.headers.get("Retry-After") || 0));
         }
       } catch (error) {

@@ -28,6 +28,7 @@ from service.engine import Checkpoint
 from service.kafka import clients, topics
 from service.settings import Settings
 from service.tools.doctor_input import look_at_input
+from service.tools.plain import plain
 
 _ANSWER_WITHIN_S: Final = 15.0
 _WELL: Final = {"Stable", "PreparingRebalance", "CompletingRebalance"}
@@ -42,7 +43,8 @@ class Note(NamedTuple):
 
     def __str__(self) -> str:
         """One line, or two."""
-        return f"{self.level:<8} {self.what}" + (f"\n         -> {self.todo}" if self.todo else "")
+        what = f"{self.level:<8} {plain(self.what)}"
+        return what + (f"\n         -> {plain(self.todo)}" if self.todo else "")
 
 
 Look = Callable[[Settings], Awaitable[list[Note]]]

@@ -91,7 +91,7 @@ def _notes(sample: Sample, partitions: int, note: Callable[..., Any]) -> list[An
         notes.append(note("error", text, todo + "again under a new app id: docs/versioning.md"))
     others = sample.partitioners["crc32"] + sample.partitioners["other"]
     if others and partitions > 1:
-        text = f"keys by partitioner: {dict(sample.partitioners)} (1 in {partitions} by chance)"
+        text = f"keys by partitioner: {_each(sample.partitioners)} (1 in {partitions} by chance)"
         todo = "harmless only while every producer uses the same one; agree on murmur2"
         notes.append(note("warning", text, todo))
     if sample.repeated:
@@ -99,7 +99,7 @@ def _notes(sample: Sample, partitions: int, note: Callable[..., Any]) -> list[An
         todo = "two producers number alike, and lose events as duplicates: use UUIDs, or source + "
         notes.append(note("error", text, todo + "sequence"))
     if sample.refused:
-        text = f"{sample.refused.total():,} refused: {dict(sample.refused)}"
+        text = f"{sample.refused.total():,} refused: {_each(sample.refused)}"
         notes.append(note("warning", text, "netfollowers rejected stats; rejected show"))
     if sample.ahead:
         text = f"{sample.ahead:,} events more than {_AHEAD_MS / 1_000:.0f} s ahead of the log"
@@ -109,3 +109,8 @@ def _notes(sample: Sample, partitions: int, note: Callable[..., Any]) -> list[An
         text = f"the newest log timestamp is {ahead_s:.0f} s ahead of this machine's clock"
         notes.append(note("warning", text, "set the broker's clock, or this machine's (NTP)"))
     return notes
+
+
+def _each(counts: Counter[str]) -> str:
+    """Say how many there are of each."""
+    return ", ".join(f"{name} {number:,}" for name, number in counts.most_common())

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from service.tools.flow import Flow
+from service.tools.plain import plain
 from service.tools.plot import ebb_and_flow
 
 WIDEST: Final = 100
@@ -36,7 +37,7 @@ def new_console(*, stderr: bool = False) -> Console:
 
 def printable(name: str, style: str = "") -> Text:
     """Make a stranger's text fit to print: no markup, no control characters."""
-    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in name), style)
+    return Text(plain(name), style)
 
 
 def draw(flows: Sequence[Flow], console: Console, png: Path | None) -> None:

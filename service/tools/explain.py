@@ -14,6 +14,7 @@ from service.audit.explain import Explained, Question, explain
 from service.settings import Settings
 from service.tools.audit import AGREES, DIFFERS, INCOMPLETE, check_partition, source_of
 from service.tools.bar import Bar
+from service.tools.plain import plain
 
 HEAD: Final = (
     f"{'offset':>12}  {'log time (UTC)':<23}  {'event time (UTC)':<23}  "
@@ -48,7 +49,7 @@ def text_of(line: Line) -> str:
     change = f"{line.change:+d}" if line.change else ""
     told = (
         f"{line.offset:>12}  {_utc(line.log_time_ms):<23}  {_utc(line.event_time_ms):<23}  "
-        f"{_printable(line.action):<9} {change:>2} {line.net:>8}  {_printable(line.follower_id)}"
+        f"{plain(line.action):<9} {change:>2} {line.net:>8}  {plain(line.follower_id)}"
     )
     return f"{told}  {line.why}".rstrip()
 
@@ -90,7 +91,3 @@ def _utc(ms: int | None) -> str:
     if ms is None or ms < 0:
         return "-"
     return datetime.fromtimestamp(ms / 1_000, UTC).isoformat(timespec="milliseconds")[:23]
-
-
-def _printable(text: str) -> str:
-    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

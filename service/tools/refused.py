@@ -19,6 +19,7 @@ from service.events import REASON_TEXT, RawRecord, Reason, epoch_ms
 from service.results import ORIGINAL
 from service.settings import Settings
 from service.tools.option_types import UsageError
+from service.tools.plain import plain
 from service.tools.reading import read_all
 
 OURS: Final = "netfollowers-"
@@ -130,7 +131,8 @@ async def _list(settings: Settings, arguments: argparse.Namespace, topic: str) -
             continue
         listed += 1
         detail = one.labels.get(f"{OURS}detail", "")
-        print(f"{one.place}  {_when(one.time_ms)}  {one.why}  {one.account}  {detail[:_SHOWN]}")
+        line = f"{one.place}  {_when(one.time_ms)}  {one.why}  {one.account}  {detail[:_SHOWN]}"
+        print(plain(line))
     print(f"{listed:,} records" + (f", and {more:,} more: --limit" if more else ""))
     return 0
 
@@ -140,7 +142,7 @@ async def _show(settings: Settings, arguments: argparse.Namespace, topic: str) -
     async for one in read(settings, topic):
         if one.place == arguments.place:
             found = True
-            print(_in_words(one))
+            print("\n".join(map(plain, _in_words(one))))
     if not found:
         print(f"no record of {arguments.place} is on {topic}")
     return 0 if found else 1
@@ -159,7 +161,7 @@ async def _stats(settings: Settings, arguments: argparse.Namespace, topic: str) 
     for title, counter in (("by reason or grains missed", why), ("by account", accounts)):
         print(f"{title}:")
         for name, number in counter.most_common(_TOP):
-            print(f"{number:>12,}  {name}")
+            print(f"{number:>12,}  {plain(name)}")
     print("by hour (UTC), newest last:")
     for name, number in sorted(hours.items())[-24:]:
         print(f"{number:>12,}  {name}")
@@ -171,7 +173,7 @@ def _when(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _in_words(one: Refused) -> str:
+def _in_words(one: Refused) -> list[str]:
     reason = one.labels.get(f"{OURS}reason")
     if reason is not None:
         words = (
@@ -200,4 +202,4 @@ def _in_words(one: Refused) -> str:
             f"            cut: it had {length} bytes, SHA-256 {one.labels[f'{OURS}sha256']}"
         )
     lines += [f"header      {name}: {text!r}" for name, text in one.headers]
-    return "\n".join(lines)
+    return lines

@@ -22,7 +22,7 @@ from service.tools.flow import Flow, without_holes
 from service.tools.lines import read_lines
 from service.tools.offline import Offline, WindowsOf
 from service.tools.option_types import UsageError
-from service.tools.output import open_output
+from service.tools.output import check_outputs, open_output
 from service.tools.results_lines import ResultsFile
 from service.tools.summary import summary, top_accounts
 
@@ -33,6 +33,7 @@ EARLIEST_MS: Final = 946_684_800_000
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Replay as the options say; -> exit code."""
     _check(settings.rules, arguments)
+    check_outputs([arguments.results, arguments.png], arguments.files)
     console = new_console(stderr=arguments.results == "-")
     began = time.monotonic()
     days = WindowsOf(channel.ACCOUNT_ID, story.DAY_GRAIN)

@@ -87,9 +87,10 @@ def _corrected(records: Sequence[Refused], command: str | None) -> list[Made]:
 def _ask(command: str, questions: Sequence[dict[str, Any]]) -> list[Any]:
     lines = "".join(json.dumps(question) + "\n" for question in questions)
     done = subprocess.run(  # noqa: S602 - the user's own command line
-        command, shell=True, input=lines, stdout=subprocess.PIPE, text=True, check=False
+        command, shell=True, input=lines.encode(), stdout=subprocess.PIPE, check=False
     )
-    answers = done.stdout.splitlines()
+    # Lines end at a line feed and nowhere else: JSON may hold other characters that end lines.
+    answers = done.stdout.removesuffix(b"\n").split(b"\n") if done.stdout else []
     if done.returncode or len(answers) != len(questions):
         message = (
             f"the filter ended with {done.returncode} and {len(answers)} lines "
@@ -97,7 +98,7 @@ def _ask(command: str, questions: Sequence[dict[str, Any]]) -> list[Any]:
         )
         raise UsageError(message)
     try:
-        return [json.loads(line) if line.strip() else None for line in answers]
+        return [json.loads(line.decode()) if line.strip() else None for line in answers]
     except ValueError as error:
         message = f"the filter's answer is not JSON Lines: {error}"
         raise UsageError(message) from None

@@ -13,6 +13,7 @@ from service.results import AccountRow, decode_row
 from service.settings import Settings
 from service.tools.drawing import new_console, printable
 from service.tools.flow import utc
+from service.tools.plain import plain_json
 from service.tools.reading import read_all
 
 _SHOWN: dict[str, str] = {"d": "%Y-%m-%d", "h": "%Y-%m-%d %H:00"}
@@ -28,7 +29,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         )
         return 1
     if arguments.json:
-        print(value.decode())  # noqa: T201
+        print(plain_json(value.decode()))  # noqa: T201
     else:
         _print(decode_row(value), new_console())
     return 0

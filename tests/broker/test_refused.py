@@ -155,6 +155,38 @@ async def test_late_records_are_listed_and_shown(deployed: Deploy) -> None:
     assert await worker.stop() == 0
 
 
+async def test_what_strangers_send_is_printed_without_control_characters(
+    deployed: Deploy,
+) -> None:
+    deployment = await deployed()
+    worker = deployment.worker()
+    await worker.until("ready")
+    hostile = "\x1b[31mRED\x1b]0;pwned\x07\x1b[2J\nFAKE 9:9 \x9b1m\u2028"
+    [first] = events(1, poisoned=False)
+    [bad] = events(1, poisoned=True)
+    now = json.loads(first.value or b"")
+    named: list[Made] = []
+    for number, (made, days) in enumerate([(first, 1), (first, 0), (bad, 0)]):
+        said = {**json.loads(made.value or b""), "event_id": f"h{number}", "account_id": hostile}
+        if days:
+            said["occurred_at"] = now["occurred_at"] + 3 * 86_400_000
+        named.append(Made(hostile.encode(), json.dumps(said).encode(), [("h\x1b", b"")], "event"))
+    await deployment.produce(named)
+    await deployment.caught_up()
+    for topic in ("late", "rejected"):
+        listed = await command(deployment, topic, "list")
+        place = listed.split()[0]
+        shown = [await command(deployment, topic, *more) for more in (["show", place], ["stats"])]
+        for said_of_it in (listed, *shown):
+            assert all(line.isprintable() for line in said_of_it.split("\n"))
+            assert "RED" in said_of_it
+        assert listed.count("\n") == 2
+    row = await command(deployment, "show", hostile, "--json")
+    assert row.rstrip("\n").isprintable()
+    assert json.loads(row)["account_id"] == hostile
+    assert await worker.stop() == 0
+
+
 async def test_an_account_is_forgotten_through_the_log(deployed: Deploy) -> None:
     deployment = await deployed()
     worker = deployment.worker()

@@ -91,8 +91,11 @@ def test_the_runbook_says_what_to_do(name: str) -> None:
 
 
 def test_the_runbook_has_a_heading_for_each_alert_and_for_what_else_points_to_it() -> None:
-    """A panel points to the cut log, a refusal of the worker to the hanging transaction."""
-    others = {"How to read this", "Duplicates beyond a cut log", "Hanging transaction"}
+    """Panels point to the cut log and to what is turned away, a refusal to the transaction."""
+    others = {
+        "How to read this", "Duplicates beyond a cut log", "Hanging transaction",
+        "Requests that are turned away",
+    }  # fmt: skip
     assert sections().keys() - ALERTS.keys() == others
     assert list(ALERTS) == [name for name in sections() if name in ALERTS]
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from service.metrics import REFUSALS
 from tests.deploy.story import GRAINS, Sent
 from tests.deploy.truth import RATE_S, Process, Truth, Value, Within, World, one
 
@@ -218,5 +219,6 @@ SERVICE: Final[dict[str, Truth]] = {
     "Garbage collections / A": Truth(lambda _: dict.fromkeys("012", (0.0, math.inf)), _BOUNDS),
     "Account series / A": Truth(_series),
     "Account series / B": _between("limit of each", 100, 1e5),
+    "Turned away at the web port / A": Truth(lambda _: dict.fromkeys(REFUSALS, 0)),
     "Up since / A": _workers(lambda p: p.started_s, Within(0, 2, _CLOCK.why)),
 }

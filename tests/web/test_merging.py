@@ -7,7 +7,7 @@ import pytest
 from service.api import merging
 from service.api.answers import Freshness, GrainRule, Place
 from service.api.asked import ShardBoard, ShardTop
-from service.api.guard import Rate
+from service.api.budgets import Rate
 from service.kafka.membership import Membership
 
 HOUR = GrainRule("1h", 3_600_000, 60_000, 10_800_000, is_ranked=True)

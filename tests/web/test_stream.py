@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +18,8 @@ from service.api.stream import Client, Hub
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Worker
 from tests.patience import SILENCE_S, Patience
-from tests.web.told import HOSTILE, START_MS, event
+from tests.web import port
+from tests.web.told import HOSTILE, START_MS, baseline, event
 
 GRAINS = [GrainRule("1m", 60_000, 30_000, 900_000, is_ranked=False)]
 
@@ -114,10 +116,39 @@ async def test_a_stream_resumes_at_any_worker_with_what_has_changed_since(
     await deployment.caught_up()
     async with listening(workers[1], chosen, last) as events:
         found = await events.look()
-        assert names(found) == ["b", "top", "service"]
+        assert names(found) == ["b", "nobody", "top", "service"], "it may have ended meanwhile"
         assert found[0][1]["gained"] == 2
+        assert names(await events.look()) == ["service"]
     async with listening(workers[1], chosen, "what is this") as events:
         assert names(await events.look()) == [*chosen, "top", "service"]
+
+
+async def looks(events: AsyncIterator[bytes]) -> list[str]:
+    """Names of the next look's events, and of accounts that have ended."""
+    text = (await anext(events)).decode()
+    return [
+        "ended" if name == "account" and '"gained"' not in data else name
+        for name, data in re.findall(r"event: (\w+)\ndata: (.*)", text)
+    ]
+
+
+async def test_an_account_that_has_ended_is_told_at_once_and_once_and_its_return_too() -> None:
+    """Nothing moves the watermark meanwhile: a window's end must not be waited for."""
+    async with port.listening() as worker, asyncio.timeout(SILENCE_S):
+        [shard] = worker.shards
+        port.count(shard, [baseline("a", START_MS, 500), event("b", START_MS)])
+        events = worker.api._hub.events(Client(("a",), None, {}))
+        assert await looks(events) == ["account", "service"]
+        port.forget(shard, "a")
+        assert shard.engine.row(b"a") is None
+        assert await looks(events) == ["ended", "service"]
+        assert await looks(events) == ["service"]
+        resumed = worker.api._hub.events(Client(("a",), None, from_id(f"1.0:9:{START_MS}")))
+        assert await looks(resumed) == ["ended", "service"]
+        port.count(shard, [baseline("a", START_MS, 7)])
+        assert await looks(events) == ["account", "service"]
+        for one in (events, resumed):
+            await one.aclose()  # type: ignore[attr-defined]
 
 
 class FailsOnce:

@@ -1,0 +1,78 @@
+"""Who may ask: requests of other web pages, and under a foreign name, are refused.
+
+A browser lets any page send requests here. It says so: `Origin`, `Sec-Fetch-Site`. A page whose own
+name has been pointed at this worker (DNS rebinding) is of the same origin for the browser: it gives
+itself away by the name in `Host`. Addresses and names without a dot cannot be had by a stranger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from ipaddress import ip_address
+
+import yarl
+from aiohttp import web
+
+_OWN_SITE = ("same-origin", "none")
+
+
+class Visitors:
+    """Judges requests by their headers alone."""
+
+    def __init__(self, names: Collection[str]) -> None:
+        """`names` by which a proxy asks, in lower case."""
+        self._proxies = frozenset(names)
+        self._own = ""
+
+    def found_at(self, url: str) -> None:
+        """Take the name under which the other workers find this one for ours."""
+        self._own = (yarl.URL(url).host or "").lower()
+
+    def why_refused(self, request: web.Request) -> str:
+        """Say why a request is refused: "host" or "origin"; "" when it is not."""
+        hosts = request.headers.getall("Host", [])
+        if len(hosts) > 1 or not all(map(self._is_ours, hosts)):
+            return "host"
+        if _is_navigation(request):
+            return ""
+        site = request.headers.get("Sec-Fetch-Site", "none")
+        origins = request.headers.getall("Origin", [])
+        if site not in _OWN_SITE or not all(self._is_own(one, hosts) for one in origins):
+            return "origin"
+        return ""
+
+    def _is_ours(self, host: str) -> bool:
+        name = _name(host)
+        is_known = name == self._own or name in self._proxies
+        return is_known or _is_address(name) or ("." not in name and ":" not in name)
+
+    def _is_own(self, origin: str, hosts: Collection[str]) -> bool:
+        """Tell whether a page of ours sent it, or one behind a proxy that is named."""
+        scheme, _, rest = origin.lower().partition("://")
+        if scheme not in {"http", "https"}:
+            return False
+        return rest in {host.lower() for host in hosts} or _name(rest) in self._proxies
+
+
+def _is_navigation(request: web.Request) -> bool:
+    """Tell whether somebody has followed a link: the page that has it sees no answer."""
+    return (
+        request.method in {"GET", "HEAD"}
+        and request.headers.get("Sec-Fetch-Mode") == "navigate"
+        and request.headers.get("Sec-Fetch-Dest") == "document"
+    )
+
+
+def _name(host: str) -> str:
+    """-> a host header without its port, in lower case."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.rpartition(":")[0].lower() if ":" in host else host.lower()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.partition("%")[0])
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,48 @@
+"""Files that hold one secret each: read and judged in one place, for every setting that names one.
+
+A secret that is configured and cannot be used must never mean "no secret". No message may hold
+any part of it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+MOST_BYTES: Final = 65_536
+_RIGHT: Final = "a file that holds one secret in one line of UTF-8"
+
+
+class UnusableSecretError(ValueError):
+    """Says what the file should be, and what it is."""
+
+    def __init__(self, what: str) -> None:
+        """`what` the file is."""
+        super().__init__(f"{_RIGHT}; it {what}")
+
+
+def read_secret(path: str) -> str:
+    """Read the secret, without blanks and line ends around it. UnusableSecretError."""
+    try:
+        with Path(path).open("rb") as file:
+            raw = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        what = f"cannot be read ({error.strerror})"
+        raise UnusableSecretError(what) from error
+    if why := _why_unusable(raw):
+        raise UnusableSecretError(why)
+    return raw.decode().strip()
+
+
+def _why_unusable(raw: bytes) -> str:
+    try:
+        text = raw.decode().strip()
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    if len(raw) > MOST_BYTES:
+        return f"has more than {MOST_BYTES} bytes"
+    if not text:
+        return "is empty"
+    if any(c < " " or c == "\x7f" for c in text):
+        return "has more than one line, or control characters"
+    return ""
