@@ -16,7 +16,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -45,25 +45,39 @@ class BadEnvelope(NamedTuple):
     detail: str
 
 
-class _Structured(msgspec.Struct, gc=False):
-    """The envelope of structured mode; unknown attributes are extensions and pass."""
+_LEFT_OUT: Final = msgspec.Raw(b"")
 
-    specversion: str
-    id: str
-    source: str
-    type: str
-    subject: str | None = None
-    time: str | None = None
-    datacontenttype: str | None = None
-    data: msgspec.Raw = msgspec.Raw(b"")
+
+class _Structured(msgspec.Struct, gc=False):
+    """The envelope of structured mode; unknown attributes are extensions and pass.
+
+    Nothing is decoded yet: of an attribute that comes twice the last one counts, of whatever type
+    the first one is.
+    """
+
+    specversion: msgspec.Raw = _LEFT_OUT
+    id: msgspec.Raw = _LEFT_OUT
+    source: msgspec.Raw = _LEFT_OUT
+    type: msgspec.Raw = _LEFT_OUT
+    subject: msgspec.Raw = _LEFT_OUT
+    time: msgspec.Raw = _LEFT_OUT
+    datacontenttype: msgspec.Raw = _LEFT_OUT
+    data: msgspec.Raw = _LEFT_OUT
 
 
 _decode_structured = msgspec.json.Decoder(_Structured).decode
+_decode_text = msgspec.json.Decoder(str).decode
 
 
-def unwrap(headers: Iterable[tuple[str, bytes]], value: bytes) -> Envelope | BadEnvelope | None:
-    """Open the envelope; None when the record is not a CloudEvent. Of a header twice the first."""
-    named: dict[str, bytes] = {}
+def unwrap(
+    headers: Iterable[tuple[str, bytes | None]], value: bytes
+) -> Envelope | BadEnvelope | None:
+    """Open the envelope; None when the record is not a CloudEvent.
+
+    Of a header that comes twice the first counts. One whose value is null counts as left out, but
+    a record with `ce_specversion` is a CloudEvent whatever its value is.
+    """
+    named: dict[str, bytes | None] = {}
     for name, text in headers:
         named.setdefault(name, text)
     media_type = _media_type(named.get("content-type"))
@@ -82,18 +96,30 @@ def _structured(media_type: str, value: bytes) -> Envelope | BadEnvelope:
     try:
         check_text(value)
         found = _decode_structured(value)
+        attributes = _attributes(found)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return BadEnvelope(str(error)[:200])
-    if not found.data:
+    if not bytes(found.data):
         return BadEnvelope("no data")
-    content_type = _media_type((found.datacontenttype or "").encode())
+    content_type = _media_type(attributes.get("datacontenttype", "").encode())
     if content_type and not _is_json(content_type):
         return BadEnvelope(f"datacontenttype {content_type[:64]}")
-    return _envelope(bytes(found.data), msgspec.structs.asdict(found))
+    return _envelope(bytes(found.data), attributes)
 
 
-def _binary(named: dict[str, bytes], value: bytes) -> Envelope | BadEnvelope:
-    attributes: dict[str, Any] = {}
+def _attributes(found: _Structured) -> dict[str, str]:
+    """Decode what is there; an optional attribute may be null. msgspec.DecodeError."""
+    attributes: dict[str, str] = {}
+    for name in ("specversion", *_REQUIRED, *_OPTIONAL, "datacontenttype"):
+        raw = bytes(getattr(found, name))
+        is_optional = name not in ("specversion", *_REQUIRED)
+        if raw and not (is_optional and raw == b"null"):
+            attributes[name] = _decode_text(raw)
+    return attributes
+
+
+def _binary(named: dict[str, bytes | None], value: bytes) -> Envelope | BadEnvelope:
+    attributes: dict[str, str] = {}
     for name in ("specversion", *_REQUIRED, *_OPTIONAL):
         text = named.get(_PREFIX + name)
         if text is None:
@@ -105,9 +131,10 @@ def _binary(named: dict[str, bytes], value: bytes) -> Envelope | BadEnvelope:
     return _envelope(value, attributes)
 
 
-def _envelope(data: bytes, attributes: dict[str, Any]) -> Envelope | BadEnvelope:
-    if attributes["specversion"] != SPEC_VERSION:
-        return BadEnvelope(f"specversion {attributes['specversion'][:16]}")
+def _envelope(data: bytes, attributes: dict[str, str]) -> Envelope | BadEnvelope:
+    version = attributes.get("specversion")
+    if version != SPEC_VERSION:
+        return BadEnvelope("no specversion" if version is None else f"specversion {version[:16]}")
     for name in _REQUIRED:
         if not attributes.get(name):
             return BadEnvelope(f"no {name}")

@@ -36,6 +36,11 @@ PLAIN_BYTES: Final = 256
 JSON spends at least one byte per byte of an id and two per level."""
 
 
+Headers = list[tuple[str, bytes | None]]
+"""Names and values; Kafka allows a value to be null. A byte of a name that is not UTF-8 stands as
+half a surrogate pair (Python's `surrogateescape`), which no name in UTF-8 can hold."""
+
+
 class RawRecord(Protocol):
     """One record as the log holds it. aiokafka's own record object fits; so does `LogRecord`."""
 
@@ -56,7 +61,7 @@ class RawRecord(Protocol):
         """The event as JSON."""
 
     @property
-    def headers(self) -> list[tuple[str, bytes]]:
+    def headers(self) -> Headers:
         """Record headers, in order."""
 
 
@@ -67,7 +72,7 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]] = []
+    headers: Headers = []
 
 
 class Reason(StrEnum):
@@ -75,6 +80,7 @@ class Reason(StrEnum):
 
     EMPTY_VALUE = "empty_value"
     VALUE_TOO_LARGE = "value_too_large"
+    BAD_HEADER_NAME = "bad_header_name"
     BAD_ENVELOPE = "bad_envelope"
     NOT_JSON = "not_json"
     NOT_AN_OBJECT = "not_an_object"
@@ -87,11 +93,13 @@ class Reason(StrEnum):
     UNEXPECTED_FIELD = "unexpected_field"
     MISSING_KEY = "missing_key"
     KEY_MISMATCH = "key_mismatch"
+    UNFORESEEN = "unforeseen"
 
 
 REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.EMPTY_VALUE: "the record has no value",
     Reason.VALUE_TOO_LARGE: f"the value is longer than {MAX_VALUE_BYTES} bytes",
+    Reason.BAD_HEADER_NAME: "the name of a header is not UTF-8",
     Reason.BAD_ENVELOPE: "it claims to be a CloudEvent, but is none of version 1.0 with JSON data",
     Reason.NOT_JSON: f"the value is not UTF-8 JSON nested at most {MAX_DEPTH} deep",
     Reason.NOT_AN_OBJECT: "the value is JSON, but not an object",
@@ -104,6 +112,7 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.UNEXPECTED_FIELD: "a baseline or a forget has a follower_id",
     Reason.MISSING_KEY: "the record has no key",
     Reason.KEY_MISMATCH: "the key is not account_id in UTF-8",
+    Reason.UNFORESEEN: "judging it raised an error: a bug of this service, please report it",
 }
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]
@@ -198,7 +207,7 @@ def read(record: RawRecord) -> Verdict:
     value = record.value
     try:
         event = decode_plain(value)  # type: ignore[arg-type] # no value raises TypeError
-    except UNREADABLE:
+    except Exception:  # noqa: BLE001 - whatever it is, `judge` decides
         return judge(record)
     assert value is not None
     is_plain = value.isascii() and not record.headers
@@ -221,12 +230,28 @@ def is_plain_though_long(value: bytes, event: PlainEvent) -> bool:
 
 
 def judge(record: RawRecord) -> Verdict:
-    """Decide what a record is, by every rule, in this order of precedence."""
+    """Decide what a record is. Whatever error that raises, the record is refused, not the service.
+
+    MemoryError says something of the machine, not of the record: it ends the worker.
+    """
+    try:
+        return _judge(record)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - by construction: no record stops the service
+        return Rejection(Reason.UNFORESEEN, f"{type(error).__name__}: {error}"[:200])
+
+
+def _judge(record: RawRecord) -> Verdict:
+    """Apply every rule, in this order of precedence."""
     value = record.value
     if not value:
         return Rejection(Reason.EMPTY_VALUE, "")
     if len(value) > MAX_VALUE_BYTES:
         return Rejection(Reason.VALUE_TOO_LARGE, f"{len(value)} bytes")
+    for name, _ in record.headers:
+        if not is_utf_8(name):
+            return Rejection(Reason.BAD_HEADER_NAME, escaped(name)[:200])
     is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
     envelope = None if is_heartbeat else unwrap(record.headers, value)
     if isinstance(envelope, BadEnvelope):
@@ -239,6 +264,20 @@ def judge(record: RawRecord) -> Verdict:
     if envelope is not None:
         _stand_in(fields, envelope)
     return _event(fields, record.key)
+
+
+def is_utf_8(name: str) -> bool:
+    """Tell whether the name of a header was UTF-8 in the log."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def escaped(name: str) -> str:
+    r"""Write the name of a header as text: a byte that is not UTF-8 becomes `\xNN`."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def epoch_ms(text: str) -> int | None:

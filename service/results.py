@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from service.events import MAX_VALUE_BYTES, RawRecord, Rejection
+from service.events import MAX_VALUE_BYTES, Headers, RawRecord, Rejection, escaped
 
 MAX_KEY_BYTES: Final = 1_024
 """A refused record's key is kept up to here; a key that was accepted is at most 256 bytes."""
@@ -21,7 +21,6 @@ MAX_HEADERS_BYTES: Final = 16_384
 """Original headers beyond so many bytes are not kept; their number is."""
 FORMAT_VERSION: Final = 1
 
-Headers = list[tuple[str, bytes]]
 Update = tuple[bytes, bytes | None]
 """(key, value) of a row; the value of one that is gone is None: a tombstone."""
 Window = list[int]
@@ -118,8 +117,8 @@ def rejected_record(record: RawRecord, source: Source, rejection: Rejection) -> 
 
 def _origin(record: RawRecord, source: Source) -> Headers:
     """Headers of the input record, marked as such, if they are not too large; and where it lay."""
-    kept = [(ORIGINAL + name, value) for name, value in record.headers]
-    if sum(len(name) + len(value or b"") for name, value in kept) > MAX_HEADERS_BYTES:
+    kept = [(ORIGINAL + escaped(name), value) for name, value in record.headers]
+    if sum(len(name.encode()) + len(value or b"") for name, value in kept) > MAX_HEADERS_BYTES:
         kept = [("netfollowers-original-headers-dropped", b"%d" % len(kept))]
     return [
         *kept,

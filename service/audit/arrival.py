@@ -18,6 +18,7 @@ LAST_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 REASONS: Final = (
     "empty_value",
     "value_too_large",
+    "bad_header_name",
     "bad_envelope",
     "not_json",
     "not_an_object",
@@ -30,7 +31,10 @@ REASONS: Final = (
     "unexpected_field",
     "missing_key",
     "key_mismatch",
+    "unforeseen",
 )
+
+UNFORESEEN: Final = REASONS[-1]
 
 Fields = dict[str, object]
 
@@ -42,7 +46,7 @@ class LogRecord(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: list[tuple[str, bytes | None]]
 
 
 class Arrival(NamedTuple):
@@ -63,7 +67,22 @@ class Faults(NamedTuple):
 
 
 def read(record: LogRecord) -> Arrival | Faults:
-    """Read a record: an arrival (action "heartbeat" for a heartbeat) or its faults."""
+    """Read a record: an arrival (action "heartbeat" for a heartbeat) or its faults.
+
+    An error of our own is a fault of the record, "unforeseen": one record must not end an audit.
+    """
+    try:
+        return _read(record)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - by construction, and the comparison shows it
+        return Faults((UNFORESEEN,))
+
+
+def _read(record: LogRecord) -> Arrival | Faults:
+    faults = _size_faults(record.value) or _name_faults(record)
+    if faults is not None:
+        return faults
     is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
     fields = fields_of(record.value) if is_heartbeat else _unwrapped(record)
     if isinstance(fields, Faults):
@@ -91,6 +110,13 @@ def _unwrapped(record: LogRecord) -> Fields | Faults:
         return Faults(("bad_envelope",))
     fields = fields_of(record.value)
     return fields if isinstance(fields, Faults) else {**(stands_in or {}), **fields}
+
+
+def _name_faults(record: LogRecord) -> Faults | None:
+    """Find header names that were not UTF-8: they hold halves of surrogate pairs."""
+    if any("\ud800" <= character <= "\udfff" for name, _ in record.headers for character in name):
+        return Faults(("bad_header_name",))
+    return None
 
 
 def _size_faults(value: bytes | None) -> Faults | None:

@@ -14,11 +14,15 @@ class NotAnEnvelope(Exception):  # noqa: N818 - a verdict
     """The record says that it is a CloudEvent, and is none that we take."""
 
 
-def media_type(headers: Sequence[tuple[str, bytes]]) -> str:
-    """The first content-type, without parameters, in lower case."""
+Headers = Sequence[tuple[str, bytes | None]]
+"""A header may come without a value (null)."""
+
+
+def media_type(headers: Headers) -> str:
+    """The first content-type, without parameters, in lower case; "" when it says nothing."""
     for name, value in headers:
         if name == "content-type":
-            return _bare(value.decode(errors="replace"))
+            return "" if value is None else _bare(value.decode(errors="replace"))
     return ""
 
 
@@ -38,9 +42,9 @@ def structured(value: bytes) -> tuple[object, Fields]:
     return envelope["data"], _stand_ins(envelope)
 
 
-def binary(headers: Sequence[tuple[str, bytes]]) -> Fields | None:
+def binary(headers: Headers) -> Fields | None:
     """Stand-ins of a record in binary mode; None when it is in none. NotAnEnvelope."""
-    first: dict[str, bytes] = {}
+    first: dict[str, bytes | None] = {}
     for name, value in headers:
         if name.startswith("ce_") and name not in first:
             first[name] = value
@@ -52,9 +56,8 @@ def binary(headers: Sequence[tuple[str, bytes]]) -> Fields | None:
         raise NotAnEnvelope
     wanted = ("specversion", "id", "source", "type", "subject", "time")
     try:
-        return _stand_ins(
-            {name: first["ce_" + name].decode() for name in wanted if "ce_" + name in first}
-        )
+        told = {name: first.get("ce_" + name) for name in wanted}
+        return _stand_ins({name: text.decode() for name, text in told.items() if text is not None})
     except UnicodeDecodeError as error:
         raise NotAnEnvelope from error
 

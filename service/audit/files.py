@@ -136,7 +136,7 @@ def line_of(one: LogRecord) -> bytes:
 
 
 def _record(fields: dict[str, Any]) -> LogRecord:
-    headers = [(name, _bytes(value) or b"") for name, value in fields["headers"]]
+    headers = [(name, _bytes(value)) for name, value in fields["headers"]]
     key, value = _bytes(fields["key"]), _bytes(fields["value"])
     return LogRecord(fields["offset"], fields["timestamp_ms"], key, value, headers)
 

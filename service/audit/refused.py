@@ -49,8 +49,8 @@ def source_offset(headers: Mapping[str, str]) -> int:
 
 
 def labels_of(record: Published) -> dict[str, str]:
-    """Headers as text."""
-    return {name: value.decode(errors="replace") for name, value in record.headers}
+    """Headers as text; one without a value is empty."""
+    return {name: (value or b"").decode(errors="replace") for name, value in record.headers}
 
 
 class LabelledCheck:

@@ -39,7 +39,6 @@ from service.engine.rules import Rules
 from service.engine.sweep import NEVER_MS, Sweep
 from service.events import (
     PLAIN_BYTES,
-    UNREADABLE,
     Baseline,
     Forget,
     Heartbeat,
@@ -333,7 +332,7 @@ class Engine:
                     and not record.headers
                     and (len(value) <= PLAIN_BYTES or is_plain_though_long(value, event))
                 )
-            except UNREADABLE:
+            except Exception:  # noqa: BLE001 - whatever it is, `judge` decides
                 is_plain = False
             if not is_plain:
                 verdict = judge(record)

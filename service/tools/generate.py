@@ -13,12 +13,11 @@ from typing import Final, Literal, NamedTuple
 
 from service.engine import Grain
 from service.engine.rules import DEFAULT_GRAINS
-from service.events import HEARTBEAT_HEADER
+from service.events import HEARTBEAT_HEADER, Headers
 from service.tools.spoil import SPOILERS, Good
 from service.tools.surges import Mover, Surges
 
 Kind = Literal["event", "duplicate", "late", "bad", "heartbeat", "baseline", "replayed"]
-Headers = list[tuple[str, bytes]]
 
 REPEATABLE: Final = 4_096
 """A duplicate repeats one of so many last events: well inside the dedup horizon."""
@@ -172,8 +171,8 @@ class Synthetic:
 
     def _bad(self, now_ms: int) -> Made:
         _, spoil = self._random.choice(SPOILERS)
-        key, value = spoil(self._good(now_ms, []))
-        return Made(key, value, _NO_HEADERS, "bad")
+        key, value, headers = spoil(self._good(now_ms, []))
+        return Made(key, value, headers, "bad")
 
 
 def heartbeat(now_ms: int) -> Made:

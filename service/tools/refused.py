@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from service.events import REASON_TEXT, RawRecord, Reason, epoch_ms
+from service.events import REASON_TEXT, Headers, RawRecord, Reason, epoch_ms
 from service.results import ORIGINAL
 from service.settings import Settings
 from service.tools.option_types import UsageError
@@ -36,14 +36,14 @@ class Refused(NamedTuple):
     time_ms: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes]]
+    headers: Headers
     labels: dict[str, str]
 
     @classmethod
     def of(cls, record: RawRecord) -> Refused:
         """Tell what the record brought from what we have noted on it."""
         labels = {
-            name: text.decode(errors="replace")
+            name: (text or b"").decode(errors="replace")
             for name, text in record.headers
             if name.startswith(OURS)
         }

@@ -66,7 +66,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _place(made: Made) -> str:
-    return dict(made.headers)[REPLAYED].decode()
+    return (dict(made.headers)[REPLAYED] or b"").decode()
 
 
 def _corrected(records: Sequence[Refused], command: str | None) -> list[Made]:

@@ -8,7 +8,7 @@ from typing import IO, Any
 import msgspec
 
 from service.engine import Sealed
-from service.results import Headers
+from service.events import Headers
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
@@ -34,7 +34,10 @@ class ResultsFile:
         line: dict[str, Any] = {"topic": topic}
         line |= _text("key", key) | _json("value", value)
         if headers:
-            line["headers"] = {name: text.decode(errors="replace") for name, text in headers}
+            line["headers"] = {
+                name: None if text is None else text.decode(errors="replace")
+                for name, text in headers
+            }
         self._out.write(_encode(line) + b"\n")
 
 

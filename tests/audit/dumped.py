@@ -12,7 +12,7 @@ from service.audit.arrival import LogRecord as JudgesRecord
 from service.audit.files import line_of, write_snapshot
 from service.audit.source import KINDS
 from service.engine import Engine, Rules, Sealed
-from service.events import LogRecord
+from service.events import Headers, LogRecord
 from service.results import Source
 from service.tools.generate import Made, Shape, Synthetic
 
@@ -108,7 +108,7 @@ class Dump:
         stamp: int,
         key: bytes | None,
         value: bytes | None,
-        headers: list[tuple[str, bytes]],
+        headers: Headers,
     ) -> None:
         record = JudgesRecord(self._ends[kind], stamp, key, value, headers)
         self._ends[kind] += 1

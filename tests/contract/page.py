@@ -35,7 +35,9 @@ examples (in it) and invalid ones ([counterexamples](counterexamples)), which ar
 
 Times are integers in milliseconds since 1970, UTC, named `..._ms` (the input's `occurred_at` may be
 text). The schemas see keys and headers, which are bytes, as UTF-8 text; and bytes that came from
-elsewhere as Latin-1, a character for each byte.
+elsewhere as Latin-1, a character for each byte. A header of an input record may be null, and a late
+or rejected record keeps it null under `original:`; the schemas see it as empty text. A byte in the
+name of a header that is not UTF-8 is written as `\\xNN` there.
 
 **Input.** {produced}
 

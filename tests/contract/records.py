@@ -25,7 +25,7 @@ MOST_METADATA_BYTES: Final = 4_095
 _UPDATES: Final = "updates_topic"
 _MESSAGES: Final = {one.setting: one.messages for one in CHANNELS}
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 def wrong_with(
@@ -38,7 +38,9 @@ def wrong_with(
             message.key: _text(message.key, key),
             message.value: _value(message.value, value),
             message.headers: {
-                name: content.decode(errors="replace" if name.startswith(ORIGINAL) else "strict")
+                name: (content or b"").decode(
+                    errors="replace" if name.startswith(ORIGINAL) else "strict"
+                )
                 for name, content in headers
             },
         }

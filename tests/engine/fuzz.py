@@ -31,12 +31,15 @@ _TOKENS: Final = (
     *(b'"event_id"', b'"followers":', b'"follower_id":null', b"9" * 30, b"2023-02-30T00:00:00Z"),
     *(b"1969-12-31T23:59:59Z", b"0000-00-00T00:00:00Z", b"2023-11-14T22:13:20+99:99", b"A" * 300),
 )
-_HEADERS: Final = (
+_HEADERS: Final[tuple[tuple[str, bytes | None], ...]] = (
     *(("ce_specversion", b"1.0"), ("ce_specversion", b"0.3"), ("ce_id", b"7"), ("ce_id", b"\xff")),
     *(("ce_source", b"/s"), ("ce_type", b"x.follow"), ("ce_type", b""), ("ce_subject", b"a")),
     *(("ce_time", b"2023-11-14T22:13:20Z"), ("ce_time", b"soon"), ("trace", b"\xff")),
     *(("content-type", b"application/cloudevents+json"), ("content-type", b"text/plain")),
     *(("content-type", b"application/json"), ("netfollowers-heartbeat", b"")),
+    *(("ce_specversion", None), ("ce_id", None), ("ce_type", None), ("ce_subject", None)),
+    *(("ce_time", None), ("content-type", None), ("netfollowers-heartbeat", None)),
+    *(("trace", None), ("tr\udcffce", b"1"), ("\udce9", None), ("ce_id\udc80", b"7"), ("ü", b"")),
 )
 
 

@@ -11,7 +11,7 @@ from random import Random
 from typing import Any, Final
 
 from service.engine import Grain, Rules
-from service.events import HEARTBEAT_HEADER, LogRecord
+from service.events import HEARTBEAT_HEADER, Headers, LogRecord
 
 SMALL: Final = (
     Grain("1s", 1_000, 1_000, 3_000),
@@ -34,6 +34,15 @@ AGES: Final = (
     *(11_000, 30_000, 90_000),
 )
 BEAT: Final = (HEARTBEAT_HEADER, b"")
+TRACES: Final[tuple[Headers, ...]] = (
+    *([("trace", b"1")], [("trace", None)], [("trace", None), ("ünï", b"\xff")]),
+    *([("ce_id", None)], [("content-type", None)]),
+)
+SPOILT: Final[tuple[Headers, ...]] = (
+    *([("ce_specversion", None)], [("tr\udcffce", b"1")], [("\udce9", None), ("trace", None)]),
+    [("ce_specversion", b"1.0"), ("ce_id", None), ("ce_source", b"/s"), ("ce_type", b"follow")],
+)
+"""Headers for which a record is refused."""
 ACCOUNTS: Final = ("a", "a", "a", "a", "b", "b", "c", "d", "ü", "x" * 200)
 KEYS: Final = {account.encode() for account in ACCOUNTS}
 
@@ -92,9 +101,9 @@ def _record(random: Random, offset: int, now: int, log: list[LogRecord], scale: 
     event["occurred_at"] = _time(random, now, scale)
     if random.random() < 0.15:
         event["padding"] = "p" * 300
-    headers = [("trace", b"1")] if random.random() < 0.1 else []
     if random.random() < 0.1:
         return _in_envelope(random, offset, stamp, account, event)
+    headers = random.choice(TRACES) if random.random() < 0.1 else []
     return LogRecord(offset, stamp, account.encode(), json.dumps(event).encode(), headers)
 
 
@@ -125,7 +134,10 @@ def _in_envelope(
     if random.random() < 0.1:
         del attributes[random.choice(sorted(attributes))]
     if random.random() < 0.5:
-        headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+        headers: Headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+        if random.random() < 0.1:
+            spoilt = random.randrange(len(headers))
+            headers[spoilt] = (headers[spoilt][0], None)
         return LogRecord(offset, stamp, account.encode(), json.dumps(event).encode(), headers)
     value = json.dumps({**attributes, "data": event}).encode()
     headers = [("content-type", b"application/cloudevents+json")]
@@ -160,4 +172,7 @@ def _bad(random: Random, offset: int, stamp: int, now: int) -> LogRecord:
             (b"a", json.dumps({**good, "occurred_at": now // 1_000}).encode()),
         ]
     )
-    return LogRecord(offset, stamp, key, bad)
+    headers = random.choice(TRACES) if random.random() < 0.3 else []
+    if random.random() < 0.3:
+        key, bad, headers = b"a", value, random.choice(SPOILT)
+    return LogRecord(offset, stamp, key, bad, headers)
