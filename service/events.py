@@ -12,6 +12,7 @@ refusal.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal, Protocol
@@ -36,7 +37,7 @@ PLAIN_BYTES: Final = 256
 JSON spends at least one byte per byte of an id and two per level."""
 
 
-Headers = list[tuple[str, bytes | None]]
+Headers = Sequence[tuple[str, bytes | None]]
 """Names and values; Kafka allows a value to be null. A byte of a name that is not UTF-8 stands as
 half a surrogate pair (Python's `surrogateescape`), which no name in UTF-8 can hold."""
 
@@ -247,11 +248,9 @@ def _judge(record: RawRecord) -> Verdict:
     value = record.value
     if not value:
         return Rejection(Reason.EMPTY_VALUE, "")
-    if len(value) > MAX_VALUE_BYTES:
-        return Rejection(Reason.VALUE_TOO_LARGE, f"{len(value)} bytes")
-    for name, _ in record.headers:
-        if not is_utf_8(name):
-            return Rejection(Reason.BAD_HEADER_NAME, escaped(name)[:200])
+    refused = _out_of_bounds(record, len(value))
+    if refused is not None:
+        return refused
     is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
     envelope = None if is_heartbeat else unwrap(record.headers, value)
     if isinstance(envelope, BadEnvelope):
@@ -264,6 +263,15 @@ def _judge(record: RawRecord) -> Verdict:
     if envelope is not None:
         _stand_in(fields, envelope)
     return _event(fields, record.key)
+
+
+def _out_of_bounds(record: RawRecord, length: int) -> Rejection | None:
+    if length > MAX_VALUE_BYTES:
+        return Rejection(Reason.VALUE_TOO_LARGE, f"{length} bytes")
+    for name, _ in record.headers:
+        if not is_utf_8(name):
+            return Rejection(Reason.BAD_HEADER_NAME, escaped(name)[:200])
+    return None
 
 
 def is_utf_8(name: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from service.events import MAX_VALUE_BYTES, Headers, RawRecord, Rejection, escaped
+from service.events import MAX_VALUE_BYTES, RawRecord, Rejection, escaped
 
 MAX_KEY_BYTES: Final = 1_024
 """A refused record's key is kept up to here; a key that was accepted is at most 256 bytes."""
@@ -21,6 +21,7 @@ MAX_HEADERS_BYTES: Final = 16_384
 """Original headers beyond so many bytes are not kept; their number is."""
 FORMAT_VERSION: Final = 1
 
+Headers = list[tuple[str, bytes | None]]
 Update = tuple[bytes, bytes | None]
 """(key, value) of a row; the value of one that is gone is None: a tombstone."""
 Window = list[int]

@@ -3,6 +3,7 @@
 Knows the contract of the input topic, nothing of counting. Times are epoch milliseconds.
 """
 
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from service.audit.envelope import NotAnEnvelope, binary, media_type, structured
@@ -46,7 +47,7 @@ class LogRecord(NamedTuple):
     timestamp_ms: int
     key: bytes | None
     value: bytes | None
-    headers: list[tuple[str, bytes | None]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 class Arrival(NamedTuple):

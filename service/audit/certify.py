@@ -37,6 +37,8 @@ async def certify(source: Source, partition: int, *, begin: Begin = unwatched) -
         for kind, extent in results.items()
         if extent.start > 0 and kind != "updates"
     ]
+    if entries.unforeseen:
+        gaps.append(f"{entries.unforeseen} records were rejected as unforeseen")
     return Certificate(partition, snapshot.committed.position, entries.digest(), tuple(gaps))
 
 

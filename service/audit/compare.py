@@ -7,6 +7,7 @@ commit. Results may come after the whole input (`compare`) or along with it (`lo
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from service.audit.arrival import Arrival, read
 from service.audit.commit import CommitCheck
 from service.audit.finals import FinalsCheck
 from service.audit.findings import Findings
@@ -42,6 +43,8 @@ class Comparison:
         """Take the next input record below the committed position."""
         self._records += 1
         outcome = self.model.feed(record)
+        if record.offset in self.model.unforeseen:
+            self._note_unforeseen(record)
         if outcome == "rejected":
             original = Original.of(record)
             labels = rejected_labels(self.model.last.reasons, original)
@@ -54,6 +57,15 @@ class Comparison:
                 self.late.expect(record.offset, Due(labels, Original.of(record)))
             self.model.late.clear()
         self.horizon.pass_by(record, self.model)
+
+    def _note_unforeseen(self, record: LogRecord) -> None:
+        """Accept that the worker could not judge a record; say whether a number lacks it."""
+        place = f"{self._at} {record.offset}: rejected as unforeseen"
+        found = read(record)
+        if isinstance(found, Arrival):
+            self._findings.mismatch(f"{place}, but it is a readable {found.action}")
+        else:
+            self._findings.leave(f"{place}; it is to be rejected for {' or '.join(found.reasons)}")
 
     def check(self, kind: str) -> Check:
         """Find the check of one result topic, one of RESULT_KINDS; it takes its records."""

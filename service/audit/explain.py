@@ -11,7 +11,7 @@ from aiokafka.partitioner import murmur2
 from service.audit.account_lines import Explanation, Line, Span
 from service.audit.check import Begin, rules_at, unwatched
 from service.audit.horizon import Horizon
-from service.audit.lockstep import read_results
+from service.audit.lockstep import read_results, read_unforeseen
 from service.audit.model import Rules
 from service.audit.published import json_object
 from service.audit.results import named_result, windows_of
@@ -83,6 +83,7 @@ async def explain(
     span = span_of(rules, *window) if window else None
     horizon = Horizon(rules, extent.start, is_stamped=snapshot.is_stamped)
     explanation = Explanation(rules, account_id, span, horizon)
+    explanation.model.unforeseen = await read_unforeseen(source, snapshot)
     watch, records = begin(f"partition {partition}", extent.stop - extent.start), 0
     async for batch in source.records(INPUT, partition, extent):
         for record in batch:

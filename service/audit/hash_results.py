@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from service.audit.arrival import UNFORESEEN
 from service.audit.canonical import Entries
 from service.audit.model import Rules
 from service.audit.published import Committed, Published, json_object
@@ -39,6 +40,8 @@ class ResultEntries:
         self._refused: dict[str, set[int]] = {"late": set(), "rejected": set()}
         self._time_ms = -1
         self._look_at = SPARE_WINDOWS
+        self.unforeseen = 0
+        """Records that the worker could not judge: the input alone says something else of them."""
 
     def windows(self, results: list[Published]) -> None:
         """Take window results, in order."""
@@ -73,6 +76,7 @@ class ResultEntries:
                 if offset in self._refused[kind]:
                     continue
                 self._refused[kind].add(offset)
+            self.unforeseen += labels.get("netfollowers-reason") == UNFORESEEN
             add(labels, record.key, record.value)
 
     def digest(self) -> str:

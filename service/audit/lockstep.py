@@ -14,7 +14,7 @@ from service.audit.compare import Comparison
 from service.audit.finals import FinalsCheck
 from service.audit.horizon import NEVER_MS
 from service.audit.published import Committed, Published, json_object
-from service.audit.refused import LabelledCheck
+from service.audit.refused import LabelledCheck, unforeseen_in
 from service.audit.source import INPUT, Extent, Snapshot, Source
 
 Watch = Callable[[int], None]
@@ -38,6 +38,7 @@ async def audit_partition(
     async for batch in read_results(source, snapshot, "updates"):
         for record in batch:
             comparison.rows.see(record)
+    comparison.model.unforeseen = await read_unforeseen(source, snapshot)
     followers = [await _finals(source, snapshot, comparison.finals)]
     for kind, check in (("late", comparison.late), ("rejected", comparison.rejected)):
         if snapshot.extents[kind].start > 0:
@@ -136,6 +137,14 @@ async def read_results(
     extent = extent or snapshot.extents[kind]
     async for batch in source.records(kind, snapshot.partition, extent):
         yield [_published(one) for one in batch]
+
+
+async def read_unforeseen(source: Source, snapshot: Snapshot) -> set[int]:
+    """Input offsets that the worker rejected because judging them raised an error."""
+    found: set[int] = set()
+    async for batch in read_results(source, snapshot, "rejected"):
+        found |= unforeseen_in(batch)
+    return found
 
 
 async def _written_since(source: Source, snapshot: Snapshot) -> set[bytes]:

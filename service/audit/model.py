@@ -4,9 +4,10 @@ Written from the design alone, to judge the engine. Forgets no window by itself,
 revision of every window can be asked for at the end. Times are epoch milliseconds.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from service.audit.arrival import Arrival, Faults, LogRecord, read
+from service.audit.arrival import UNFORESEEN, Arrival, Faults, LogRecord, read
 from service.audit.words import (
     Account,
     Content,
@@ -46,6 +47,7 @@ class Model:
     faults: dict[int, tuple[str, ...]] = field(default_factory=dict)  # offset: every true reason
     seen: dict[int, dict[str, Sighting]] = field(default_factory=dict)  # generation: event_id
     last: Judgement = field(default=NOTHING_YET)  # of the record fed last
+    unforeseen: AbstractSet[int] = frozenset()  # offsets that the worker could not judge
 
     def feed(self, record: LogRecord) -> str:
         """Judge one record; return its outcome, one of the five counts."""
@@ -116,7 +118,8 @@ class Model:
         return self.watermark_ms is not None and self.watermark_ms >= moment_ms
 
     def _judge(self, record: LogRecord) -> Judgement:
-        arrival = read(record)
+        is_unforeseen = record.offset in self.unforeseen
+        arrival = Faults((UNFORESEEN,)) if is_unforeseen else read(record)
         if isinstance(arrival, Faults):
             self.rejected.append(Rejected(record.offset, arrival.reasons[0]))
             self.faults[record.offset] = arrival.reasons

@@ -1,9 +1,10 @@
 """The late and the rejected records against the model: all of them, unchanged, rightly labelled."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import NamedTuple
 
+from service.audit.arrival import UNFORESEEN
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
 from service.audit.published import MAX_VALUE_BYTES, Original, Place, Published
@@ -51,6 +52,12 @@ def source_offset(headers: Mapping[str, str]) -> int:
 def labels_of(record: Published) -> dict[str, str]:
     """Headers as text; one without a value is empty."""
     return {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+
+
+def unforeseen_in(records: Iterable[Published]) -> set[int]:
+    """Source offsets of rejected records that the worker could not judge."""
+    labels = map(labels_of, records)
+    return {source_offset(one) for one in labels if one.get("netfollowers-reason") == UNFORESEEN}
 
 
 class LabelledCheck:

@@ -44,6 +44,7 @@ from service.events import (
     Heartbeat,
     PlainEvent,
     RawRecord,
+    Reason,
     Rejection,
     decode_plain,
     is_plain_though_long,
@@ -84,6 +85,7 @@ class Tally:
         "rejected_by_reason",
         "revisions",
         "unfollowed",
+        "unforeseen",
     )
 
     def __init__(self) -> None:
@@ -96,6 +98,8 @@ class Tally:
         self.revisions = 0
         self.late_by_grain: Counter[str] = Counter()
         self.rejected_by_reason: Counter[str] = Counter()
+        self.unforeseen = ""
+        """The first record that could not be judged: its offset, and the error."""
 
 
 class Engine:
@@ -484,6 +488,8 @@ class Engine:
         if isinstance(verdict, Rejection):
             self._rejected_count += 1
             self.tally.rejected_by_reason[verdict.reason] += 1
+            if verdict.reason is Reason.UNFORESEEN and not self.tally.unforeseen:
+                self.tally.unforeseen = f"offset={record.offset} error={verdict.detail}"
             self._rejected.append(rejected_record(record, self._source, verdict))
         elif isinstance(verdict, Heartbeat):
             self._heartbeat += 1

@@ -87,7 +87,7 @@ class Shard:
         self.committed_offset = 0
         """Every input record before it is durable in the result topics."""
         self._unsealed = 0
-        self._has_warned = False
+        self._has_warned = self._has_told = False
         self.applied_ms = 0
         """Log timestamp of the last record that was applied, epoch ms; 0 before the first."""
 
@@ -239,9 +239,21 @@ class Shard:
             assert batch.is_consistent, (batch.start, batch.end, batch.records[0].offset)
             self.engine.apply(batch.records, batch.end)
             self._unsealed += len(batch.records)
+            if self.engine.tally.unforeseen and not self._has_told:
+                self._tell_unforeseen()
             if batch.records:
                 self.applied_ms = batch.records[-1].timestamp
             batch.release()
+
+    def _tell_unforeseen(self) -> None:
+        """Log the first record that could not be judged; the metric counts the others."""
+        self._has_told = True
+        log.error(
+            "a record could not be judged and was rejected as unforeseen: a bug of this service, "
+            "please report it partition=%d %s",
+            self.partition,
+            self.engine.tally.unforeseen,
+        )
 
     @property
     def _is_saturated(self) -> bool:

@@ -61,6 +61,7 @@ ALERTS: Final[dict[str, Truth]] = {
     "NetFollowersWorkerRestarting": _SILENT,
     "NetFollowersWorkerDown": _SILENT,
     "NetFollowersRejecting": _as_of("Service / Rejected / A", "rejected"),
+    "NetFollowersUnforeseen": _SILENT,
     "NetFollowersLate": _SILENT,
     "NetFollowersTimeStandsStill": _SILENT,
     "NetFollowersIdsUnderTwoAccounts": Truth(

@@ -79,7 +79,10 @@ class Counted:
                 self.rows[key.decode()] = json.loads(row)
         self.windows += [json.loads(value) for _, value in sealed.windows]
         for found, records in ((self.late, sealed.late), (self.rejected, sealed.rejected)):
-            found += [{n: v.decode(errors="replace") for n, v in one.headers} for one in records]
+            found += [
+                {name: (text or b"").decode(errors="replace") for name, text in one.headers}
+                for one in records
+            ]
         return sealed
 
     def seal_all(self) -> None:

@@ -134,7 +134,9 @@ def _in_envelope(
     if random.random() < 0.1:
         del attributes[random.choice(sorted(attributes))]
     if random.random() < 0.5:
-        headers: Headers = [(f"ce_{name}", text.encode()) for name, text in attributes.items()]
+        headers: list[tuple[str, bytes | None]] = [
+            (f"ce_{name}", text.encode()) for name, text in attributes.items()
+        ]
         if random.random() < 0.1:
             spoilt = random.randrange(len(headers))
             headers[spoilt] = (headers[spoilt][0], None)

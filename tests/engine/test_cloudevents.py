@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from service.audit import arrival
 from service.events import Baseline, LogRecord, PlainEvent, Reason, Rejection, judge, read
 
 DATA: dict[str, Any] = {
@@ -167,6 +168,24 @@ def test_no_bytes_in_an_envelope_raise(value: bytes) -> None:
         [("ce_specversion", b"1.0")],
     ):
         assert isinstance(judge(LogRecord(0, -1, b"ann", value, headers)), Rejection)
+
+
+@pytest.mark.parametrize("first", ["1", "null", '"6"', "[1]", "1e400", "9" * 5_000, '{"id":1}'])
+@pytest.mark.parametrize("name", ["id", "source", "type", "subject", "time", "specversion"])
+def test_of_an_attribute_that_comes_twice_the_last_one_counts(name: str, first: str) -> None:
+    whole = structured({**ENVELOPE, "data": without("event_id")})
+    value = (whole.value or b"").replace(b"{", b'{"%s":%s,' % (name.encode(), first.encode()), 1)
+    twice = LogRecord(0, -1, whole.key, value, whole.headers)
+    assert judge(twice) == judge(whole)
+    found = arrival.read(arrival.LogRecord(0, -1, twice.key, value, twice.headers))
+    assert isinstance(found, arrival.Arrival)
+    assert found.event_id == "/app#17"
+
+
+def test_the_last_of_two_attributes_must_be_right() -> None:
+    whole = structured({**ENVELOPE, "data": DATA})
+    value = (whole.value or b"")[:-1] + b',"id":7}'
+    assert refusal(LogRecord(0, -1, b"ann", value, whole.headers))[0] is Reason.BAD_ENVELOPE
 
 
 def test_a_header_that_is_not_text_is_refused() -> None:

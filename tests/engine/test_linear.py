@@ -23,8 +23,9 @@ LENGTH = MAX_VALUE_BYTES - 100
 HEAD = b'{"event_id":"e","account_id":"a","follower_id":"f","action":"follow","occurred_at":%d,"x":'
 OPEN = HEAD % 1_700_000_000_000
 IN_ENVELOPE: Headers = [("content-type", b"application/cloudevents+json")]
-IN_HEADERS: Headers = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"s")]
-IN_HEADERS += [("ce_type", b"x.follow")]
+IN_HEADERS: Headers = [
+    *(("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"s"), ("ce_type", b"x.follow"))
+]
 
 
 def filled(part: bytes, end: bytes = b"", start: bytes = OPEN) -> bytes:
@@ -66,9 +67,7 @@ def remember(record: LogRecord) -> None:
 
 def auditor(record: LogRecord) -> object:
     return arrival.read(
-        arrival.LogRecord(
-            record.offset, record.timestamp, record.key, record.value, record.headers
-        )
+        arrival.LogRecord(record.offset, record.timestamp, record.key, record.value, record.headers)
     )
 
 

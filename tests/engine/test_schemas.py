@@ -47,7 +47,9 @@ def test_the_schemas_name_the_fields_and_reasons_of_the_code() -> None:
     assert headers["netfollowers-reason"][KNOWN] == [str(reason) for reason in Reason]
 
 
-SEEN_BY_THE_CODE_ONLY = {Reason.MISSING_KEY, Reason.KEY_MISMATCH, Reason.VALUE_TOO_LARGE}
+SEEN_BY_THE_CODE_ONLY = {
+    *(Reason.MISSING_KEY, Reason.KEY_MISMATCH, Reason.VALUE_TOO_LARGE, Reason.BAD_ENVELOPE)
+}
 """What a schema of the value cannot see; nor the bytes of an id that has fewer characters."""
 
 

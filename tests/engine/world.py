@@ -15,6 +15,7 @@ from service.audit import model
 from service.audit.compare import Comparison, compare
 from service.audit.findings import Findings
 from service.audit.published import Committed, Place, Published
+from service.audit.refused import unforeseen_in
 from service.engine import Checkpoint, Engine, Rules, Sealed
 from service.events import LogRecord
 from service.results import Source
@@ -123,6 +124,7 @@ class World:
         findings = Findings()
         place = Place(SOURCE.topic, SOURCE.partition, at_least_once)
         comparison = Comparison(judges_rules(self.rules), place, findings)
+        comparison.model.unforeseen = unforeseen_in(self.results["rejected"])
         for one in self.log:
             comparison.feed(
                 model.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)

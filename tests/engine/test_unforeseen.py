@@ -1,0 +1,157 @@
+"""An error while one record is judged refuses that record; one while counting ends the engine."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+import pytest
+
+from service import events
+from service.audit import arrival, model
+from service.audit.compare import Comparison, compare
+from service.audit.findings import Findings
+from service.audit.published import Committed, Place
+from service.engine import Checkpoint, Engine, Rules
+from service.engine import engine as counting
+from service.events import Baseline, LogRecord, Reason, Rejection
+from service.results import Source
+from tests.engine.world import SOURCE, World
+
+T0 = 1_700_000_000_000
+BITTEN = "bitten"
+
+
+def event(offset: int, follower: str = "f") -> LogRecord:
+    """A record with a header, so that the hot loop asks `judge`."""
+    fields = {"event_id": f"e{offset}", "account_id": "a", "follower_id": follower}
+    fields |= {"action": "follow", "occurred_at": T0 + offset}  # type: ignore[dict-item]
+    return LogRecord(offset, T0, b"a", json.dumps(fields).encode(), [("trace", b"1")])
+
+
+@pytest.fixture
+def bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bug in the decoder that one record meets."""
+    plant(monkeypatch, ZeroDivisionError("planted"))
+
+
+def plant(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    whole = events._bad_text
+
+    def broken(fields: events._Known) -> Rejection | None:
+        if fields.follower_id == BITTEN:
+            raise error
+        return whole(fields)
+
+    monkeypatch.setattr(events, "_bad_text", broken)
+
+
+LOG = [event(0), event(1, BITTEN), event(2), event(3, BITTEN)]
+
+
+@pytest.mark.usefixtures("bug")
+def test_an_error_while_judging_refuses_the_record_and_the_engine_goes_on() -> None:
+    engine = Engine(Rules(), Source("in", 0))
+    engine.apply(LOG, 4)
+    assert (engine.counts.applied, engine.counts.rejected) == (2, 2)
+    assert engine.tally.rejected_by_reason == {Reason.UNFORESEEN: 2}
+    assert engine.tally.unforeseen == "offset=1 error=ZeroDivisionError: planted"
+    rejected = engine.seal().rejected
+    assert [one.value for one in rejected] == [LOG[1].value, LOG[3].value]
+    labels = dict(rejected[0].headers)
+    assert labels["netfollowers-reason"] == b"unforeseen"
+    assert labels["netfollowers-detail"] == b"ZeroDivisionError: planted"
+
+
+@pytest.mark.usefixtures("bug")
+def test_a_restore_judges_it_as_it_was_judged_live() -> None:
+    engine = Engine(Rules(), Source("in", 0))
+    engine.apply(LOG, 4)
+    checkpoint = engine.seal().checkpoint
+    again = Engine(Rules(), Source("in", 0))
+    again.restore(Checkpoint.from_metadata(checkpoint.position, checkpoint.to_metadata()))
+    again.remember(LOG)
+    assert again.remembered_ids == engine.remembered_ids == 2
+
+
+def test_an_error_in_the_short_way_is_decided_by_all_the_rules(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_: bytes) -> events.PlainEvent:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(counting, "decode_plain", broken)
+    engine = Engine(Rules(), Source("in", 0))
+    engine.apply([event(0)], 1)
+    assert engine.counts.applied == 1
+
+
+def test_want_of_memory_says_nothing_of_the_record_and_is_fatal(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plant(monkeypatch, MemoryError())
+    with pytest.raises(MemoryError):
+        Engine(Rules(), Source("in", 0)).apply(LOG, 4)
+
+
+def baseline() -> LogRecord:
+    value = {"event_id": "b", "account_id": "a", "action": "baseline", "followers": 5}
+    return LogRecord(1, T0, b"a", json.dumps({**value, "occurred_at": T0}).encode(), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "log"),
+    [("_about_account", [event(0), baseline()]), ("_count_duplicate", [event(0), event(0)])],
+)
+def test_an_error_while_counting_is_fatal(
+    monkeypatch: pytest.MonkeyPatch, name: str, log: list[LogRecord]
+) -> None:
+    def broken(*_: object) -> Baseline:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Engine, name, broken)
+    with pytest.raises(ZeroDivisionError):
+        Engine(Rules(), Source("in", 0)).apply(log, 2)
+
+
+def judged(log: list[LogRecord]) -> Findings:
+    world = World(Rules(), log)
+    world.run(Random(1))
+    assert world.commits[-1][0] == len(log)
+    return world.findings()
+
+
+@pytest.mark.usefixtures("bug")
+def test_the_audit_goes_on_and_names_each_event_that_was_refused_so() -> None:
+    found = judged(LOG)
+    assert found.mismatches == [
+        "follow-events/3 1: rejected as unforeseen, but it is a readable follow",
+        "follow-events/3 3: rejected as unforeseen, but it is a readable follow",
+    ]
+
+
+@pytest.mark.usefixtures("bug")
+def test_the_audit_accepts_a_refusal_of_what_was_to_be_refused_and_says_so() -> None:
+    value = (LOG[1].value or b"").replace(b'follow"', b'like"')
+    found = judged([event(0), LogRecord(1, T0, b"a", value, [("trace", b"1")])])
+    assert found.ok
+    assert found.unchecked == [
+        "follow-events/3 1: rejected as unforeseen; it is to be rejected for unknown_action"
+    ]
+
+
+def test_an_error_in_the_auditors_own_reader_is_a_mismatch_and_no_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(_: object) -> bool:
+        raise ZeroDivisionError
+
+    world = World(Rules(), [event(0)])
+    world.run(Random(1))
+    monkeypatch.setattr(arrival, "_event_faults", broken)
+    findings = Findings()
+    comparison = Comparison(model.Rules(), Place(*SOURCE), findings)
+    for one in world.log:
+        comparison.feed(model.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers))
+    compare(comparison, Committed(*world.commits[-1]), dict(world.results))
+    assert not findings.ok
