@@ -1,6 +1,7 @@
 """The shell around the engine: clients, topics, journal, reader, shard, transport.
 
 clients.py    the one factory of Kafka clients
+batches.py    how batches of records are unpacked, by every consumer
 raw.py        consumers that hand out raw records, a list per fetch
 topics.py     what the topics must be like; creating and checking them
 journal.py    the port between shard and broker: open, commit, close

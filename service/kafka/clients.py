@@ -10,7 +10,7 @@ import aiokafka.producer.sender
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from service.kafka import security
+from service.kafka import batches, security
 from service.settings import Settings
 
 MAX_REQUEST_BYTES: Final = 1_000_000
@@ -22,7 +22,11 @@ READ_AHEAD_BYTES: Final = 4 * 2**20
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """What every client takes: brokers and credentials."""
+    """What every client takes: brokers and credentials.
+
+    Whoever asks is about to make one: from here on consumers unpack batches as `batches` says.
+    """
+    batches.install()
     return {"bootstrap_servers": settings.brokers.split(","), **security.options(settings)}
 
 

@@ -1,0 +1,191 @@
+"""How batches of records are unpacked: aiokafka's decoder, mended where a record can stop it.
+
+`install` puts it under every consumer of the process, ours and the auditor's, so that all who read
+a partition see the same records. Three things differ from aiokafka:
+
+- A header name that is not UTF-8 does not raise: its bytes stand as `surrogateescape` has them, and
+  the judge refuses the record.
+- A batch that unpacks to more than `MOST_BYTES` raises before it fills the memory.
+- Whatever cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
+  `CannotUnpack`, which names topic, partition and offset.
+
+tests/shell/test_batches.py holds it against aiokafka's own; tests/broker/test_libraries.py fails
+when aiokafka changes underneath.
+"""
+
+from __future__ import annotations
+
+import mmap
+import struct
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, Final
+
+import cramjam
+from aiokafka.consumer import fetcher
+from aiokafka.errors import CorruptRecordException
+from aiokafka.record import default_records
+from aiokafka.record.legacy_records import LegacyRecordBatch
+
+MOST_BYTES: Final = 256 * 2**20
+"""The most that one batch may unpack to. Brokers take 1 MiB packed, unless they are told more."""
+
+_whole: Final = default_records.DefaultRecordBatch
+_LENGTH: Final = struct.Struct(">i")
+_LENGTH_AT: Final = 8
+_OVERHEAD: Final = 12
+_MAGIC_AT: Final = 16
+_CODEC_AT: Final = 22
+_HEADER_BYTES: Final = 61
+_CODEC_MASK: Final = 0x07
+_AT_A_TIME: Final = 500
+_PACKED: Final = {1: (cramjam.gzip, 1_040), 3: (cramjam.lz4, 256), 4: (cramjam.zstd, 33_000)}
+"""Codec -> who unpacks it, and how many bytes one byte of it can become. Snappy's (2) are 22."""
+
+
+class CannotUnpack(Exception):  # noqa: N818 - says what it is
+    """What the broker stores cannot be unpacked; the message says what and where."""
+
+
+class Batches:
+    """The batches in the bytes of one fetch: stands in for aiokafka's `MemoryRecords`."""
+
+    def __init__(self, data: bytes) -> None:
+        """The last batch may be cut: a fetch ends where its bytes end."""
+        self._data = memoryview(data)
+        self._at = 0
+
+    def size_in_bytes(self) -> int:
+        """Length of all bytes."""
+        return len(self._data)
+
+    def has_next(self) -> bool:
+        """Tell whether a whole batch is left."""
+        left = len(self._data) - self._at
+        return left >= _OVERHEAD and left >= _OVERHEAD + self._length()
+
+    def next_batch(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
+        """Take the next batch. CorruptRecordException: it is shorter than its own header."""
+        length = _OVERHEAD + self._length()
+        if length <= _MAGIC_AT:
+            message = f"a batch of {length} bytes is shorter than its header"
+            raise CorruptRecordException(message)
+        batch = self._data[self._at : self._at + length]
+        self._at += length
+        magic = batch[_MAGIC_AT]
+        if magic < 2:  # noqa: PLR2004 - the oldest formats know no headers
+            return LegacyRecordBatch(batch, magic)
+        if length < _HEADER_BYTES:
+            message = f"a batch of {length} bytes is shorter than its header"
+            raise CorruptRecordException(message)
+        return Batch(batch)
+
+    def _length(self) -> int:
+        found: int = _LENGTH.unpack_from(self._data, self._at + _LENGTH_AT)[0]
+        return found
+
+
+class Batch:
+    """One batch: aiokafka's own, which is fast, until a record of it cannot be read that way."""
+
+    def __init__(self, data: memoryview) -> None:
+        """`data`: with its header."""
+        whole = _whole(data)
+        self._data = data
+        self._whole = whole
+        self.base_offset: int = whole.base_offset
+        self.next_offset: int = whole.next_offset
+        self.producer_id: int = whole.producer_id
+        self.is_control_batch: bool = whole.is_control_batch
+        self.is_transactional: bool = whole.is_transactional
+
+    def validate_crc(self) -> bool:
+        """Tell whether the bytes are those that the producer has sent."""
+        return bool(self._whole.validate_crc())
+
+    def __next__(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
+        """Take the first record: of control batches only, whose marker aiokafka reads so."""
+        return next(iter(self))
+
+    def __iter__(self) -> Iterator[Any]:
+        """Iterate over the records, in order; a generator would cost as much again per record."""
+        return chain.from_iterable(self._parts())
+
+    def _parts(self) -> Iterator[Iterable[Any]]:
+        unpacked, given = _bounded(self._data), 0
+        try:
+            whole = self._whole if unpacked is None else _whole(unpacked)
+            records = chain(whole)  # which asks aiokafka's for an iterator once: twice raises
+            part = [None] * _AT_A_TIME
+            while len(part) == _AT_A_TIME:
+                part = list(islice(records, _AT_A_TIME))
+                yield part
+                given += len(part)
+        except UnicodeDecodeError:
+            yield islice(_leniently(unpacked or self._data), given, None)
+
+
+def _leniently(data: memoryview) -> Iterator[Any]:
+    """Read a batch by aiokafka's slower decoder, with names as `surrogateescape` has them."""
+    batch = default_records._DefaultRecordBatchPy(data)  # noqa: SLF001 - the mend
+    batch._maybe_uncompress()  # noqa: SLF001
+    batch._buffer = _Lenient(batch._buffer)  # noqa: SLF001
+    return iter(batch)
+
+
+class _Lenient(bytearray):
+    """Bytes of which every part is decoded leniently."""
+
+    def __getitem__(self, part: Any) -> Any:  # noqa: ANN401 - an index or a slice
+        found = super().__getitem__(part)
+        return _Lenient(found) if isinstance(found, bytearray) else found
+
+    def decode(self, *_: str) -> str:
+        """Keep each byte that is not UTF-8 as half a surrogate pair."""
+        return super().decode(errors="surrogateescape")
+
+
+def _bounded(data: memoryview) -> memoryview | None:
+    """Unpack a batch that might become too large, into one without a codec; None: it cannot.
+
+    CorruptRecordException: it is broken, or becomes larger than MOST_BYTES.
+    """
+    codec, packed = data[_CODEC_AT] & _CODEC_MASK, data[_HEADER_BYTES:]
+    unpacker, ratio = _PACKED.get(codec, (None, 0))
+    if unpacker is None or len(packed) * ratio <= MOST_BYTES:
+        return None
+    room = memoryview(mmap.mmap(-1, _HEADER_BYTES + MOST_BYTES))  # used is what is written to
+    room[:_HEADER_BYTES] = data[:_HEADER_BYTES]
+    room[_CODEC_AT] &= ~_CODEC_MASK & 0xFF
+    try:
+        length = unpacker.decompress_into(packed, room[_HEADER_BYTES:])
+    except cramjam.DecompressionError as error:
+        message = f"it is broken, or unpacks to more than {MOST_BYTES:,} bytes: {error}"
+        raise CorruptRecordException(message) from error
+    return room[: _HEADER_BYTES + length]
+
+
+class _Records(fetcher.PartitionRecords):
+    """The records of one fetch of one partition, of which each failure says where it was."""
+
+    _records_iterator: Any
+
+    def __next__(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
+        try:
+            return next(self._records_iterator)
+        except StopIteration:
+            self._records_iterator = None
+            raise
+        except Exception as error:
+            message = (
+                f"cannot unpack what {self._tp.topic} holds: partition={self._tp.partition} "
+                f"offset={self.next_fetch_offset} {type(error).__name__}: {error}; "
+                "see `A batch that cannot be unpacked` in docs/runbook.md"
+            )
+            raise CannotUnpack(message) from error
+
+
+def install() -> None:
+    """Have every consumer of this process unpack batches so."""
+    fetcher.MemoryRecords = Batches
+    fetcher.PartitionRecords = _Records

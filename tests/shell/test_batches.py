@@ -1,0 +1,153 @@
+"""Batches as brokers hand them out: unpacked as aiokafka does, and where it cannot."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import cramjam
+import pytest
+from aiokafka.consumer import fetcher
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.record.util import calc_crc32c
+from aiokafka.structs import TopicPartition
+
+from service.kafka import batches
+from service.kafka.batches import Batches, CannotUnpack
+
+Sent = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
+CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
+TP = TopicPartition("follow-events", 3)
+FEW: list[Sent] = [
+    (b"a", b"v0", []),
+    (None, b"v1", [("trace", b"1")]),
+    (b"c", None, [("XXXX", b"2"), ("x", None)]),
+    (b"d", b"v3", []),
+]
+
+
+def built(sent: Sequence[Sent], *, codec: int = 0, first: int = 0) -> bytes:
+    """A batch as aiokafka's producer builds it."""
+    builder = DefaultRecordBatchBuilder(2, codec, 0, -1, -1, -1, 2**30)
+    for place, (key, value, headers) in enumerate(sent):
+        builder.append(place, 1_700_000_000_000 + place, key, value, headers)
+    return repaired(struct.pack(">q", first) + bytes(builder.build())[8:])
+
+
+def repaired(batch: bytes) -> bytes:
+    """The batch with the CRC that its bytes have."""
+    whole = bytearray(batch)
+    struct.pack_into(">I", whole, 17, calc_crc32c(bytes(whole[21:])))
+    return bytes(whole)
+
+
+def latin(batch: bytes) -> bytes:
+    """The name XXXX as a client would write it that does not know UTF-8."""
+    return repaired(batch.replace(b"XXXX", b"caf\xe9"))
+
+
+def unpacked(data: bytes, *, first: int = 0, records: Any = Batches) -> list[Any]:
+    """What a consumer of the partition gets."""
+    kept = batches._Records(TP, records(data), [], first, None, None, True, 1)  # noqa: FBT003
+    return [(one.offset, one.timestamp, one.key, one.value, list(one.headers)) for one in kept]
+
+
+@pytest.mark.parametrize("codec", CODECS.values(), ids=CODECS)
+def test_what_aiokafka_can_unpack_is_unpacked_as_it_does(codec: int) -> None:
+    random = Random(codec)
+    for count in (1, 2, 499, 500, 501, 1_200):
+        sent: list[Sent] = [
+            (random.choice((None, b"", b"k")), random.randbytes(random.randrange(9)), FEW[1][2])
+            for _ in range(count)
+        ]
+        data = built(sent, codec=codec) + built(FEW, codec=codec, first=count)
+        assert unpacked(data) == unpacked(data, records=MemoryRecords)
+        assert len(unpacked(data)) == count + len(FEW)
+        assert unpacked(data[:-1]) == unpacked(data[:-1], records=MemoryRecords)
+        assert unpacked(data, first=count - 1)[0][0] == count - 1
+
+
+def test_a_name_that_is_not_utf_8_is_read_and_so_are_its_neighbours() -> None:
+    data = built(FEW, first=7) + latin(built(FEW, first=11))
+    found = unpacked(data, first=7)
+    assert [one[0] for one in found] == list(range(7, 15))
+    assert found[6][4] == [("caf\udce9", b"2"), ("x", None)]
+    assert [one[2:] for one in found[:4]] == [tuple(one) for one in FEW]
+
+
+@pytest.mark.parametrize("place", [0, 1, 499, 500, 501, 999, 1_199])
+def test_each_record_comes_once_wherever_the_bad_name_is(place: int) -> None:
+    sent: list[Sent] = [(b"k", b"%d" % number, []) for number in range(1_200)]
+    sent[place] = (b"k", b"%d" % place, [("XXXX", b"")])
+    found = unpacked(latin(built(sent)))
+    assert [one[3] for one in found] == [one[1] for one in sent]
+    assert found[place][4] == [("caf\udce9", b"")]
+
+
+def spoilt(batch: bytes, at: int, to: int, *, crc: bool = True) -> bytes:
+    changed = bytearray(batch)
+    changed[at] = to
+    return repaired(bytes(changed)) if crc else bytes(changed)
+
+
+BROKEN = {
+    "a wrong CRC": spoilt(built(FEW), 70, 0xFF, crc=False),
+    "an unknown codec": spoilt(built(FEW), 22, 5),
+    "a codec that its bytes are not of": spoilt(built(FEW), 22, 4),
+    "a number of records that are not there": spoilt(built(FEW), 60, 200),
+    "a record that is longer than the batch": spoilt(built(FEW), 61, 0x7E),
+    "a length below nothing": spoilt(built(FEW), 8, 0xFF),
+    "no bytes but a length": built(FEW)[:8] + struct.pack(">i", 2) + b"\0\0",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_what_cannot_be_unpacked_is_named_with_its_place(broken: bytes) -> None:
+    with pytest.raises(CannotUnpack) as found:
+        unpacked(built(FEW) + broken[:8] + broken[8:], first=0)
+    assert "follow-events" in str(found.value)
+    assert "partition=3 offset=4" in str(found.value)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
+def test_a_batch_that_unpacks_to_too_much_is_refused_before_it_fills_the_memory(
+    codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches, "MOST_BYTES", 1_000_000)
+    bomb = built([(b"k", bytes(1_100_000), [])], codec=CODECS[codec])
+    with pytest.raises(CannotUnpack, match="more than 1,000,000 bytes"):
+        unpacked(bomb)
+    below = built([(b"k", bytes(900_000), [("XXXX", b"1")])], codec=CODECS[codec])
+    assert unpacked(below)[0][3] == bytes(900_000)
+    assert unpacked(below) == unpacked(below, records=MemoryRecords)
+
+
+def test_the_room_for_unpacking_is_what_it_says() -> None:
+    """One byte of a codec never becomes more than the ratio that decides on a closer look."""
+    for unpacker, ratio in batches._PACKED.values():
+        assert 2**26 / len(bytes(unpacker.compress(bytes(2**26)))) < ratio
+    assert 2**26 / len(bytes(cramjam.snappy.compress_raw(bytes(2**26)))) < 22
+
+
+def test_no_bytes_raise_anything_else() -> None:
+    """Batches with some bytes changed, most of them with the CRC that belongs."""
+    random = Random(5)
+    for number in range(3_000):
+        data = bytearray(built(FEW, codec=random.choice((0, 0, 0, 1, 3, 4)), first=number))
+        for _ in range(random.choice((1, 1, 2, 5))):
+            data[random.randrange(8, len(data))] = random.randrange(256)
+        changed = repaired(bytes(data)) if random.random() < 0.7 else bytes(data)
+        with suppress(CannotUnpack):
+            assert all(one[0] >= number for one in unpacked(changed, first=number))
+
+
+def test_install_puts_it_under_every_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MemoryRecords", "PartitionRecords"):
+        monkeypatch.setattr(fetcher, name, getattr(fetcher, name))
+    batches.install()
+    assert fetcher.MemoryRecords is Batches
+    assert fetcher.PartitionRecords is batches._Records
