@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from service.audit.arrival import Faults, LogRecord, fields_of, stamped_ms
 from service.audit.horizon import Horizon
 from service.audit.model import Model, Rules
-from service.audit.words import Judgement
+from service.audit.words import Account, Judgement
 
 CHANGES: Final = {"follow": 1, "unfollow": -1}
 
@@ -47,26 +47,49 @@ class Explanation:
 
     def feed(self, record: LogRecord) -> Line | None:
         """Judge the next record; -> its line if it concerns the account."""
+        counted = self.model.accounts.get(self._account_id)
         self.model.feed(record)
-        self._horizon.pass_by(record, self.model)
         judged = self.model.last
+        is_ours = judged.arrival is not None and judged.arrival.account_id == self._account_id
+        has_expired = is_ours and counted is not None and self._is_replaced(counted)
+        self._horizon.pass_by(record, self.model)
         self._forget_others()
         if judged.arrival is None:
             return self._refusal(record, judged)
-        if judged.arrival.account_id != self._account_id or judged.outcome == "heartbeat":
+        if not is_ours or judged.outcome == "heartbeat":
             return None
-        return self._line(record, judged)
+        if judged.arrival.action == "forget" and judged.outcome != "duplicate":
+            return self._forgotten(record, judged)
+        return self._line(record, judged, has_expired=has_expired)
 
-    def _line(self, record: LogRecord, judged: Judgement) -> Line | None:
+    def _is_replaced(self, counted: Account) -> bool:
+        """Tell whether the model has begun the account anew: it was forgotten, or had expired."""
+        return self.model.accounts.get(self._account_id) is not counted
+
+    def _forgotten(self, record: LogRecord, judged: Judgement) -> Line | None:
+        """What was counted is erased; of a window only if nothing of it is past keep."""
+        if self._span is not None:
+            key = (self._account_id, self._span.grain, self._span.start_ms)
+            if self.model.windows.get(key, [(0, 0)])[-1] != (0, 0):
+                return None
+            if not self.gained and not self.lost:
+                return None
+        change = self.lost - self.gained
+        self.gained = self.lost = 0
+        return self._made(record, judged, change, "erases what was counted")
+
+    def _line(self, record: LogRecord, judged: Judgement, *, has_expired: bool) -> Line | None:
         arrival, span = judged.arrival, self._span
         assert arrival is not None
         assert judged.event_time_ms is not None
         is_in = span is None or span.start_ms <= judged.event_time_ms < span.end_ms
         if not is_in or (span is not None and arrival.action == "baseline"):
             return None
-        change = self._count(judged)
         why = self._why(record, judged)
-        return self._made(record, judged, change, why)
+        if has_expired and span is None:
+            self.gained = self.lost = 0
+            why = "; ".join(filter(None, ("what was counted had expired", why)))
+        return self._made(record, judged, self._count(judged), why)
 
     def _count(self, judged: Judgement) -> int:
         arrival, span = judged.arrival, self._span

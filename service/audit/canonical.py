@@ -1,7 +1,8 @@
 """One hash over all that is a function of a partition's log up to an offset, and of nothing else.
 
     the settings that change results, the offset, the watermark, the five counts
-    row       account, totals, offset of its last record
+    row       account, totals, offset of its last record; not of an account that was forgotten, or
+              has expired at the watermark: when its row goes depends on when a worker flushed
     kept      account, grain, start, revision, gained, lost     of windows before the end of keep
     ended     the same, the last revision                       of windows past it
     late      source offset, event time, watermark, grains missed, key and value
@@ -71,7 +72,9 @@ class Entries:
         self, rules: Rules, offset: int, watermark_ms: object, counts: Mapping[str, object]
     ) -> str:
         """Hash all entries and what they are of."""
-        settings = [list(rules.grains), rules.max_ahead_ms, rules.dedup_generation]
+        settings: list[object] = [list(rules.grains), rules.max_ahead_ms, rules.dedup_generation]
+        if rules.expire_after_ms:  # certificates from before there was expiry stay what they are
+            settings.append(rules.expire_after_ms)
         head = [VERSION, settings, offset, watermark_ms, sorted(counts.items())]
         return sha256(f"{_text(head)} {self._sum:064x}".encode()).hexdigest()
 

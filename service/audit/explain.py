@@ -94,6 +94,11 @@ async def explain(
         watch(len(batch))
     summed = _summed(explanation, account_id, span)
     published, where = await _published(source, snapshot, account_id, span)
+    account = explanation.model.accounts.get(account_id)
+    is_ended = account is not None and explanation.model.may_have_no_row(account)
+    if span is None and published is None and is_ended:
+        summed = {"gained": 0, "lost": 0, "followers": None}
+        where = "nothing: the account was forgotten or has expired, and its row has ended"
     gap = ""
     if not (horizon.is_whole or (span is not None and horizon.judges(span.start_ms))):
         gap = f"the log begins at offset {extent.start}, what was before is not in the sum"

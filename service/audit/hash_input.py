@@ -49,7 +49,8 @@ class InputEntries:
         """Hash all; `offset`: that after the last record fed, or of the commit there."""
         model, entries = self._model, self._entries
         for account_id, account in model.accounts.items():
-            entries.row(account_id, due_totals(account_id, account))
+            if not model.may_have_no_row(account):
+                entries.row(account_id, due_totals(account_id, account))
         for key, contents in model.windows.items():
             add = entries.ended if model.is_past_keep(key) else entries.kept
             add(key, *last_content(contents))

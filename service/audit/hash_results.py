@@ -90,12 +90,20 @@ class ResultEntries:
 
     def _add_row(self, account_id: str, row: dict[str, object]) -> None:
         """Add totals and kept windows; of ended ones only those that were not swept yet."""
-        self._entries.row(account_id, row)
+        if not self._may_be_gone(row):
+            self._entries.row(account_id, row)
         for key, (*content, revision) in windows_of(account_id, row):
             if key[1] not in self._spans or not self._is_ended(key, self._watermark_ms):
                 self._entries.kept(key, revision, content)
             elif self._final_at_ms(key) > self._closed_to_ms:
                 self._held.setdefault(key, (_number(revision), content))
+
+    def _may_be_gone(self, row: dict[str, object]) -> bool:
+        """Tell whether a row counts nothing, or has had no event for too long."""
+        if not row.get("gained") and not row.get("lost") and row.get("baseline") is None:
+            return True
+        after_ms, last_ms = self._rules.expire_after_ms, _number(row.get("last_event_ms"))
+        return 0 < after_ms <= self._watermark_ms - last_ms
 
     def _fold(self, time_ms: int) -> None:
         """Hash and forget windows whose keep had ended by then, if they are surely swept."""
