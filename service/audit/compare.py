@@ -29,8 +29,8 @@ class Comparison:
         self, rules: Rules, place: Place, findings: Findings, horizon: Horizon | None = None
     ) -> None:
         """Begin a partition; `findings` collects over all of them."""
-        self.model = Model(rules)
         self.horizon = horizon or Horizon(rules)
+        self.model = Model(rules, is_cut=not self.horizon.is_whole)
         self.rows = RowsCheck(self.model, place, findings, self.horizon)
         self.finals = FinalsCheck(self.model, place, findings, self.horizon, self.rows)
         self.late = LabelledCheck("late", place, findings, self.horizon)
@@ -82,10 +82,13 @@ class Comparison:
         if self.horizon.exact_from is None:
             self.horizon.forget(self.model)
 
-    def finish(self, *, swept_to_ms: int = NEVER_MS) -> None:
-        """All was fed and seen: find what is missing. `swept_to_ms`: finals before it are due."""
+    def finish(self, *, swept_to_ms: int = NEVER_MS, is_at_rest: bool = False) -> None:
+        """All was fed and seen: find what is missing. `swept_to_ms`: finals before it are due.
+
+        `is_at_rest`: nothing is left to do, so rows of accounts that have ended must be gone.
+        """
         self.settle()
-        self.rows.finish()
+        self.rows.finish(is_at_rest=is_at_rest)
         self.finals.finish(swept_to_ms=swept_to_ms)
         self.late.finish()
         self.rejected.finish()
@@ -111,5 +114,6 @@ def compare(
         check = comparison.check(kind)
         for record in results.get(kind, ()):
             check.see(record)
-    comparison.finish(swept_to_ms=NEVER_MS if expect_swept else -NEVER_MS)
+    swept_to_ms = NEVER_MS if expect_swept else -NEVER_MS
+    comparison.finish(swept_to_ms=swept_to_ms, is_at_rest=expect_swept)
     comparison.commit(committed)

@@ -4,8 +4,9 @@
 
 Behind the cut two things are unknown: the event ids that were remembered there, and the watermark.
 Ids are known again once a whole generation lies behind us. The watermark is known again once an
-event has reached what no record before the cut can have passed: the log time at the cut and
-`max_ahead`. (That needs log times that the broker gave.) From there on every outcome is exact, and
+event whose id is known to be new has reached what no record before that can have passed: its log
+time and `max_ahead`. (That needs log times that the broker gave. A record between the cut and there
+may be a duplicate, which moves no time, and looks new.) From there on every outcome is exact, and
 so is every window that begins after what the records until there can have reached.
 """
 
@@ -48,13 +49,21 @@ class Horizon:
         """After the model was fed `record`: settle it, if all is known from here on."""
         if self.exact_from is not None or not self._is_stamped:
             return
-        if self._reached_ms < 0:
-            self._reached_ms = record.timestamp_ms + self._rules.max_ahead_ms
-        is_past = model.watermark_ms is not None and model.watermark_ms >= self._reached_ms
-        if is_past and record.offset + 1 >= self._ids_from:
+        if record.offset < self._ids_from or self._reached_ms < 0:
+            reached_ms = record.timestamp_ms + self._rules.max_ahead_ms
+            self._reached_ms = max(self._reached_ms, reached_ms)
+        if record.offset >= self._ids_from and self._moves_time(model):
             self.exact_from = record.offset + 1
             self.windows_from_ms = record.timestamp_ms + self._rules.max_ahead_ms + 1
             self.forget(model)
+
+    def _moves_time(self, model: Model) -> bool:
+        """Tell whether the record fed last is new and has reached what none before it passed."""
+        outcome, arrival, event_time_ms, *_ = model.last
+        if outcome not in ("applied", "late", "heartbeat") or arrival is None:
+            return False
+        is_timed = arrival.action != "forget" and event_time_ms is not None
+        return is_timed and (event_time_ms or 0) >= self._reached_ms
 
     def forget(self, model: Model) -> None:
         """Let the model begin anew, with what it knows of ids and of time."""

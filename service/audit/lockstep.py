@@ -56,7 +56,8 @@ async def audit_partition(
     comparison.settle()
     if comparison.rows.missing:
         comparison.rows.excuse(await _written_since(source, snapshot))
-    comparison.finish(swept_to_ms=_swept_to(snapshot.committed, expect_swept=expect_swept))
+    swept_to_ms = _swept_to(snapshot.committed, expect_swept=expect_swept)
+    comparison.finish(swept_to_ms=swept_to_ms, is_at_rest=expect_swept is True)
     comparison.commit(snapshot.committed)
 
 

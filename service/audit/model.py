@@ -47,6 +47,7 @@ class Model:
     faults: dict[int, tuple[str, ...]] = field(default_factory=dict)  # offset: every true reason
     seen: dict[int, dict[str, Sighting]] = field(default_factory=dict)  # generation: event_id
     last: Judgement = field(default=NOTHING_YET)  # of the record fed last
+    is_cut: bool = False  # what came before the first record fed is not known
     unforeseen: AbstractSet[int] = frozenset()  # offsets that the worker could not judge
 
     def feed(self, record: LogRecord) -> str:
@@ -95,10 +96,10 @@ class Model:
         grain = self._grain(key[1])
         return self._watermark_reached(key[2] + grain.size_ms + grain.keep_ms)
 
-    def has_expired(self, account: Account) -> bool:
-        """Tell whether an account has had no event for too long."""
+    def has_expired(self, account: Account, *, for_ms: int = 0) -> bool:
+        """Tell whether an account has had no event for too long; since `for_ms`, if given."""
         after_ms = self.rules.expire_after_ms
-        return after_ms > 0 and self._watermark_reached(account.last_event_ms + after_ms)
+        return after_ms > 0 and self._watermark_reached(account.last_event_ms + after_ms + for_ms)
 
     def may_have_no_row(self, account: Account) -> bool:
         """Tell whether the row of an account may have come to its end."""
@@ -180,8 +181,11 @@ class Model:
         account.offset = offset
 
     def _forget(self, account_id: str, offset: int) -> None:
-        """Erase totals and open windows; what is final and kept becomes empty, as a revision."""
-        if account_id not in self.accounts:
+        """Erase totals and open windows; what is final and kept becomes empty, as a revision.
+
+        Of a cut log an account may have a row that no known record has made.
+        """
+        if account_id not in self.accounts and not self.is_cut:
             return
         self.accounts[account_id] = Account(last_event_ms=0, offset=offset)
         for key in self._recent_windows(account_id):

@@ -10,6 +10,8 @@ from service.audit.arrival import LogRecord
 
 MAX_VALUE_BYTES: Final = 65_536
 MAX_KEY_BYTES: Final = 1_024
+MAX_HEADERS_BYTES: Final = 16_384
+ORIGINAL: Final = "original:"
 
 
 class Place(NamedTuple):
@@ -46,18 +48,31 @@ class Original:
     length: int
     sha256: str
     key_length: int
+    headers: tuple[tuple[str, bytes | None], ...] = ()
+    dropped: int = 0  # headers that are left out, all of them, because they are too large
 
     @classmethod
     def of(cls, record: LogRecord) -> "Original":
         """Keep what the result topic keeps."""
         whole = record.value or b""
+        headers = [(ORIGINAL + _escaped(name), value) for name, value in record.headers]
+        size = sum(len(name.encode()) + len(value or b"") for name, value in headers)
         return cls(
             key=None if record.key is None else record.key[:MAX_KEY_BYTES],
             value=None if record.value is None else record.value[:MAX_VALUE_BYTES],
             length=len(whole),
             sha256=hashlib.sha256(whole).hexdigest(),
             key_length=len(record.key or b""),
+            headers=() if size > MAX_HEADERS_BYTES else tuple(headers),
+            dropped=len(headers) if size > MAX_HEADERS_BYTES else 0,
         )
+
+
+def _escaped(name: str) -> str:
+    """Write bytes that are not UTF-8, which stand as halves of surrogate pairs, as text."""
+    return "".join(
+        f"\\x{ord(one) - 0xDC00:02x}" if "\udc80" <= one <= "\udcff" else one for one in name
+    )
 
 
 def json_object(text: bytes | str) -> dict[str, object]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from service.audit.arrival import UNFORESEEN
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
-from service.audit.published import MAX_VALUE_BYTES, Original, Place, Published
+from service.audit.published import MAX_VALUE_BYTES, ORIGINAL, Original, Place, Published
 from service.audit.words import Late
 
 Labels = dict[str, tuple[str, ...]]
@@ -164,6 +164,12 @@ class LabelledCheck:
     def _compare(self, offset: int, due: Due, record: Published, found: dict[str, str]) -> None:
         self._findings.expect(record.key, due.original.key, "%s %s key", self._at, offset)
         self._findings.expect(record.value, due.original.value, "%s %s value", self._at, offset)
+        kept = tuple(one for one in record.headers if one[0].startswith(ORIGINAL))
+        self._findings.expect(kept, due.original.headers, "%s %s headers", self._at, offset)
+        dropped = found.get("netfollowers-original-headers-dropped", "0")
+        self._findings.expect(
+            dropped, str(due.original.dropped), "%s %s headers dropped", self._at, offset
+        )
         for name, right in {**self._origin, **due.labels}.items():
             label = found.get(name)
             if label is None or (right and label not in right):

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from functools import cached_property
+from typing import Final
 
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
@@ -10,7 +11,10 @@ from service.audit.model import Model
 from service.audit.published import Place, Published, json_object
 from service.audit.results import windows_of
 from service.audit.totals import contradictions, due_totals, last_part
-from service.audit.words import WindowKey
+from service.audit.words import Account, WindowKey
+
+EXPIRY_PARTS: Final = 32
+"""An expired row must be gone when so great a part of the time of expiry has passed again."""
 
 
 class RowsCheck:
@@ -25,6 +29,8 @@ class RowsCheck:
         self._horizon = horizon
         self._latest: dict[bytes, bytes] = {}
         self._superseded: set[bytes] = set()
+        self._is_at_rest = False
+        self._grains = {grain.name for grain in model.rules.grains}
         self._partly = 0
         self._listed: tuple[str, set[WindowKey]] = ("", set())
 
@@ -58,8 +64,9 @@ class RowsCheck:
         """Leave out rows that the topic holds only as they were written after the commit."""
         self._superseded = set(written_again)
 
-    def finish(self) -> None:
-        """Compare all rows."""
+    def finish(self, *, is_at_rest: bool = False) -> None:
+        """Compare all rows. `is_at_rest`: those that have ended must be gone."""
+        self._is_at_rest = is_at_rest
         missing = self.missing
         for key in missing - self._superseded:
             self._findings.mismatch(f"{self._at} row {key.decode()}: missing")
@@ -98,6 +105,18 @@ class RowsCheck:
         for line in () if self._horizon.is_whole else contradictions(row, account):
             self._findings.mismatch(f"{self._at} row {account_id}: {line}")
         self._compare_windows(account_id, windows, kept[account_id])
+        if account is not None and self._is_overdue(account, windows):
+            line = "should be gone: the account was forgotten, or has expired"
+            self._findings.mismatch(f"{self._at} row {account_id}: {line}")
+
+    def _is_overdue(self, account: Account, windows: object) -> bool:
+        """Tell whether a row has come to its end, and nothing is left that could keep it."""
+        if not self._is_at_rest or self._horizon.exact_from is None:
+            return False
+        slack_ms = self._model.rules.expire_after_ms // EXPIRY_PARTS
+        listed = [key for key, _ in windows_of("", {"windows": windows}) if key[1] in self._grains]
+        is_ended = account.is_empty or self._model.has_expired(account, for_ms=slack_ms)
+        return is_ended and all(self._model.is_past_keep(key) for key in listed)
 
     def _compare_windows(self, account_id: str, windows: object, kept: int) -> None:
         """Compare the windows in a row: nothing can have changed them since it was written."""

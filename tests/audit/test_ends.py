@@ -100,7 +100,7 @@ def test_a_row_that_has_ended_agrees_with_the_records_that_were_there(
 def test_a_forgotten_window_is_explained_as_it_was_published(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], grain: str
 ) -> None:
-    """The minute was final and becomes empty by a revision; hour and day were open, and begin anew."""
+    """The minute was final and becomes empty by a revision; hour and day were open."""
     records = log(event(1), event(2), event(5 * MINUTE, account="carol"), forget(6 * MINUTE))
     records += [LogRecord(*record(event(7 * MINUTE), 4))]
     dump = counted(tmp_path, records, Rules())

@@ -1,4 +1,4 @@
-"""Batches on a real Kafka that aiokafka's own decoder cannot unpack: refused, or named and ended."""
+"""Batches on a real Kafka that aiokafka's own decoder cannot unpack."""
 
 from __future__ import annotations
 
