@@ -26,6 +26,7 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record import default_records
 from aiokafka.record.legacy_records import LegacyRecordBatch
+from aiokafka.record.util import decode_varint_py
 
 MOST_BYTES: Final = 256 * 2**20
 """The most that one batch may unpack to. Brokers take 1 MiB packed, unless they are told more."""
@@ -126,11 +127,15 @@ class Batch:
 
 
 def _leniently(data: memoryview) -> Iterator[Any]:
-    """Read a batch by aiokafka's slower decoder, with names as `surrogateescape` has them."""
+    """Read a batch by aiokafka's slower decoder, with names as `surrogateescape` has them.
+
+    Its fast `decode_varint` looks at no bounds: a length that is wrong ends the process.
+    """
     batch = default_records._DefaultRecordBatchPy(data)  # noqa: SLF001 - the mend
     batch._maybe_uncompress()  # noqa: SLF001
     batch._buffer = _Lenient(batch._buffer)  # noqa: SLF001
-    return iter(batch)
+    for _ in range(batch._num_records):  # noqa: SLF001
+        yield batch._read_msg(decode_varint_py)  # noqa: SLF001
 
 
 class _Lenient(bytearray):

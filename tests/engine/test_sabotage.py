@@ -120,6 +120,8 @@ BUGS = [
         "elif any(row.windows):", "elif False:"),
     Bug("a row that still counts is removed", "engine.py",
         "if not (row.is_empty or endings.has_expired(row, watermark)):", "if False:"),
+    Bug("a row that has ended stays in the topic", "engine.py",
+        "removed.append((key, None))", "pass"),
     Bug("clamp of heartbeats and baselines ignored", "engine.py",
         "if at > record.timestamp + self.rules.max_ahead_ms and record.timestamp >= 0:",
         "if False:"),
