@@ -100,7 +100,7 @@ async def test_a_batch_that_unpacks_to_too_much_ends_the_worker_and_is_named(
     await deployment.caught_up()
     value = event(1, padding="x" * 3_000_000)
     offset = await send(deployment, (value, []), compression="zstd")
-    assert await worker.ended(60) == 70
+    assert await worker.ended() == 70
     line = next(line for line in worker.said().splitlines() if "CRITICAL" in line)
     topic = deployment.settings.input_topic
     assert f"cannot unpack what {topic} holds: partition=0 offset={offset}" in line
