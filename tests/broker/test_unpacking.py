@@ -16,7 +16,7 @@ from tests.broker.test_loudness import RUN
 from tests.broker.test_refused import command
 from tests.shell.test_batches import latin
 
-pytestmark = [pytest.mark.broker, pytest.mark.transactions, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 NAME = b"XXXX"
 

@@ -91,7 +91,7 @@ def test_the_runbook_says_what_to_do(name: str) -> None:
 
 
 def test_the_runbook_has_a_heading_for_each_alert_and_for_what_else_points_to_it() -> None:
-    """Panels point to the cut log and to what is turned away, a refusal to the transaction."""
+    """Panels point to two; a refusal to the transaction, an exit line to the batch."""
     others = {
         "How to read this", "Duplicates beyond a cut log", "Hanging transaction",
         "Requests that are turned away",
