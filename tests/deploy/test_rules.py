@@ -94,7 +94,7 @@ def test_the_runbook_has_a_heading_for_each_alert_and_for_what_else_points_to_it
     """Panels point to two; a refusal to the transaction, an exit line to the batch."""
     others = {
         "How to read this", "Duplicates beyond a cut log", "Hanging transaction",
-        "Requests that are turned away",
+        "Requests that are turned away", "A batch that cannot be unpacked",
     }  # fmt: skip
     assert sections().keys() - ALERTS.keys() == others
     assert list(ALERTS) == [name for name in sections() if name in ALERTS]
