@@ -512,5 +512,6 @@ def test_the_engine_and_the_model_agree_on_rarities(members: Members, headers: H
 def test_mutated_records_are_read_as_the_model_reads_them() -> None:
     """A chunk of `make fuzz`."""
     seen = fuzz(seed=1)
-    assert seen.total() == CHUNK
+    records = [number for name, number in seen.items() if not name.startswith("(")]
+    assert sum(records) == CHUNK
     assert len(seen) > 12
