@@ -110,7 +110,7 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 	$(BIN)/ruff format $(SOURCES) examples
 
 coverage: $(INSTALLED) ## engine tests; every branch of service/engine must be covered
-	@$(BIN)/python -m pytest tests/engine -m unit --cov
+	@$(PYTEST) tests/engine -m unit --cov
 
 simulate: $(INSTALLED) ## hurt a simulated world by seeds: make simulate SEEDS=1000 START=0
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START) --least $(LEAST)

@@ -264,9 +264,7 @@ class Leaders:
         if before is None or not self.is_kept:
             return
         starts = [self.current.start_ms, self.final.start_ms, self._closing.start_ms]
-        oldest = min((start for start in starts if start >= 0), default=None)
-        if oldest is None:
-            return
+        oldest = min((start for start in starts if start >= 0), default=0)
         for window in reversed(row.windows[self.index]):
             if window[0] < oldest:
                 return
