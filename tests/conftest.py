@@ -11,6 +11,7 @@ import gc
 import importlib.util
 import re
 import secrets
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -22,6 +23,10 @@ from service.tools.broker import LocalBroker, start_local_broker
 from tests.contract.records import first, wrong_in
 from tests.optional import a_real_kafka, skip, tool
 from tests.tiers import FIXTURES, TIERS, NoRow, tier_of, tiers_in
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs in the background so, and every process of a test would inherit it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NO_TOOLS: Final = {"tansu"}
 """Fixtures of a higher tier that need nothing beside Python's packages."""

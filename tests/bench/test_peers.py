@@ -126,28 +126,43 @@ async def test_plain_faust_counts_what_a_dict_counts(counted: Counted) -> None:
     assert (last, found) == model()
 
 
+async def visible(look: Callable[[], Awaitable[object]], due: object) -> None:
+    """Wait until a reader sees what is due: a commit is told before its last results are seen."""
+    patience = Patience("the peer's results")
+    while (found := await look()) != due:
+        patience.look(found)
+        await asyncio.sleep(0.2)
+
+
 @pytest.mark.usefixtures("kafka_streams")
 async def test_idiomatic_kafka_streams_counts_what_a_dict_counts(counted: Counted) -> None:
     settings = await counted(IDIOMATIC)
     totals, windows = model()
-    found = tallies(await last_of(settings, settings.updates_topic))
-    assert found == {(account, "", 0): tally for account, tally in totals.items()}
-    assert tallies(await last_of(settings, settings.windows_topic)) == windows
+
+    async def of(topic: str) -> Windows:
+        return tallies(await last_of(settings, topic))
+
+    due = {(account, "", 0): tally for account, tally in totals.items()}
+    await visible(lambda: of(settings.updates_topic), due)
+    await visible(lambda: of(settings.windows_topic), windows)
 
 
 @pytest.mark.usefixtures("kafka_streams")
 async def test_tuned_kafka_streams_counts_what_a_dict_counts(counted: Counted) -> None:
     settings = await counted(TUNED)
-    totals, windows = model()
-    rows = {key[0]: row for key, row in (await last_of(settings, settings.updates_topic)).items()}
-    assert {one: (row["gained"], row["lost"]) for one, row in rows.items()} == totals
-    found = {
-        (account, grain, start): (gained, lost)
-        for account, row in rows.items()
-        for grain, held in row["windows"].items()
-        for start, gained, lost in held
-    }
-    assert found == windows
+
+    async def of_rows() -> tuple[Totals, Windows]:
+        last = await last_of(settings, settings.updates_topic)
+        rows = {key[0]: row for key, row in last.items()}
+        found = {
+            (account, grain, start): (gained, lost)
+            for account, row in rows.items()
+            for grain, held in row["windows"].items()
+            for start, gained, lost in held
+        }
+        return {one: (row["gained"], row["lost"]) for one, row in rows.items()}, found
+
+    await visible(of_rows, model())
 
 
 async def test_the_floor_reads_every_record(counted: Counted) -> None:

@@ -144,7 +144,7 @@ def test_without_java_the_demo_says_so_and_is_exact_all_the_same(
         (LIVE, signal.SIGINT),
         (LIVE, signal.SIGTERM),
         ("the channel's worker", signal.SIGINT),
-        ("counted of", signal.SIGINT),
+        ("the channel's page", signal.SIGINT),
     ],
 )
 def test_a_demo_that_is_told_to_go_cleans_up(
