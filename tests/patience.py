@@ -25,12 +25,16 @@ class Patience:
         self._seen: object = None
         self._moved_at = time.monotonic()
 
-    def look(self, seen: object = None) -> None:
-        """Note what is seen now. AssertionError when it has been the same for too long."""
+    def is_over(self, seen: object = None) -> bool:
+        """Note what is seen now; -> whether it has been the same for too long."""
         now = time.monotonic()
         if seen != self._seen:
             self._seen, self._moved_at = seen, now
-        if now - self._moved_at > self._silence_s:
+        return now - self._moved_at > self._silence_s
+
+    def look(self, seen: object = None) -> None:
+        """Note what is seen now. AssertionError when it has been the same for too long."""
+        if self.is_over(seen):
             message = (
                 f"waited for {self._what}; nothing has moved for {self._silence_s:.0f} s, "
                 f"and this is where it stands:\n{seen}"

@@ -111,19 +111,23 @@ def counted(kafka: LocalBroker, unique: str, tmp_path: Path) -> Counted:
 
 async def test_plain_faust_counts_what_a_dict_counts(counted: Counted) -> None:
     settings = await counted(PLAIN_FAUST)
-    last: Totals = {}
-    found: Windows = {}
-    async for records in read_all(settings, settings.updates_topic):
-        for record in records:
-            assert record.value is not None
-            row = json.loads(record.value)
-            account = row["account_id"]
-            last[account] = (row["gained"], row["lost"])
-            for grain, window in row["windows"].items():
-                at = window["last_event_ms"]
-                start = at - at % GRAINS[grain]
-                found[account, grain, start] = (window["gained"], window["lost"])
-    assert (last, found) == model()
+
+    async def of_rows() -> tuple[Totals, Windows]:
+        last: Totals = {}
+        found: Windows = {}
+        async for records in read_all(settings, settings.updates_topic):
+            for record in records:
+                assert record.value is not None
+                row = json.loads(record.value)
+                account = row["account_id"]
+                last[account] = (row["gained"], row["lost"])
+                for grain, window in row["windows"].items():
+                    at = window["last_event_ms"]
+                    start = at - at % GRAINS[grain]
+                    found[account, grain, start] = (window["gained"], window["lost"])
+        return last, found
+
+    await visible(of_rows, model())
 
 
 async def visible(look: Callable[[], Awaitable[object]], due: object) -> None:

@@ -20,14 +20,13 @@ from tests.chaos.schedule import CUTS, EXTRA, Fault, Kind, schedule
 from tests.chaos.strike import Strike
 from tests.chaos.watcher import Pause
 from tests.chaos.world import WORKERS, World, world
-from tests.patience import SILENCE_S
+from tests.patience import until
 
 log = logging.getLogger(__name__)
 
 NO_PROXY: Final = (
     "no toxiproxy, so no connection is cut: `make toxiproxy` builds it (Debian package: golang-go)"
 )
-_STARTED_WITHIN_S: Final = SILENCE_S
 _SECOND_CHANCES: Final = 40
 """So many more faults are dealt, of which only the kinds that never hit anything are done."""
 
@@ -94,7 +93,7 @@ async def run(plan: Plan) -> Story:
 async def _live(lived: World, story: Story) -> None:
     plan = story.plan
     lived.fleet.want(WORKERS)
-    assert await lived.settled(WORKERS, _STARTED_WITHIN_S), "the workers did not start"
+    assert await lived.settled(WORKERS), "the workers did not start"
     faults = schedule(plan.seed, kinds=story.kinds, overlap=plan.overlap)
     deck = len(story.kinds) + len(EXTRA)
     for part in range(plan.checkpoints + 1):
@@ -103,9 +102,11 @@ async def _live(lived: World, story: Story) -> None:
         await _rage(lived, story, faults, at_least)
         await _checkpoint(lived, story)
     lived.fleet.want(0)
-    async with asyncio.timeout(_STARTED_WITHIN_S):
-        while any(slot.worker for slot in lived.fleet.slots):
-            await asyncio.sleep(0.1)
+    await until(
+        lambda: not any(slot.worker for slot in lived.fleet.slots),
+        "the end of all workers",
+        lived.fleet.last_words,
+    )
     story.verdicts.append(await judge(lived.settings))
     code, story.audit_said = await command_line(lived.settings)
     assert code == 0, f"netfollowers audit: exit code {code}\n{story.audit_said}"

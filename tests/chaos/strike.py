@@ -12,7 +12,6 @@ from tests.chaos.schedule import Fault, Kind
 from tests.chaos.world import World
 from tests.patience import SILENCE_S
 
-RECOVERED_WITHIN_S: Final = SILENCE_S
 _OWNER_WITHIN_S: Final = SILENCE_S
 _IN_FLIGHT_S: Final = 0.25
 """What was sent so soon after a moment may have been counted before it."""
@@ -90,4 +89,4 @@ class Act:
         """Wait for updates everywhere by input sent after now; -> when, 0: never."""
         await asyncio.sleep(_IN_FLIGHT_S)
         ends = dict(self.world.feed.ends)
-        return await self.world.watcher.beyond(ends, RECOVERED_WITHIN_S) or 0.0
+        return await self.world.watcher.beyond(ends) or 0.0

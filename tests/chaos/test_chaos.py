@@ -20,7 +20,7 @@ from tests.chaos.schedule import Kind, schedule
 from tests.chaos.strike import Act
 from tests.chaos.world import World, world
 from tests.optional import a_real_kafka, skip
-from tests.patience import SILENCE_S
+from tests.patience import until
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -63,9 +63,9 @@ def test_connections_were_cut_too() -> None:
 
 async def test_a_row_by_a_stranger_is_a_mismatch(quiet: World) -> None:
     quiet.fleet.want(1)
-    assert await quiet.settled(1, SILENCE_S)
+    assert await quiet.settled(1)
     quiet.feed.resume()
-    assert await quiet.watcher.beyond(dict.fromkeys(quiet.feed.ends, 100), SILENCE_S)
+    assert await quiet.watcher.beyond(dict.fromkeys(quiet.feed.ends, 100))
     await calm(quiet)
     assert (await judge(quiet.settings)).mismatch_count == 0
     producer = clients.producer(quiet.settings)
@@ -78,11 +78,10 @@ async def test_a_row_by_a_stranger_is_a_mismatch(quiet: World) -> None:
 
 async def test_a_kill_counts_only_if_its_worker_owned_a_shard(quiet: World) -> None:
     quiet.fleet.want(1)
-    assert await quiet.settled(1, SILENCE_S)
+    assert await quiet.settled(1)
     quiet.fleet.want(2)
     idle, owner = quiet.fleet.slots[1], quiet.fleet.slots[0]
-    while idle.worker is None:
-        await quiet.settled(2, 0.05)
+    await until(lambda: idle.worker is not None, "the second worker's start")
     in_vain = Act(quiet, next(schedule(1, kinds=[Kind.KILL])))
     await hit(in_vain, idle, signal.SIGKILL)
     assert not in_vain.strike.is_effective

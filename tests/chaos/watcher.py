@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 
 from service.kafka import clients
 from service.settings import Settings
+from tests.patience import Patience
 
 NOTED_S: Final = 1.0
 """Shorter pauses are not kept."""
@@ -64,14 +65,19 @@ class Watcher:
         """The longest pause of any partition."""
         return max(self.pauses, key=lambda pause: pause.seconds, default=None)
 
-    async def beyond(self, ends: Mapping[int, int], timeout_s: float) -> float | None:
-        """Wait for updates by records at or after `ends`, everywhere; -> when, None: never."""
-        until = time.monotonic() + timeout_s
-        while time.monotonic() < until:
-            if all(self._reached[partition] >= end for partition, end in ends.items()):
+    async def beyond(self, ends: Mapping[int, int]) -> float | None:
+        """Wait for updates by records at or after `ends`, everywhere; -> when, None: never.
+
+        It gives up when none of the partitions that are not there yet has moved for long.
+        """
+        patience = Patience("updates of every partition")
+        while True:
+            missing = {at: self._reached[at] for at, end in ends.items() if self._reached[at] < end}
+            if not missing:
                 return time.monotonic()
+            if patience.is_over(missing):
+                return None
             await asyncio.sleep(_POLL_S)
-        return None
 
     async def run(self) -> None:
         """Follow until cancelled."""

@@ -18,6 +18,10 @@ AXE: Final = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 """axe-core 4.14.1 as npm has it, MPL-2.0 (the licence lies beside it)."""
 
 
+PATIENCE_MS: Final = 600_000.0
+"""For each step of the browser: a slow machine is no failure, and pytest's own limit is later."""
+
+
 @asynccontextmanager
 async def chromium() -> AsyncIterator[Browser]:
     """Start Debian's Chromium; skip without it."""
@@ -25,7 +29,9 @@ async def chromium() -> AsyncIterator[Browser]:
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=path, args=[*sandbox, "--force-prefers-reduced-motion"]
+            executable_path=path,
+            args=[*sandbox, "--force-prefers-reduced-motion"],
+            timeout=PATIENCE_MS,
         )
         try:
             yield browser
@@ -88,6 +94,7 @@ async def opened(
     context = await browser.new_context(
         color_scheme=theme, viewport={"width": width, "height": 900}, locale="en-GB"
     )
+    context.set_default_timeout(PATIENCE_MS)
     try:
         watched = Watched(await context.new_page())
         await watched.page.goto(url, wait_until="domcontentloaded")

@@ -80,7 +80,7 @@ async def test_every_view_in_both_themes_on_phone_and_desk_without_a_violation(
                     await seen.page.screenshot(path=pictures / name, full_page=True)
                     for summary in await seen.page.locator("summary").all():
                         await summary.click()
-                    assert await seen.page.locator("#shards tr").count() == 3
+                    await seen.until("document.querySelectorAll('#shards tr').length === 3")
                     assert await seen.axe() == []
                     wide = await seen.page.evaluate("document.documentElement.scrollWidth")
                     assert wide <= width, f"{theme} {width}: {wide} px wide"
