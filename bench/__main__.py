@@ -140,12 +140,19 @@ class Bench:
         return text
 
 
-def publish(page: Path) -> None:
-    """Copy the report to `page`, its plot and its JSON beside it."""
-    for suffix in (".md", ".png", ".json"):
-        made = OUTPUT / f"bench{suffix}"
-        if made.exists():
-            shutil.copy(made, page.with_name(f"bench{suffix}") if suffix != ".md" else page)
+BY_HAND: Final = "\n## Backfills\n"
+"""From this heading on a published report is written by hand, and stays."""
+
+
+def publish(page: Path, made: Path = OUTPUT) -> None:
+    """Copy the report from `made` to `page`, its plot and its JSON beside it."""
+    text = (made / "bench.md").read_text().rstrip("\n") + "\n"
+    _, heading, kept = (page.read_text() if page.exists() else "").partition(BY_HAND)
+    page.write_text(text + heading + kept)
+    for suffix in (".png", ".json"):
+        one = made / f"bench{suffix}"
+        if one.exists():
+            shutil.copy(one, page.with_name(one.name))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

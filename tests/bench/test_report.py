@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.__main__ import publish
 from bench.budget import Row
 from bench.report import markdown
 from bench.restore import parse
@@ -92,3 +94,13 @@ def test_a_sender_plans_every_event_at_its_rate() -> None:
     made = ticks(plan)
     assert sum(len(records) for tick in made for records in tick) == 2_000
     assert b'"occurred_at":50020}' in next(r for r in made[1] if r)[0][1]
+
+
+def test_a_published_report_keeps_what_was_written_by_hand(tmp_path: Path) -> None:
+    made, page = tmp_path / "made", tmp_path / "page.md"
+    made.mkdir()
+    (made / "bench.md").write_text("# Benchmark\n\nnew figures\n")
+    page.write_text("# Benchmark\n\nold figures\n\n## Backfills\n\nby hand\n")
+    publish(page, made)
+    publish(page, made)
+    assert page.read_text() == "# Benchmark\n\nnew figures\n\n## Backfills\n\nby hand\n"
