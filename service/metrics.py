@@ -191,6 +191,13 @@ READINGS: Final = (
         _one(lambda shard: shard.engine.tally.ids_under_two_accounts),
     ),
     Reading(
+        "netfollowers_ids_with_two_actions",
+        "counter",
+        "Events counted though their id came with another action before: ids are not unique.",
+        (),
+        _one(lambda shard: shard.engine.tally.ids_with_two_actions),
+    ),
+    Reading(
         "netfollowers_windows_finalised",
         "counter",
         "Final window results published.",

@@ -120,9 +120,10 @@ def not_counted() -> list[Drawn]:
         ),
         graph(
             About(
-                "Duplicates, clamped, ids under two accounts",
+                "Duplicates, clamped, conflicts of ids",
                 "Per minute. Clamped: from the future, counted at the log's time. An id under two "
-                "accounts is an event that was lost as a duplicate.",
+                "accounts is an event that was lost as a duplicate. An id with two actions counts "
+                "once for each.",
                 "short",
                 runbook="NetFollowersIdsUnderTwoAccounts",
             ),
@@ -134,6 +135,10 @@ def not_counted() -> list[Drawn]:
             Query(
                 f"60 * sum(rate(netfollowers_ids_under_two_accounts_total[{_RATE}]))",
                 "ids under two accounts",
+            ),
+            Query(
+                f"60 * sum(rate(netfollowers_ids_with_two_actions_total[{_RATE}]))",
+                "ids with two actions",
             ),
             width=8,
         ),

@@ -24,6 +24,7 @@ from service.kafka.journal import Journal, Overtaken, RefusedToOpen, Restored
 from service.kafka.partitioners import partitioner_of
 from service.kafka.reader import Batch, Reader
 from service.metrics import ShardMetrics
+from service.rule_versions import CURRENT, TooNew, continued
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,14 @@ class Shard:
         engine = self.engine
         engine.restore(
             restored.checkpoint
-            or Checkpoint(restored.start, -1, Counts(), SweepPosition(), engine.settings)
+            or Checkpoint(
+                restored.start,
+                -1,
+                Counts(),
+                SweepPosition(),
+                engine.settings,
+                rules=((restored.start, CURRENT),),
+            )
         )
         rows, newest = restored.rows, -1
         self._journal.progress.enter("load the rows")
@@ -167,6 +175,10 @@ class Shard:
                     f"{name}={ours.get(name)}: results would change. Set it back, or count again "
                     "under a new NETFOLLOWERS_APP_ID with new result topics"
                 )
+        try:
+            continued(checkpoint.rules, checkpoint.position)
+        except TooNew as error:
+            self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
         missing = restored.recent_from - self.engine.replay_from(checkpoint)
         if missing > 0:
             self.metrics.horizon_cut(missing)
