@@ -165,16 +165,15 @@ class Shard:
         return newest
 
     def _check_checkpoint(self, restored: Restored) -> None:
-        checkpoint, ours = restored.checkpoint, self.engine.settings
+        checkpoint = restored.checkpoint
         if checkpoint is None:
             return
-        for name in sorted(ours.keys() | checkpoint.settings.keys()):
-            if checkpoint.settings.get(name) != ours.get(name):
-                self._refuse(
-                    f"it was counted with {name}={checkpoint.settings.get(name)}, this worker has "
-                    f"{name}={ours.get(name)}: results would change. Set it back, or count again "
-                    "under a new NETFOLLOWERS_APP_ID with new result topics"
-                )
+        for name, theirs, ours in self._settings.differences(checkpoint.settings, self._partitions):
+            self._refuse(
+                f"it was counted with {name}={theirs}, this worker has "
+                f"{name}={ours}: results would change. Set it back, or count again "
+                "under a new NETFOLLOWERS_APP_ID with new result topics"
+            )
         try:
             continued(checkpoint.rules, checkpoint.position)
         except TooNew as error:
@@ -268,6 +267,10 @@ class Shard:
         )
 
     @property
+    def _partitions(self) -> int:
+        return int(self.engine.settings.get("partitions", 1))
+
+    @property
     def _is_saturated(self) -> bool:
         limit = _SATURATED * self._settings.flush_records
         return self._committing is not None and self._unsealed >= limit
@@ -300,7 +303,7 @@ class Shard:
 
     def _sample(self, sealed: Sealed) -> None:
         """Look at a few keys: which partitioner has put them here?"""
-        partitions = int(self.engine.settings.get("partitions", 1))
+        partitions = self._partitions
         for key, _ in sealed.updates[:_SAMPLED_KEYS]:
             partitioner = partitioner_of(key, self.partition, partitions)
             self.metrics.sampled(partitioner)

@@ -209,14 +209,11 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
     except ValueError as error:
         text = f"{where}: the commit at {at.offset} is not ours ({error})"
         return [Note("error", text, "use another NETFOLLOWERS_APP_ID with its own result topics")]
-    ours, theirs = settings.fingerprint(count), checkpoint.settings
     return [
         Note(
             "error",
-            f"{where} was counted with {name}={theirs.get(name)}, these settings have "
-            f"{name}={ours.get(name)}",
+            f"{where} was counted with {name}={theirs}, these settings have {name}={ours}",
             "set it back, or roll it out as docs/versioning.md says",
         )
-        for name in sorted(ours.keys() | theirs.keys())
-        if ours.get(name) != theirs.get(name)
+        for name, theirs, ours in settings.differences(checkpoint.settings, count)
     ]
