@@ -255,6 +255,20 @@ READINGS: Final = (
         lambda shard, host: [((), host.lag.age_s(shard))],
     ),
     Reading(
+        "netfollowers_last_stable_offset_lag_records",
+        "gauge",
+        "Records and markers that a producer's open transaction hides, up to the end of the log.",
+        (),
+        lambda shard, host: [((), host.lag.hidden(shard))],
+    ),
+    Reading(
+        "netfollowers_last_stable_offset_lag_age_seconds",
+        "gauge",
+        "Since when the first record of an open transaction has been in the log; 0 without one.",
+        (),
+        lambda shard, host: [((), host.lag.hidden_s(shard))],
+    ),
+    Reading(
         "netfollowers_last_checkpoint_timestamp_seconds",
         "gauge",
         "When the partition was last committed, or opened, seconds since the epoch.",

@@ -81,6 +81,25 @@ def flow() -> list[Drawn]:
         ),
         graph(
             About(
+                "Hidden by open transactions",
+                "Age of the first record of a producer's transaction that is still open; 0 without "
+                "one. Nothing behind it is counted.",
+                "s",
+                runbook="NetFollowersHidden",
+                steps=((None, GREEN), (60, RED)),
+            ),
+            Query(
+                "max by (partition) (netfollowers_last_stable_offset_lag_age_seconds)",
+                _BY_PARTITION,
+            ),
+            Query(
+                "sum(netfollowers_last_stable_offset_lag_records)",
+                "records",
+            ),
+            width=6,
+        ),
+        graph(
+            About(
                 "Event-time lag by partition",
                 "How far each watermark is behind the clock.",
                 "s",

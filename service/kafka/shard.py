@@ -169,10 +169,14 @@ class Shard:
         if checkpoint is None:
             return
         for name, theirs, ours in self._settings.differences(checkpoint.settings, self._partitions):
+            way = (
+                "Set it back, or count again under a new NETFOLLOWERS_APP_ID with new result topics"
+            )
+            if name == "partitions":
+                way = "See `Partitions added to the input` in docs/runbook.md"
             self._refuse(
-                f"it was counted with {name}={theirs}, this worker has "
-                f"{name}={ours}: results would change. Set it back, or count again "
-                "under a new NETFOLLOWERS_APP_ID with new result topics"
+                f"it was counted with {name}={theirs}, this worker has {name}={ours}: results "
+                f"would change. {way}"
             )
         try:
             continued(checkpoint.rules, checkpoint.position)

@@ -62,6 +62,7 @@ def _counted(world: World) -> tuple[float, float]:
 ALERTS: Final[dict[str, Truth]] = {
     "NetFollowersPartitionNotCounted": _SILENT,
     "NetFollowersFallingBehind": _SILENT,
+    "NetFollowersHidden": _SILENT,
     "NetFollowersCheckpointsStalled": _SILENT,
     "NetFollowersWorkerRestarting": _SILENT,
     "NetFollowersWorkerDown": _SILENT,

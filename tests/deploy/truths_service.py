@@ -163,6 +163,8 @@ SERVICE: Final[dict[str, Truth]] = {
     ),
     "Lag by partition / A": _partitions(lambda *_: 0),
     "Age of the oldest that waits / A": _partitions(lambda *_: 0),
+    "Hidden by open transactions / A": _partitions(lambda *_: 0),
+    "Hidden by open transactions / B": one("records", lambda _: 0),
     "Event-time lag by partition / A": _partitions(_lag, _CLOCK),
     "Rejected by reason / A": Truth(_reasons, _FEW),
     "Windows missed by late events / A": Truth(_missed, _FEW),
