@@ -122,7 +122,9 @@ def _open_windows(world: World) -> int:
 
 
 def _remembered(world: World) -> int:
-    return sum(e.outcome in {"applied", "late"} for e in world.known.sent)
+    """An id that came with two actions is one id."""
+    counted = [e for e in world.known.sent if e.outcome in {"applied", "late"}]
+    return sum(not e.is_other_action for e in counted)
 
 
 def _size(world: World) -> float:
