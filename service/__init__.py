@@ -1,3 +1,3 @@
 """Net followers, live and exact: followers gained minus lost, kept from a Kafka topic."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

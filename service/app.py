@@ -39,6 +39,7 @@ from service.kafka.lag import Lag
 from service.kafka.reader import Reader
 from service.kafka.shard import Fail, Shard
 from service.kafka.shards import Shards
+from service.kafka.topic_watch import TopicWatch
 from service.kafka.transport import BatchSchema, BatchTransport
 from service.metrics import Host, Metrics
 from service.results import Source
@@ -105,7 +106,7 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     metrics.bind(host)
     _add_agent(app, settings, shards)
     api = Api(host, partitions, refused=metrics.refused)
-    web = Web(metrics.registry, lambda: _why_not_ready(shards), api)
+    web = Web(metrics.registry, lambda: _why_not_ready(shards, lag), api)
     return Worker(app, shards, metrics, web, lag)
 
 
@@ -204,14 +205,14 @@ def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
         shards.checkpoint_due()
 
 
-def _why_not_ready(shards: Shards) -> str:
+def _why_not_ready(shards: Shards, lag: Lag) -> str:
     if not shards.is_known:
         return "the group has assigned nothing yet"
     if not shards.is_ready:
         return "a partition is being restored"
     if any(shard.reader is not None and not shard.reader.is_answered for shard in shards):
         return "the broker does not answer"
-    return ""
+    return next(filter(None, map(lag.why_hidden, shards)), "")
 
 
 def run(settings: Settings) -> int:
@@ -259,7 +260,13 @@ async def _run(settings: Settings) -> int:
     stopping = asyncio.create_task(stop.wait())
     chores = [
         asyncio.create_task(chore)
-        for chore in (_collect(), worker.lag.run(), measure_loop(worker), measure_tables(worker))
+        for chore in (
+            _collect(),
+            worker.lag.run(),
+            TopicWatch(settings, partitions, worker.shards.fail).run(),
+            measure_loop(worker),
+            measure_tables(worker),
+        )
     ]
     for chore in chores:
         chore.add_done_callback(_end_with_it)

@@ -21,6 +21,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from service.json_text import check_text
+from service.rule_versions import LAST_ATTRIBUTE_COUNTS
 
 SPEC_VERSION: Final = "1.0"
 STRUCTURED: Final = "application/cloudevents+json"
@@ -65,24 +66,37 @@ class _Structured(msgspec.Struct, gc=False):
     data: msgspec.Raw = _LEFT_OUT
 
 
+class _Typed(msgspec.Struct, gc=False):
+    """The envelope as version 1 of the rules decoded it: each copy of an attribute has its type."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    subject: str | None = None
+    time: str | None = None
+    datacontenttype: str | None = None
+
+
 _decode_structured = msgspec.json.Decoder(_Structured).decode
+_decode_typed = msgspec.json.Decoder(_Typed).decode
 _decode_text = msgspec.json.Decoder(str).decode
 
 
 def unwrap(
-    headers: Iterable[tuple[str, bytes | None]], value: bytes
+    headers: Iterable[tuple[str, bytes | None]], value: bytes, version: int
 ) -> Envelope | BadEnvelope | None:
     """Open the envelope; None when the record is not a CloudEvent.
 
     Of a header that comes twice the first counts. One whose value is null counts as left out, but
-    a record with `ce_specversion` is a CloudEvent whatever its value is.
+    a record with `ce_specversion` is a CloudEvent whatever its value is. `version` of the rules.
     """
     named: dict[str, bytes | None] = {}
     for name, text in headers:
         named.setdefault(name, text)
     media_type = _media_type(named.get("content-type"))
     if media_type.startswith("application/cloudevents"):
-        return _structured(media_type, value)
+        return _structured(media_type, value, version)
     if _PREFIX + "specversion" not in named:
         return None
     if media_type and not _is_json(media_type):
@@ -90,11 +104,13 @@ def unwrap(
     return _binary(named, value)
 
 
-def _structured(media_type: str, value: bytes) -> Envelope | BadEnvelope:
+def _structured(media_type: str, value: bytes, version: int) -> Envelope | BadEnvelope:
     if media_type != STRUCTURED:
         return BadEnvelope(f"content-type {media_type[:64]}")
     try:
         check_text(value)
+        if version < LAST_ATTRIBUTE_COUNTS:
+            _decode_typed(value)
         found = _decode_structured(value)
         attributes = _attributes(found)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -15,12 +15,13 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 
 import msgspec
 
 from service.cloudevents import BadEnvelope, Envelope, unwrap
 from service.json_text import MAX_DEPTH, check_text
+from service.rule_versions import CURRENT
 
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
 MAX_VALUE_BYTES: Final = 65_536
@@ -137,6 +138,7 @@ class Baseline(msgspec.Struct, gc=False):
     account_id: str
     followers: int
     occurred_at: int
+    action: ClassVar[str] = "baseline"
 
 
 class Forget(msgspec.Struct, gc=False):
@@ -145,6 +147,7 @@ class Forget(msgspec.Struct, gc=False):
     event_id: str
     account_id: str
     occurred_at: int
+    action: ClassVar[str] = "forget"
 
 
 class Heartbeat(msgspec.Struct, gc=False):
@@ -203,17 +206,21 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def read(record: RawRecord) -> Verdict:
-    """Judge a record as the hot loop does: the short way where that suffices."""
+def read(record: RawRecord, version: int = CURRENT) -> Verdict:
+    """Judge a record as the hot loop does: the short way where that suffices.
+
+    `version` of the rules. All versions accept the same short records.
+    """
     value = record.value
     try:
         event = decode_plain(value)  # type: ignore[arg-type] # no value raises TypeError
     except Exception:  # noqa: BLE001 - whatever it is, `judge` decides
-        return judge(record)
+        return judge(record, version)
     assert value is not None
     is_plain = value.isascii() and not record.headers
     is_plain &= len(value) <= PLAIN_BYTES or is_plain_though_long(value, event)
-    return event if is_plain and record.key == event.account_id.encode() else judge(record)
+    is_plain &= record.key == event.account_id.encode()
+    return event if is_plain else judge(record, version)
 
 
 def is_plain_though_long(value: bytes, event: PlainEvent) -> bool:
@@ -230,20 +237,21 @@ def is_plain_though_long(value: bytes, event: PlainEvent) -> bool:
     )
 
 
-def judge(record: RawRecord) -> Verdict:
+def judge(record: RawRecord, version: int = CURRENT) -> Verdict:
     """Decide what a record is. Whatever error that raises, the record is refused, not the service.
 
-    MemoryError says something of the machine, not of the record: it ends the worker.
+    `version` of the rules (service/rule_versions.py). MemoryError says something of the machine,
+    not of the record: it ends the worker.
     """
     try:
-        return _judge(record)
+        return _judge(record, version)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - by construction: no record stops the service
         return Rejection(Reason.UNFORESEEN, f"{type(error).__name__}: {error}"[:200])
 
 
-def _judge(record: RawRecord) -> Verdict:
+def _judge(record: RawRecord, version: int) -> Verdict:
     """Apply every rule, in this order of precedence."""
     value = record.value
     if not value:
@@ -252,7 +260,7 @@ def _judge(record: RawRecord) -> Verdict:
     if refused is not None:
         return refused
     is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
-    envelope = None if is_heartbeat else unwrap(record.headers, value)
+    envelope = None if is_heartbeat else unwrap(record.headers, value, version)
     if isinstance(envelope, BadEnvelope):
         return Rejection(Reason.BAD_ENVELOPE, envelope.detail)
     fields = _fields(value if envelope is None else envelope.data)

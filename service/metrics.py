@@ -191,6 +191,13 @@ READINGS: Final = (
         _one(lambda shard: shard.engine.tally.ids_under_two_accounts),
     ),
     Reading(
+        "netfollowers_ids_with_two_actions",
+        "counter",
+        "Events counted though their id came with another action before: ids are not unique.",
+        (),
+        _one(lambda shard: shard.engine.tally.ids_with_two_actions),
+    ),
+    Reading(
         "netfollowers_windows_finalised",
         "counter",
         "Final window results published.",
@@ -246,6 +253,20 @@ READINGS: Final = (
         "Since when the oldest record that is not counted has been in the log; 0 without one.",
         (),
         lambda shard, host: [((), host.lag.age_s(shard))],
+    ),
+    Reading(
+        "netfollowers_last_stable_offset_lag_records",
+        "gauge",
+        "Records and markers that a producer's open transaction hides, up to the end of the log.",
+        (),
+        lambda shard, host: [((), host.lag.hidden(shard))],
+    ),
+    Reading(
+        "netfollowers_last_stable_offset_lag_age_seconds",
+        "gauge",
+        "Since when the first record of an open transaction has been in the log; 0 without one.",
+        (),
+        lambda shard, host: [((), host.lag.hidden_s(shard))],
     ),
     Reading(
         "netfollowers_last_checkpoint_timestamp_seconds",

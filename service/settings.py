@@ -146,8 +146,30 @@ class Settings:
         return self.updates_topic, self.windows_topic, self.late_topic, self.rejected_topic
 
     def fingerprint(self, partitions: int) -> dict[str, str | int]:
-        """Everything that a checkpoint depends on; another value means another result."""
+        """Everything that a checkpoint depends on; another value means another result.
+
+        Release 0.1.0 demands those that are always there. A later one at its default adds nothing.
+        """
         return {**self.rules.fingerprint(), "partitions": partitions, "guarantee": self.guarantee}
+
+    def differences(
+        self, found: Mapping[str, str | int], partitions: int
+    ) -> list[tuple[str, str | int | None, str | int | None]]:
+        """Compare with the fingerprint of a checkpoint; -> (name, its value, ours), by name.
+
+        What one of the two does not say is at its default. So a new setting, or one that a later
+        version no longer writes, makes no deployment refuse to start.
+        """
+        defaults: dict[str, str | int] = {
+            "expire_after_ms": 0,
+            **Settings().fingerprint(partitions),
+        }
+        theirs, ours = {**defaults, **found}, {**defaults, **self.fingerprint(partitions)}
+        return [
+            (name, theirs.get(name), ours.get(name))
+            for name in sorted(theirs.keys() | ours.keys())
+            if theirs.get(name) != ours.get(name)
+        ]
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:

@@ -81,6 +81,25 @@ def flow() -> list[Drawn]:
         ),
         graph(
             About(
+                "Hidden by open transactions",
+                "Age of the first record of a producer's transaction that is still open; 0 without "
+                "one. Nothing behind it is counted.",
+                "s",
+                runbook="NetFollowersHidden",
+                steps=((None, GREEN), (60, RED)),
+            ),
+            Query(
+                "max by (partition) (netfollowers_last_stable_offset_lag_age_seconds)",
+                _BY_PARTITION,
+            ),
+            Query(
+                "sum(netfollowers_last_stable_offset_lag_records)",
+                "records",
+            ),
+            width=6,
+        ),
+        graph(
+            About(
                 "Event-time lag by partition",
                 "How far each watermark is behind the clock.",
                 "s",
@@ -120,9 +139,10 @@ def not_counted() -> list[Drawn]:
         ),
         graph(
             About(
-                "Duplicates, clamped, ids under two accounts",
+                "Duplicates, clamped, conflicts of ids",
                 "Per minute. Clamped: from the future, counted at the log's time. An id under two "
-                "accounts is an event that was lost as a duplicate.",
+                "accounts is an event that was lost as a duplicate. An id with two actions counts "
+                "once for each.",
                 "short",
                 runbook="NetFollowersIdsUnderTwoAccounts",
             ),
@@ -134,6 +154,10 @@ def not_counted() -> list[Drawn]:
             Query(
                 f"60 * sum(rate(netfollowers_ids_under_two_accounts_total[{_RATE}]))",
                 "ids under two accounts",
+            ),
+            Query(
+                f"60 * sum(rate(netfollowers_ids_with_two_actions_total[{_RATE}]))",
+                "ids with two actions",
             ),
             width=8,
         ),

@@ -121,9 +121,13 @@ class Local:
         )
 
     def _age_ms(self, shard: Shard) -> int:
-        """Since when something may be missing: the oldest waiting record, or the last fetch."""
+        """Since when something may be missing: the oldest waiting record, or the last fetch.
+
+        A record that an open transaction hides waits, too.
+        """
         silent_s = max(0.0, time.time() - (shard.answered_s or shard.metrics.committed_s))
-        return round(1_000 * max(silent_s, self._lag.age_s(shard)))
+        waiting_s = max(self._lag.age_s(shard), self._lag.hidden_s(shard))
+        return round(1_000 * max(silent_s, waiting_s))
 
     def _account(self, account_id: str, row: Row, shard: Shard, freshness: Freshness) -> Account:
         net = row.gained - row.lost

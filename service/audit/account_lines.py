@@ -121,6 +121,9 @@ class Explanation:
         if judged.outcome == "duplicate":
             return f"duplicate of offset {judged.duplicate_of}"
         notes = []
+        if judged.another is not None:
+            action, offset = judged.another
+            notes.append(f"its event id came with a {action} at offset {offset}: another event")
         if arrival.action == "baseline":
             notes.append(f"{arrival.followers} followers here")
         if judged.grains_missed:

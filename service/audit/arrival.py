@@ -37,6 +37,8 @@ REASONS: Final = (
 
 UNFORESEEN: Final = REASONS[-1]
 
+NEWEST: Final = 2  # the version of the counting rules that is described here; 1 was 0.1.0's
+
 Fields = dict[str, object]
 
 
@@ -67,25 +69,26 @@ class Faults(NamedTuple):
     reasons: tuple[str, ...]
 
 
-def read(record: LogRecord) -> Arrival | Faults:
+def read(record: LogRecord, version: int = NEWEST) -> Arrival | Faults:
     """Read a record: an arrival (action "heartbeat" for a heartbeat) or its faults.
 
+    `version` of the counting rules that judged its offset.
     An error of our own is a fault of the record, "unforeseen": one record must not end an audit.
     """
     try:
-        return _read(record)
+        return _read(record, version)
     except MemoryError:
         raise
     except Exception:  # noqa: BLE001 - by construction, and the comparison shows it
         return Faults((UNFORESEEN,))
 
 
-def _read(record: LogRecord) -> Arrival | Faults:
+def _read(record: LogRecord, version: int) -> Arrival | Faults:
     faults = _size_faults(record.value) or _name_faults(record)
     if faults is not None:
         return faults
     is_heartbeat = any(name == HEARTBEAT_HEADER for name, _ in record.headers)
-    fields = fields_of(record.value) if is_heartbeat else _unwrapped(record)
+    fields = fields_of(record.value) if is_heartbeat else _unwrapped(record, version)
     if isinstance(fields, Faults):
         return fields
     if is_heartbeat:
@@ -95,14 +98,14 @@ def _read(record: LogRecord) -> Arrival | Faults:
     return Faults(tuple(reasons)) if reasons else _arrival(fields)
 
 
-def _unwrapped(record: LogRecord) -> Fields | Faults:
+def _unwrapped(record: LogRecord, version: int) -> Fields | Faults:
     """Fields of the event, out of its envelope where it comes in one."""
     size_faults = _size_faults(record.value)
     if size_faults is not None or record.value is None:
         return size_faults or Faults(("empty_value",))
     try:
         if media_type(record.headers) == "application/cloudevents+json":
-            data, stand_ins = structured(record.value)
+            data, stand_ins = structured(record.value, version)
             if not isinstance(data, dict):
                 return Faults(("not_an_object",))
             return {**stand_ins, **data}

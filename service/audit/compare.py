@@ -61,7 +61,7 @@ class Comparison:
     def _note_unforeseen(self, record: LogRecord) -> None:
         """Accept that the worker could not judge a record; say whether a number lacks it."""
         place = f"{self._at} {record.offset}: rejected as unforeseen"
-        found = read(record)
+        found = read(record, self.model.rules.version_at(record.offset))
         if isinstance(found, Arrival):
             self._findings.mismatch(f"{place}, but it is a readable {found.action}")
         else:

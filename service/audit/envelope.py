@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from service.audit.text import parse
+from service.audit.text import parse, top_level
 
 Fields = dict[str, object]
 
@@ -26,10 +26,15 @@ def media_type(headers: Headers) -> str:
     return ""
 
 
-def structured(value: bytes) -> tuple[object, Fields]:
-    """Data and stand-ins of a record in structured mode. NotAnEnvelope."""
+def structured(value: bytes, version: int) -> tuple[object, Fields]:
+    """Data and stand-ins of a record in structured mode. NotAnEnvelope.
+
+    By version 1 of the rules each copy of an attribute must have its type, now the last one only.
+    """
     try:
         envelope = parse(value)
+        if version == 1:
+            _check_each_copy(value)
     except ValueError as error:
         raise NotAnEnvelope from error
     if not isinstance(envelope, dict) or "data" not in envelope:
@@ -40,6 +45,15 @@ def structured(value: bytes) -> tuple[object, Fields]:
     if not _is_json(_bare(envelope.get("datacontenttype") or "")):
         raise NotAnEnvelope
     return envelope["data"], _stand_ins(envelope)
+
+
+def _check_each_copy(value: bytes) -> None:
+    """Find an attribute of the wrong type, also one that a later copy replaces. NotAnEnvelope."""
+    for name, told in top_level(value):
+        is_optional = name in ("subject", "time", "datacontenttype")
+        is_text = isinstance(told, str) or (is_optional and told is None)
+        if (is_optional or name in ("specversion", "id", "source", "type")) and not is_text:
+            raise NotAnEnvelope
 
 
 def binary(headers: Headers) -> Fields | None:

@@ -6,6 +6,7 @@ revision of every window can be asked for at the end. Times are epoch millisecon
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from service.audit.arrival import UNFORESEEN, Arrival, Faults, LogRecord, read
 from service.audit.words import (
@@ -23,7 +24,16 @@ from service.audit.words import (
 __all__ = ["Account", "Final", "Grain", "Late", "LogRecord", "Model", "Rejected", "Rules"]
 
 NOTHING_YET = Judgement("")
-Sighting = tuple[str, int]  # the account of an event id, and the offset where it was first seen
+
+
+class Sighting(NamedTuple):
+    """An event id: the account that it last came with; by action, where it was first seen."""
+
+    account: str
+    first: dict[str, int]
+
+
+UNSEEN = Sighting("", {})
 
 
 def _no_counts() -> dict[str, int]:
@@ -40,6 +50,7 @@ class Model:
     counts: dict[str, int] = field(default_factory=_no_counts)
     clamped: int = 0
     duplicate_other_account: int = 0
+    id_with_other_action: int = 0
     accounts: dict[str, Account] = field(default_factory=dict)
     windows: dict[WindowKey, list[Content]] = field(default_factory=dict)  # index = revision
     late: list[Late] = field(default_factory=list)
@@ -120,7 +131,7 @@ class Model:
 
     def _judge(self, record: LogRecord) -> Judgement:
         is_unforeseen = record.offset in self.unforeseen
-        arrival = Faults((UNFORESEEN,)) if is_unforeseen else read(record)
+        arrival = Faults((UNFORESEEN,)) if is_unforeseen else self._read(record)
         if isinstance(arrival, Faults):
             self.rejected.append(Rejected(record.offset, arrival.reasons[0]))
             self.faults[record.offset] = arrival.reasons
@@ -130,9 +141,10 @@ class Model:
         if arrival.action == "heartbeat":
             self._move_time(arrival, event_time_ms)
             return judged._replace(outcome="heartbeat")
-        duplicate_of = self._was_seen(arrival, record.offset)
+        duplicate_of, another = self._was_seen(arrival, record.offset)
         if duplicate_of is not None:
             return judged._replace(outcome="duplicate", duplicate_of=duplicate_of)
+        judged = judged._replace(another=another)
         if arrival.action == "forget":
             self._forget(arrival.account_id, record.offset)
             return judged
@@ -153,18 +165,33 @@ class Model:
         if self.watermark_ms is None or event_time_ms > self.watermark_ms:
             self.watermark_ms = event_time_ms
 
-    def _was_seen(self, arrival: Arrival, offset: int) -> int | None:
-        """Where an id was seen first, if it is remembered; remember it from here on."""
+    def _read(self, record: LogRecord) -> Arrival | Faults:
+        return read(record, self.rules.version_at(record.offset))
+
+    def _was_seen(self, arrival: Arrival, offset: int) -> tuple[int | None, tuple[str, int] | None]:
+        """Where an event was seen first, and where its id came with another action.
+
+        An event is known by its id and its action; by rules 1 it was known by its id alone. It is
+        remembered from here on.
+        """
         generation = offset // self.rules.dedup_generation
         self.seen = {n: ids for n, ids in self.seen.items() if n >= generation - 1}
         current = self.seen.setdefault(generation, {})
-        previous = self.seen.get(generation - 1, {})
-        known = current.get(arrival.event_id) or previous.get(arrival.event_id)
-        current[arrival.event_id] = (arrival.account_id, known[1] if known else offset)
-        if known is None:
-            return None
-        self.duplicate_other_account += known[0] != arrival.account_id
-        return known[1]
+        earlier = self.seen.get(generation - 1, {}).get(arrival.event_id, UNSEEN)
+        now = current.get(arrival.event_id, UNSEEN)
+        known = earlier.first | now.first
+        first = known.get(arrival.action, offset)
+        current[arrival.event_id] = Sighting(
+            arrival.account_id, now.first | {arrival.action: first}
+        )
+        others = [(at, action) for action, at in known.items() if action != arrival.action]
+        if self.rules.version_at(offset) == 1 and others:
+            first = min(first, min(others)[0])
+        elif arrival.action not in known:
+            self.id_with_other_action += bool(others)
+            return None, (min(others)[1], min(others)[0]) if others else None
+        self.duplicate_other_account += (now.account or earlier.account) != arrival.account_id
+        return first, None
 
     def _count_in_totals(self, arrival: Arrival, event_time_ms: int, offset: int) -> None:
         account = self.accounts.get(arrival.account_id)

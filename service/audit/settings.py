@@ -21,7 +21,14 @@ def rules_of(metadata: str) -> Rules | None:
         max_ahead_ms=int(settings["max_ahead_ms"]),
         dedup_generation=int(settings["dedup_generation"]),
         expire_after_ms=int(settings.get("expire_after_ms", 0)),
+        versions=_versions(json_object(metadata).get("rules", [[0, 1]])),
     )
+
+
+def _versions(told: object) -> tuple[tuple[int, int], ...]:
+    """Read "rules": [[0, 1], [81234, 2]]; a commit that does not say was by version 1."""
+    pairs = told if isinstance(told, list) else []
+    return tuple(sorted((int(start), int(version)) for start, version in pairs)) or ((0, 1),)
 
 
 def _grain(found: re.Match[str]) -> Grain:

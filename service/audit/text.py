@@ -29,6 +29,20 @@ def parse(value: bytes) -> object:
     return parsed
 
 
+def top_level(value: bytes) -> list[tuple[str, object]]:
+    """Names and values of the outermost object, each copy of a name; ValueError as `parse`."""
+    outermost: list[tuple[str, object]] = []
+
+    def note(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        outermost[:] = pairs  # the outermost object is the last to end
+        return dict(pairs)
+
+    json.JSONDecoder(parse_constant=_refuse, parse_int=_integer, object_pairs_hook=note).decode(
+        value.decode()
+    )
+    return outermost
+
+
 def rfc_3339_ms(text: str) -> int | None:
     """Epoch ms of a date-time with Z or an offset, floored; None when it is none (nor is :60)."""
     found = _RFC_3339.fullmatch(text)

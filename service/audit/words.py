@@ -6,7 +6,7 @@ Times are epoch milliseconds.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.audit.arrival import Arrival
+from service.audit.arrival import NEWEST, Arrival
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -40,6 +40,12 @@ class Rules:
     max_ahead_ms: int = 10_000
     dedup_generation: int = 131_072
     expire_after_ms: int = 0  # 0: never
+    versions: tuple[tuple[int, int], ...] = ((0, NEWEST),)  # (first offset, version), in order
+
+    def version_at(self, offset: int) -> int:
+        """Find the version of the rules that judged an offset."""
+        first = self.versions[:1]
+        return max([pair for pair in self.versions if pair[0] <= offset] or first)[1]
 
 
 class Judgement(NamedTuple):
@@ -51,6 +57,7 @@ class Judgement(NamedTuple):
     grains_missed: tuple[str, ...] = ()
     duplicate_of: int | None = None
     reasons: tuple[str, ...] = ()
+    another: tuple[str, int] | None = None  # the same event id with another action: it, its offset
 
 
 class Late(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from service.results import ResultRecord, Update
+from service.rule_versions import BEFORE_RANGES, Ranges
 
 METADATA_VERSION: Final = 1
 MAX_METADATA_BYTES: Final = 4_095
@@ -45,6 +46,7 @@ class _Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     sweep: SweepPosition
     settings: dict[str, str | int]
     rows: int | None = None
+    rules: Ranges = BEFORE_RANGES
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
@@ -52,7 +54,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
 
     `position`: offset of the next record. `watermark_ms`: -1 before the first event.
     `settings`: the fingerprint of what changes results. `rows`: how many the table holds; None in
-    a checkpoint of a version that did not say.
+    a checkpoint of a version that did not say. `rules`: which version judged which offsets.
     """
 
     position: int
@@ -61,13 +63,22 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     sweep: SweepPosition
     settings: Mapping[str, str | int]
     rows: int | None = None
+    rules: Ranges = BEFORE_RANGES
 
     def to_metadata(self) -> str:
         """Encode all but the position as JSON."""
         watermark = self.watermark_ms if self.watermark_ms >= 0 else None
         settings = dict(self.settings)
         metadata = msgspec.json.encode(
-            _Metadata(METADATA_VERSION, watermark, self.counts, self.sweep, settings, self.rows)
+            _Metadata(
+                METADATA_VERSION,
+                watermark,
+                self.counts,
+                self.sweep,
+                settings,
+                self.rows,
+                self.rules,
+            )
         )
         assert len(metadata) <= MAX_METADATA_BYTES, len(metadata)
         return metadata.decode()
@@ -79,8 +90,14 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
         if found.v != METADATA_VERSION:
             message = f"checkpoint metadata of version {found.v}, not {METADATA_VERSION}"
             raise ValueError(message)
+        starts = [start for start, _ in found.rules]
+        if not starts or starts != sorted(set(starts)):
+            message = f"checkpoint metadata with rules {found.rules!r}"
+            raise ValueError(message)
         watermark = -1 if found.watermark_ms is None else found.watermark_ms
-        return cls(position, watermark, found.counts, found.sweep, found.settings, found.rows)
+        return cls(
+            position, watermark, found.counts, found.sweep, found.settings, found.rows, found.rules
+        )
 
 
 class Sealed(msgspec.Struct, frozen=True, gc=False):

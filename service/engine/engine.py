@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from service.engine.checkpoint import Checkpoint, Counts, Sealed, SweepPosition
-from service.engine.duplicates import SeenIds
+from service.engine.duplicates import BIT_OF, UNFOLLOWED, SeenIds
 from service.engine.endings import Endings
 from service.engine.leaders import Leaders
 from service.engine.rows import (
@@ -61,6 +61,13 @@ from service.results import (
     late_record,
     rejected_record,
 )
+from service.rule_versions import (
+    ACTION_IS_PART_OF_THE_ID,
+    CURRENT,
+    Ranges,
+    continued,
+    version_at,
+)
 
 SLICE_WINDOWS: Final = 20_000
 """A slice: a seal publishes this many final windows, then leaves the rest to the next seal."""
@@ -81,6 +88,7 @@ class Tally:
         "finals",
         "followed",
         "ids_under_two_accounts",
+        "ids_with_two_actions",
         "late_by_grain",
         "rejected_by_reason",
         "revisions",
@@ -92,6 +100,7 @@ class Tally:
         """Begin at nothing."""
         self.clamped = 0
         self.ids_under_two_accounts = 0
+        self.ids_with_two_actions = 0
         self.followed = 0
         self.unfollowed = 0
         self.finals = 0
@@ -112,10 +121,12 @@ class Engine:
         *,
         settings: Mapping[str, str | int] | None = None,
         ranked: Iterable[str] = ("1h",),
+        version: int = CURRENT,
     ) -> None:
         """`source` is named in late and rejected records; `settings` go into each checkpoint.
 
-        `ranked`: names of the grains whose leaders are kept.
+        `ranked`: names of the grains whose leaders are kept. `version` of the rules: a worker
+        counts by the current one.
         """
         self.rules = rules
         self.tally = Tally()
@@ -130,6 +141,8 @@ class Engine:
         self._finest, self._shared_ms = self._shared()
         self._position = 0
         self._sealed_position = 0
+        self._version = version
+        self._versions: Ranges = ((0, version),)
         self._watermark_ms = NEVER_MS
         self._applied = self._late_count = self._duplicate = 0
         self._rejected_count = self._heartbeat = 0
@@ -245,10 +258,15 @@ class Engine:
     # ---- restore
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take up a checkpoint; then `load` all rows and `remember` from `replay_from` on."""
+        """Take up a checkpoint; then `load` all rows and `remember` from `replay_from` on.
+
+        From its position on records are judged by the rules of this version. TooNew when it was
+        counted by newer ones.
+        """
         assert self._position == 0, "restore comes first"
         assert not self._packed, "restore comes first"
         self._position = self._sealed_position = checkpoint.position
+        self._versions = continued(checkpoint.rules, checkpoint.position, self._version)
         self._watermark_ms = checkpoint.watermark_ms
         counts = checkpoint.counts
         self._applied, self._late_count = counts.applied, counts.late
@@ -294,12 +312,12 @@ class Engine:
         """Refill the seen ids from records before the position, judged as they were live."""
         for record in records:
             assert record.offset < self._position
-            event = read(record)
+            event = read(record, version_at(self._versions, record.offset))
             if isinstance(event, PlainEvent | Baseline | Forget):
                 if record.offset >= self._seen.end:
                     self._seen.turn(record.offset)
                 assert record.key is not None
-                self._seen.current[event.event_id] = record.key
+                self._seen.note(event.event_id, record.key, BIT_OF[event.action])
 
     # ---- apply
 
@@ -339,7 +357,7 @@ class Engine:
             except Exception:  # noqa: BLE001 - whatever it is, `judge` decides
                 is_plain = False
             if not is_plain:
-                verdict = judge(record)
+                verdict = judge(record, self._version)
                 if not isinstance(verdict, PlainEvent):
                     self._watermark_ms = watermark
                     self._other(record, verdict)
@@ -350,10 +368,13 @@ class Engine:
                 event = verdict
             event_id = event.event_id
             if event_id in current or event_id in previous:
-                self._count_duplicate(event_id, key)
-                duplicates += 1
-                continue
-            current[event_id] = key
+                if self._is_duplicate(event_id, key, event.action):
+                    duplicates += 1
+                    continue
+            elif event.action == "follow":
+                current[event_id] = key
+            else:
+                current[event_id] = key + UNFOLLOWED
             at = event.occurred_at
             stamp = record.timestamp
             if at > stamp + max_ahead and stamp >= 0:
@@ -435,15 +456,19 @@ class Engine:
             self._sweep.waiting[start + span].append(key)
         return window
 
-    def _count_duplicate(self, event_id: str, key: bytes) -> None:
-        """Note an id seen again; it enters the generation of its own offset."""
-        seen = self._seen
-        first = seen.current.get(event_id)
-        if first is None:
-            first = seen.previous[event_id]
-        if first != key:
-            self.tally.ids_under_two_accounts += 1
-        seen.current[event_id] = key
+    def _is_duplicate(self, event_id: str, key: bytes, action: str) -> bool:
+        """Note an id, which enters the generation of its offset; -> whether its action came too.
+
+        The same id with another action is another event: it counts, and the conflict is counted.
+        By version 1 of the rules it was a duplicate.
+        """
+        bit = BIT_OF[action]
+        before, account = self._seen.note(event_id, key, bit)
+        if before & bit or (before and self._version < ACTION_IS_PART_OF_THE_ID):
+            self.tally.ids_under_two_accounts += account != key
+            return True
+        self.tally.ids_with_two_actions += before != 0
+        return False
 
     def _behind(self, record: RawRecord, row: Row, at: int, watermark: int, side: int) -> None:
         """Count an event so far behind the watermark that a window of it may be final or gone.
@@ -500,11 +525,9 @@ class Engine:
     def _about_account(self, record: RawRecord, event: Baseline | Forget) -> None:
         key = record.key
         assert key is not None
-        if event.event_id in self._seen.current or event.event_id in self._seen.previous:
-            self._count_duplicate(event.event_id, key)
+        if self._is_duplicate(event.event_id, key, event.action):
             self._duplicate += 1
             return
-        self._seen.current[event.event_id] = key
         self._applied += 1
         if isinstance(event, Forget):
             self._forget(record, key)
@@ -581,6 +604,7 @@ class Engine:
             sweep=SweepPosition(sweep.closed_to_ms, sweep.closing_to_ms, sweep.bucket),
             settings=self._settings,
             rows=len(self._packed),
+            rules=self._versions,
         )
 
     def _corrections(self) -> list[tuple[bytes, bytes]]:

@@ -3,6 +3,10 @@
 A reader that is stuck reports no lag that it has not fetched; the broker does. What a worker is
 behind in time is the age of the record at its position, and that record's timestamp is asked for
 with a fetch of one record.
+
+There is a second lag. While a producer's transaction is open, nobody who reads committed records
+sees what lies behind its first record: the last stable offset stands still, and the log grows. A
+consumer that reads uncommitted records asks for the end of the log and for the first hidden record.
 """
 
 from __future__ import annotations
@@ -35,13 +39,16 @@ class Seen:
     """What the broker said about a partition at `at_s`, seconds since the epoch.
 
     `end`: its last stable offset. `stamp_ms`: when the record at `position` was written, epoch ms;
-    None when there was none, or it was not told.
+    None when there was none, or it was not told. `hidden`: records and markers between the last
+    stable offset and the end of the log; `hidden_ms`: when the first of them was written.
     """
 
     at_s: float
     end: int
     position: int
     stamp_ms: int | None
+    hidden: int = 0
+    hidden_ms: int | None = None
 
 
 class Lag:
@@ -52,6 +59,7 @@ class Lag:
         self._settings = settings
         self._shards = shards
         self._seen: dict[int, Seen] = {}
+        self._told: set[int] = set()
 
     def records(self, shard: Shard) -> int:
         """Records between the last stable offset, as far as known, and the shard's position."""
@@ -71,22 +79,67 @@ class Lag:
             return max(0.0, now - seen.at_s)
         return max(0.0, now - seen.stamp_ms / 1_000)
 
+    def hidden(self, shard: Shard) -> int:
+        """Records that an open transaction hides: the last stable offset's lag. INTERVAL_S late."""
+        seen = self._seen.get(shard.partition)
+        if seen is None or shard.engine.position > seen.end:  # it has ended since we asked
+            return 0
+        return seen.hidden
+
+    def hidden_s(self, shard: Shard) -> float:
+        """Since when the first hidden record has been in the log; 0 without one."""
+        seen = self._seen.get(shard.partition)
+        if not self.hidden(shard) or seen is None:
+            return 0.0
+        since_s = seen.at_s if seen.hidden_ms is None else seen.hidden_ms / 1_000
+        return max(0.0, time.time() - since_s)
+
+    def why_hidden(self, shard: Shard) -> str:
+        """Say which open transaction has held a partition up for too long; empty when none has."""
+        seconds = self.hidden_s(shard)
+        if seconds < self._settings.stuck_after_s:
+            return ""
+        return (
+            f"an open transaction of a producer has hidden {self.hidden(shard)} records of "
+            f"{self._settings.input_topic} partition {shard.partition} for {seconds:.0f} s, from "
+            f"offset {self._seen[shard.partition].end} on (docs/runbook.md, NetFollowersHidden)"
+        )
+
     async def run(self) -> None:
         """Ask for ever. A broker that does not answer leaves what is known, which ages."""
         while True:
             consumer = clients.consumer(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
+            everything = clients.consumer(
+                self._settings,
+                max_partition_fetch_bytes=_FETCH_BYTES,
+                isolation_level="read_uncommitted",
+            )
             try:
                 await clients.start(consumer)
+                await clients.start(everything)
                 while True:
-                    await self._ask(consumer)
+                    await self._ask(consumer, everything)
+                    self._tell()
                     await asyncio.sleep(INTERVAL_S)
             except (KafkaError, OSError) as error:
                 log.debug("lag is not known: %r", error)
             finally:
                 await consumer.stop()
+                await everything.stop()
             await asyncio.sleep(INTERVAL_S)
 
-    async def _ask(self, consumer: AIOKafkaConsumer) -> None:
+    def _tell(self) -> None:
+        """Log once that a transaction holds a partition up, and once that it has ended."""
+        for shard in self._shards:
+            why, partition = self.why_hidden(shard), shard.partition
+            if why and partition not in self._told:
+                self._told.add(partition)
+                log.error("%s: nothing behind it is counted", why)
+            elif partition in self._told and not self.hidden(shard):
+                self._told.discard(partition)
+                log.info("the open transaction has ended partition=%d", partition)
+
+    async def _ask(self, consumer: AIOKafkaConsumer, everything: AIOKafkaConsumer) -> None:
         held = {shard.partition: shard for shard in self._shards}
         for partition in self._seen.keys() - held.keys():
             del self._seen[partition]
@@ -94,12 +147,20 @@ class Lag:
             return
         sources = {TopicPartition(self._settings.input_topic, number) for number in held}
         ends = await consumer.end_offsets(sorted(sources))
+        heads = ends
+        if self._settings.is_exactly_once:  # the embedded broker knows no transactions
+            heads = await everything.end_offsets(sorted(sources))
         at_s = time.time()
         positions = {tp: held[tp.partition].engine.position for tp in sources}
         behind = {tp: position for tp, position in positions.items() if position < ends[tp]}
         stamps = await _stamps(consumer, behind) if behind else {}
+        open_ones = {tp: ends[tp] for tp in sources if heads[tp] > ends[tp]}
+        opened = await _stamps(everything, open_ones) if open_ones else {}
         for tp, position in positions.items():
-            self._seen[tp.partition] = Seen(at_s, ends[tp], position, stamps.get(tp))
+            hidden = heads[tp] - ends[tp]
+            self._seen[tp.partition] = Seen(
+                at_s, ends[tp], position, stamps.get(tp), hidden, opened.get(tp)
+            )
 
 
 async def _stamps(

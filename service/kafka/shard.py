@@ -24,6 +24,7 @@ from service.kafka.journal import Journal, Overtaken, RefusedToOpen, Restored
 from service.kafka.partitioners import partitioner_of
 from service.kafka.reader import Batch, Reader
 from service.metrics import ShardMetrics
+from service.rule_versions import CURRENT, TooNew, continued
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -141,7 +142,14 @@ class Shard:
         engine = self.engine
         engine.restore(
             restored.checkpoint
-            or Checkpoint(restored.start, -1, Counts(), SweepPosition(), engine.settings)
+            or Checkpoint(
+                restored.start,
+                -1,
+                Counts(),
+                SweepPosition(),
+                engine.settings,
+                rules=((restored.start, CURRENT),),
+            )
         )
         rows, newest = restored.rows, -1
         self._journal.progress.enter("load the rows")
@@ -157,16 +165,23 @@ class Shard:
         return newest
 
     def _check_checkpoint(self, restored: Restored) -> None:
-        checkpoint, ours = restored.checkpoint, self.engine.settings
+        checkpoint = restored.checkpoint
         if checkpoint is None:
             return
-        for name in sorted(ours.keys() | checkpoint.settings.keys()):
-            if checkpoint.settings.get(name) != ours.get(name):
-                self._refuse(
-                    f"it was counted with {name}={checkpoint.settings.get(name)}, this worker has "
-                    f"{name}={ours.get(name)}: results would change. Set it back, or count again "
-                    "under a new NETFOLLOWERS_APP_ID with new result topics"
-                )
+        for name, theirs, ours in self._settings.differences(checkpoint.settings, self._partitions):
+            way = (
+                "Set it back, or count again under a new NETFOLLOWERS_APP_ID with new result topics"
+            )
+            if name == "partitions":
+                way = "See `Partitions added to the input` in docs/runbook.md"
+            self._refuse(
+                f"it was counted with {name}={theirs}, this worker has {name}={ours}: results "
+                f"would change. {way}"
+            )
+        try:
+            continued(checkpoint.rules, checkpoint.position)
+        except TooNew as error:
+            self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
         missing = restored.recent_from - self.engine.replay_from(checkpoint)
         if missing > 0:
             self.metrics.horizon_cut(missing)
@@ -256,6 +271,10 @@ class Shard:
         )
 
     @property
+    def _partitions(self) -> int:
+        return int(self.engine.settings.get("partitions", 1))
+
+    @property
     def _is_saturated(self) -> bool:
         limit = _SATURATED * self._settings.flush_records
         return self._committing is not None and self._unsealed >= limit
@@ -288,7 +307,7 @@ class Shard:
 
     def _sample(self, sealed: Sealed) -> None:
         """Look at a few keys: which partitioner has put them here?"""
-        partitions = int(self.engine.settings.get("partitions", 1))
+        partitions = self._partitions
         for key, _ in sealed.updates[:_SAMPLED_KEYS]:
             partitioner = partitioner_of(key, self.partition, partitions)
             self.metrics.sampled(partitioner)

@@ -31,6 +31,11 @@ _DAY_MS: Final = 86_400_000
 MIN_MESSAGE_BYTES: Final = 1_000_000
 """Our largest batch of results fits into this."""
 _MUST: Final = ("cleanup.policy", "max.message.bytes")
+_COMPACTED: Final = (
+    ": compaction keeps only the newest event of each account, so events are removed before or "
+    "after they are counted. What is gone cannot be counted; what is there can, once the policy is "
+    "delete. If it was compacted already, count the accounts anew from baselines"
+)
 
 
 class NotUsable(Exception):  # noqa: N818 - says what it is
@@ -119,6 +124,26 @@ async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
             await asyncio.sleep(0.05)
 
 
+async def partitions_of_input(settings: Settings) -> int | None:
+    """-> how many the input has now; None when it is not there."""
+    admin = clients.admin(settings)
+    await admin.start()
+    try:
+        return (await _partition_counts(admin, settings)).get(settings.input_topic)
+    finally:
+        await admin.close()
+
+
+def grown(settings: Settings, found: int, counted: int) -> str:
+    """Say what it means that the input's partition count has changed, and the way that works."""
+    return (
+        f"{settings.input_topic} has {found} partitions now, {counted} are counted: producers put "
+        "accounts into other partitions than before, where their totals would begin anew. Count "
+        "the whole log again, with new result topics and a new NETFOLLOWERS_APP_ID: see "
+        "`Partitions added to the input` in docs/runbook.md"
+    )
+
+
 async def check(settings: Settings) -> list[Finding]:
     """Compare every topic with what it should be; -> findings, errors first."""
     admin = clients.admin(settings)
@@ -204,8 +229,9 @@ def _uneven(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
         if wanted is None or found is None or found == wanted:
             continue
         fix = (
-            f"kafka-topics.sh --bootstrap-server {settings.brokers} --alter --topic {topic} "
-            f"--partitions {wanted}"
+            f"if nothing has been counted yet: kafka-topics.sh --bootstrap-server "
+            f"{settings.brokers} --alter --topic {topic} --partitions {wanted}; if partitions were "
+            f"added to {settings.input_topic}: docs/runbook.md, Partitions added to the input"
             if found < wanted
             else "a topic cannot lose partitions: name another one in "
             f"{_variable(settings, topic)} and create it"
@@ -236,7 +262,11 @@ def _differences(
                 f"--entity-type topics --entity-name {topic} --add-config {name}={value}"
             )
             text = f"topic {topic} has {name}={found[name]}, should be {value}"
-            is_error = name in _MUST and topic != settings.input_topic
+            if name == "cleanup.policy" and topic == settings.input_topic:
+                text += _COMPACTED
+            is_error = name in _MUST and not (
+                topic == settings.input_topic and name == "max.message.bytes"
+            )
             findings.append(Finding(text, fix, is_error=is_error))
     return findings
 

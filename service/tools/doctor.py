@@ -31,6 +31,7 @@ from service.tools.doctor_input import look_at_input
 from service.tools.plain import plain
 
 _ANSWER_WITHIN_S: Final = 15.0
+_OPEN_FOR_S: Final = 1.0
 _WELL: Final = {"Stable", "PreparingRebalance", "CompletingRebalance"}
 
 
@@ -181,16 +182,49 @@ async def _commits(settings: Settings) -> list[Note]:
         starts = await reader.beginning_offsets(tps)
     finally:
         await reader.stop()
+    hidden = await _hidden(settings, ends) if settings.is_exactly_once else []
     commits = {tp: at for tp, at in found.items() if at.offset >= 0}
     if not commits:
         text = f"group {settings.app_id} has committed nothing yet"
-        return [Note("warning", text, "expected before the first worker has run")]
-    notes = []
+        return [*hidden, Note("warning", text, "expected before the first worker has run")]
+    notes = list(hidden)
     for tp, at in sorted(commits.items()):
         notes += _commit(settings, count, tp, at, starts[tp])
     lag = sum(ends[tp] - (commits[tp].offset if tp in commits else starts[tp]) for tp in tps)
     notes.append(Note("ok", f"{len(commits)} of {count} partitions committed, lag {lag:,} records"))
     return notes
+
+
+async def _hidden(settings: Settings, ends: dict[TopicPartition, int]) -> list[Note]:
+    """Open transactions of producers on the input: nobody who reads committed records sees them.
+
+    Two looks, a second apart: a transaction that has only just begun is none to speak of.
+    """
+    everything = clients.consumer(settings, isolation_level="read_uncommitted")
+    stable = clients.consumer(settings)
+    try:
+        await clients.start(everything)
+        await clients.start(stable)
+        heads = await everything.end_offsets(list(ends))
+        if heads == ends:
+            return []
+        await asyncio.sleep(_OPEN_FOR_S)
+        later = await stable.end_offsets(list(ends))
+    finally:
+        await everything.stop()
+        await stable.stop()
+    return [
+        Note(
+            "error",
+            f"{tp.topic} partition {tp.partition}: an open transaction of a producer hides "
+            f"{heads[tp] - end:,} records, from offset {end} on; none of them is counted",
+            f"docs/runbook.md, NetFollowersHidden; if it hangs: kafka-transactions.sh "
+            f"--bootstrap-server {settings.brokers} abort --topic {tp.topic} "
+            f"--partition {tp.partition} --start-offset {end}",
+        )
+        for tp, end in sorted(ends.items())
+        if heads[tp] > end and later[tp] == end
+    ]
 
 
 def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: int) -> list[Note]:  # noqa: ANN401
@@ -209,14 +243,11 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
     except ValueError as error:
         text = f"{where}: the commit at {at.offset} is not ours ({error})"
         return [Note("error", text, "use another NETFOLLOWERS_APP_ID with its own result topics")]
-    ours, theirs = settings.fingerprint(count), checkpoint.settings
     return [
         Note(
             "error",
-            f"{where} was counted with {name}={theirs.get(name)}, these settings have "
-            f"{name}={ours.get(name)}",
+            f"{where} was counted with {name}={theirs}, these settings have {name}={ours}",
             "set it back, or roll it out as docs/versioning.md says",
         )
-        for name in sorted(ours.keys() | theirs.keys())
-        if ours.get(name) != theirs.get(name)
+        for name, theirs, ours in settings.differences(checkpoint.settings, count)
     ]

@@ -29,10 +29,11 @@ class Sample:
         self.refused: Counter[str] = Counter()
         self.split: dict[bytes, set[int]] = {}
         self.repeated: list[str] = []
+        self.reused: list[str] = []
         self.ahead = 0
         self.newest_ms = -1
         self._partitions = partitions
-        self._ids: dict[str, str] = {}
+        self._ids: dict[str, tuple[str, str]] = {}
 
     def see(self, partition: int, record: RawRecord) -> None:
         """Judge a record."""
@@ -44,8 +45,11 @@ class Sample:
             return
         if not isinstance(event, PlainEvent) or record.key is None:
             return
-        if self._ids.setdefault(event.event_id, event.account_id) != event.account_id:
+        first = self._ids.setdefault(event.event_id, (event.account_id, event.action))
+        if first[0] != event.account_id:
             self.repeated.append(event.event_id)
+        elif first[1] != event.action:
+            self.reused.append(event.event_id)
         self.ahead += 0 <= record.timestamp < event.occurred_at - _AHEAD_MS
         places = self.split.setdefault(record.key, set())
         if partition not in places:
@@ -98,6 +102,10 @@ def _notes(sample: Sample, partitions: int, note: Callable[..., Any]) -> list[An
         text = f"{len(sample.repeated):,} event ids under two accounts: {sample.repeated[:_FEW]}"
         todo = "two producers number alike, and lose events as duplicates: use UUIDs, or source + "
         notes.append(note("error", text, todo + "sequence"))
+    if sample.reused:
+        text = f"{len(sample.reused):,} event ids with two actions: {sample.reused[:_FEW]}"
+        todo = "both count, but a second follow under that id would not: an id for each event"
+        notes.append(note("warning", text, todo))
     if sample.refused:
         text = f"{sample.refused.total():,} refused: {_each(sample.refused)}"
         notes.append(note("warning", text, "netfollowers rejected stats; rejected show"))

@@ -153,12 +153,31 @@ def test_a_heartbeat_needs_neither_id_nor_key_and_is_never_a_duplicate() -> None
 
 
 def test_an_id_seen_again_is_a_duplicate_and_changes_nothing() -> None:
-    model = fed(event(0, event_id="x"), event(20 * MINUTE, "unfollow", event_id="x"))
+    model = fed(event(0, event_id="x"), event(20 * MINUTE, event_id="x"))
 
     assert model.counts["duplicate"] == 1
     assert model.watermark_ms == T0
-    assert (model.accounts["alice"].lost, model.accounts["alice"].offset) == (0, 0)
+    assert (model.accounts["alice"].gained, model.accounts["alice"].offset) == (1, 0)
     assert model.duplicate_other_account == 0
+
+
+def test_an_id_with_another_action_is_another_event() -> None:
+    model = fed(event(0, event_id="x"), event(1, "unfollow", event_id="x"))
+
+    assert model.counts["applied"] == 2
+    assert model.last.another == ("follow", 0)
+    assert model.id_with_other_action == 1
+
+
+def test_by_version_1_an_id_with_another_action_is_a_duplicate() -> None:
+    model = Model(Rules(versions=((0, 1), (2, 2))))
+    for offset, action in enumerate(("follow", "unfollow", "baseline")):
+        told = (
+            baseline(0, 5, event_id="x") if action == "baseline" else event(0, action, event_id="x")
+        )
+        model.feed(record(told, offset))
+
+    assert (model.counts["applied"], model.counts["duplicate"]) == (2, 1)
 
 
 def test_a_duplicate_under_another_account_is_counted_apart() -> None:
@@ -229,7 +248,7 @@ def test_heartbeats_and_baselines_are_clamped_and_duplicates_are_not() -> None:
     model = Model(ONLY_MINUTES)
     model.feed(heartbeat(DAY, offset=0)._replace(timestamp_ms=T0))
     model.feed(record(baseline(DAY, 5, event_id="x"), 1, log_at=1))
-    model.feed(record(event(DAY, event_id="x"), 2, log_at=2))
+    model.feed(record(baseline(DAY, 5, event_id="x"), 2, log_at=2))
 
     assert model.clamped == 2
     assert model.watermark_ms == T0 + 1

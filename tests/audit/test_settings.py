@@ -15,7 +15,21 @@ SETTINGS = {
 
 
 def test_the_defaults_written_by_a_worker_are_the_defaults_here() -> None:
-    assert rules_of(json.dumps({"v": 1, "settings": SETTINGS})) == Rules()
+    told = {"v": 1, "settings": SETTINGS, "rules": [[0, 2]]}
+    assert rules_of(json.dumps(told)) == Rules()
+
+
+def test_a_commit_without_versions_was_by_version_1() -> None:
+    rules = rules_of(json.dumps({"v": 1, "settings": SETTINGS}))
+
+    assert rules is not None
+    assert rules.versions == ((0, 1),)
+
+
+def test_an_offset_is_judged_by_the_newest_range_that_has_begun() -> None:
+    rules = Rules(versions=((5, 1), (10, 2)))
+
+    assert [rules.version_at(offset) for offset in (0, 5, 9, 10, 99)] == [1, 1, 1, 2, 2]
 
 
 def test_other_rules_are_read_as_they_are() -> None:

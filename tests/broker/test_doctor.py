@@ -19,9 +19,9 @@ from tests.broker.test_refused import command
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 
-def event(number: int, account: str, *, event_id: str = "") -> Made:
+def event(number: int, account: str, *, event_id: str = "", action: str = "follow") -> Made:
     value = {"event_id": event_id or f"d{number}", "account_id": account, "follower_id": "f"}
-    value |= {"action": "follow", "occurred_at": 1_763_000_000_000}  # type: ignore[dict-item]
+    value |= {"action": action, "occurred_at": 1_763_000_000_000}  # type: ignore[dict-item]
     return Made(account.encode(), json.dumps(value).encode(), [], "event")
 
 
@@ -96,6 +96,22 @@ async def test_producers_that_number_alike(deployed: Deploy) -> None:
     said = await doctor(deployment, code=1)
     assert "50 event ids under two accounts" in said
     assert "UUIDs" in said
+
+
+async def test_an_id_for_a_follow_and_for_an_unfollow(deployed: Deploy) -> None:
+    """As a producer does that names the edge, and not the event."""
+    deployment = await deployed()
+
+    def two() -> Iterator[Made]:
+        for number in range(20):
+            yield event(number, "a")
+        for number in range(15):
+            yield event(100 + number, "a", event_id=f"d{number}", action="unfollow")
+
+    await deployment.produce(two())
+    said = await doctor(deployment, code=0)
+    assert "15 event ids with two actions: ['d0', 'd1', 'd2'" in said
+    assert "an id for each event" in said
 
 
 async def test_accounts_in_two_partitions_by_a_mixture_of_partitioners(deployed: Deploy) -> None:

@@ -166,7 +166,9 @@ async def test_partitions_added_under_a_running_deployment(deployed: Deploy) -> 
         await admin.create_partitions({name: NewPartitions(5) for name in names})
     finally:
         await admin.close()
-    await assert_refused(deployment.worker(), "exit: refused to open", "counted with partitions=4")
+    worker = deployment.worker()
+    await assert_refused(worker, "exit: refused to open", "counted with partitions=4")
+    assert "`Partitions added to the input` in docs/runbook.md" in worker.said()
 
 
 async def test_an_updates_topic_that_is_not_compacted(deployed: Deploy) -> None:

@@ -45,6 +45,7 @@ class Sent:
     reason: str = ""
     is_clamped: bool = False
     is_shared_id: bool = False
+    is_other_action: bool = False
     is_foreign: bool = False
 
 
@@ -114,6 +115,11 @@ class Story:
             event = json.loads(first.value or b"") | {"account_id": twin}
             made = Made(twin.encode(), json.dumps(event).encode(), [], "event")
             self._put(made, "duplicate", twin, is_shared_id=True)
+            # The same id with the other action is another event.
+            event = json.loads(first.value or b"") | {"action": "unfollow"}
+            made = Made(b"star", json.dumps(event).encode(), [], "event")
+            at_ms = event["occurred_at"]
+            self._put(made, "applied", "star", -1, event_ms=at_ms, is_other_action=True)
 
     def _event(
         self, account: str, change: int, *, age_ms: int = 0, partition: int | None = None

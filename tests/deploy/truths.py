@@ -48,15 +48,21 @@ def _shared_ids(world: World) -> int:
     return sum(one.is_shared_id for one in world.known.sent)
 
 
+def _reused_ids(world: World) -> int:
+    return sum(one.is_other_action for one in world.known.sent)
+
+
 def _counted(world: World) -> tuple[float, float]:
     return 0, world.partitions - 1
 
 
 # An alert has a value where its expression is true, `for` aside: here a share of 2 % of rejected
-# records, ids that two accounts share, and keys that lie where murmur2 does not put them.
+# records, ids that two accounts share or that come with two actions, and keys that lie where
+# murmur2 does not put them.
 ALERTS: Final[dict[str, Truth]] = {
     "NetFollowersPartitionNotCounted": _SILENT,
     "NetFollowersFallingBehind": _SILENT,
+    "NetFollowersHidden": _SILENT,
     "NetFollowersCheckpointsStalled": _SILENT,
     "NetFollowersWorkerRestarting": _SILENT,
     "NetFollowersWorkerDown": _SILENT,
@@ -66,6 +72,9 @@ ALERTS: Final[dict[str, Truth]] = {
     "NetFollowersTimeStandsStill": _SILENT,
     "NetFollowersIdsUnderTwoAccounts": Truth(
         lambda world: {"": _shared_ids(world)}, Within(0.1, 1, "one scrape at each end")
+    ),
+    "NetFollowersIdsWithTwoActions": Truth(
+        lambda world: {"": _reused_ids(world)}, Within(0.1, 1, "one scrape at each end")
     ),
     "NetFollowersMixedPartitioners": _as_of("Service / Keys in a foreign partition / A", "foreign"),
 }

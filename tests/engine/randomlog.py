@@ -153,7 +153,8 @@ def _again(random: Random, offset: int, stamp: int, first: LogRecord) -> LogReco
     if found is None or random.random() < 0.5:
         return LogRecord(offset, stamp, first.key, first.value, first.headers)
     event = {"event_id": found[1].decode(), "account_id": account, "follower_id": "f"}
-    event |= {"action": "follow", "occurred_at": max(stamp, START_MS)}
+    event |= {"action": random.choice(("follow", "follow", "unfollow"))}
+    event |= {"occurred_at": max(stamp, START_MS)}
     return LogRecord(offset, stamp, account.encode(), json.dumps(event).encode())
 
 

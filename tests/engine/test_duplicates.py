@@ -70,14 +70,71 @@ def test_an_id_under_another_account_is_counted_apart_in_either_generation(copy:
     assert set(counted.rows) == {"a"}
 
 
-def test_a_baseline_and_an_event_share_one_space_of_ids() -> None:
+ACTIONS = ("follow", "unfollow", "baseline", "forget")
+
+
+def put(counted: Counted, action: str, event_id: str = "x") -> None:
+    """One event of an action under an id."""
+    if action == "baseline":
+        counted.baseline(0, 5, event_id=event_id)
+    elif action == "forget":
+        counted.forget(0, event_id=event_id)
+    else:
+        counted.event(0, action, event_id=event_id)
+
+
+@pytest.mark.parametrize("first", ACTIONS)
+@pytest.mark.parametrize("second", ACTIONS)
+@pytest.mark.parametrize("gap", [1, 4])
+def test_an_event_is_known_by_its_id_and_its_action(first: str, second: str, gap: int) -> None:
+    """`gap`: within one generation, and in the next one."""
     counted = Counted(FOUR)
-    counted.baseline(0, 5, event_id="x")
-    counted.event(0, event_id="x")
-    counted.event(0, event_id="y")
-    counted.baseline(0, 6, event_id="y", account="b")
-    assert counted.counts() == {"applied": 2, "duplicate": 2}
-    assert counted.engine.tally.ids_under_two_accounts == 1
+    put(counted, first)
+    counted.offset = gap
+    put(counted, second)
+    is_same = first == second
+    assert counted.counts() == ({"applied": 1, "duplicate": 1} if is_same else {"applied": 2})
+    assert counted.engine.tally.ids_with_two_actions == (not is_same)
+    put(counted, first)
+    put(counted, second)
+    assert counted.counts()["duplicate"] == (3 if is_same else 2)
+    assert counted.engine.tally.ids_with_two_actions == (not is_same)
+
+
+def test_another_action_does_not_keep_the_first_one_remembered() -> None:
+    # offsets [0 1 2 3)[4 5 6 7)[8 9 10 11)
+    counted = Counted(FOUR)
+    put(counted, "follow")
+    counted.offset = 4
+    put(counted, "unfollow")
+    counted.offset = 8
+    put(counted, "unfollow")
+    put(counted, "follow")
+    assert counted.counts() == {"applied": 3, "duplicate": 1}
+
+
+@pytest.mark.parametrize("crash_after", range(6))
+def test_a_restart_remembers_every_action_of_an_id(crash_after: int) -> None:
+    log = ["follow", "unfollow", "baseline", "unfollow", "follow", "baseline"]
+    counted = Counted(Rules(grains=FOUR.grains, dedup_generation=100))
+    for index, action in enumerate(log):
+        put(counted, action)
+        if index == crash_after:
+            counted.seal()
+            counted = counted.restarted()
+    assert counted.counts() == {"applied": 3, "duplicate": 3}
+
+
+def test_an_edge_as_event_id_counts_follows_and_unfollows() -> None:
+    """As on Bluesky: 20 follows and 15 unfollows of the same edges were +20, and are +5."""
+    counted = Counted(Rules(grains=FOUR.grains, dedup_generation=100))
+    for number in range(20):
+        put(counted, "follow", f"at://{number}")
+    for number in range(15):
+        put(counted, "unfollow", f"at://{number}")
+    counted.seal()
+    assert counted.rows["a"]["net"] == 5
+    assert counted.engine.tally.ids_with_two_actions == 15
 
 
 def test_a_baseline_seen_in_the_previous_generation_is_a_duplicate() -> None:
@@ -98,7 +155,7 @@ def test_the_id_of_a_late_event_is_seen() -> None:
 def test_a_duplicate_changes_no_row_even_if_it_says_something_else() -> None:
     counted = Counted(FOUR)
     counted.event(0, event_id="x")
-    counted.event(70, "unfollow", event_id="x")
+    counted.event(70, event_id="x")
     counted.seal()
     assert (counted.rows["a"]["gained"], counted.rows["a"]["lost"]) == (1, 0)
     assert counted.rows["a"]["offset"] == 0

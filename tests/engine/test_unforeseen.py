@@ -101,7 +101,7 @@ def baseline() -> LogRecord:
 
 @pytest.mark.parametrize(
     ("name", "log"),
-    [("_about_account", [event(0), baseline()]), ("_count_duplicate", [event(0), event(0)])],
+    [("_about_account", [event(0), baseline()]), ("_is_duplicate", [event(0), event(0)])],
 )
 def test_an_error_while_counting_is_fatal(
     monkeypatch: pytest.MonkeyPatch, name: str, log: list[LogRecord]

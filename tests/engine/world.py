@@ -6,6 +6,7 @@ The judge is `service.audit`, which shares no code with the engine.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -16,6 +17,7 @@ from service.audit.compare import Comparison, compare
 from service.audit.findings import Findings
 from service.audit.published import Committed, Place, Published
 from service.audit.refused import unforeseen_in
+from service.audit.settings import rules_of
 from service.engine import Checkpoint, Engine, Rules, Sealed
 from service.events import LogRecord
 from service.results import Source
@@ -27,12 +29,14 @@ MOST_RESTARTS = 20
 NewEngine = Callable[..., Any]
 
 
-def judges_rules(rules: Rules) -> model.Rules:
-    """The same rules in the judge's own words."""
+def judges_rules(rules: Rules, metadata: str = "") -> model.Rules:
+    """The same rules in the judge's own words; their versions are those of a commit."""
     grains = [model.Grain(g.name, g.size_ms, g.grace_ms, g.keep_ms) for g in rules.grains]
-    return model.Rules(
+    told = model.Rules(
         tuple(grains), rules.max_ahead_ms, rules.dedup_generation, rules.expire_after_ms
     )
+    read = rules_of(metadata) if metadata else None
+    return replace(told, versions=read.versions) if read else told
 
 
 class World:
@@ -51,6 +55,7 @@ class World:
         self.commits: list[tuple[int, str]] = []
         self.restarts = 0
         self._new_engine = new_engine
+        self.before_restart: Callable[[], object] = lambda: None
         self.engine = new_engine(rules, SOURCE)
         self.publish(self.engine.seal())  # the first commit precedes the first row
 
@@ -82,6 +87,10 @@ class World:
         message = "the sweep never ends"
         raise AssertionError(message)
 
+    def use(self, new_engine: NewEngine) -> None:
+        """Let the next restart make another engine: an upgrade."""
+        self._new_engine = new_engine
+
     def publish(self, sealed: Sealed) -> None:
         """Make a sealed checkpoint durable."""
         for key, value in sealed.updates:
@@ -109,6 +118,7 @@ class World:
         """
         del self.commits[max(1, len(self.commits) - (back - 1)) :]
         self.restarts += 1
+        self.before_restart()
         self.engine = self._new_engine(self.rules, SOURCE)
         checkpoint = Checkpoint.from_metadata(*self.commits[-1])
         self.engine.restore(checkpoint)
@@ -123,7 +133,8 @@ class World:
         """Let the judge compare everything."""
         findings = Findings()
         place = Place(SOURCE.topic, SOURCE.partition, at_least_once)
-        comparison = Comparison(judges_rules(self.rules), place, findings)
+        metadata = self.commits[-1][1] if self.commits else ""
+        comparison = Comparison(judges_rules(self.rules, metadata), place, findings)
         comparison.model.unforeseen = unforeseen_in(self.results["rejected"])
         for one in self.log:
             comparison.feed(
@@ -136,4 +147,6 @@ class World:
             findings.expect(tally.clamped, judge.clamped, "clamped")
             others = judge.duplicate_other_account
             findings.expect(tally.ids_under_two_accounts, others, "ids under two accounts")
+            conflicts = judge.id_with_other_action
+            findings.expect(tally.ids_with_two_actions, conflicts, "ids with two actions")
         return findings
