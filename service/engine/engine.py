@@ -155,6 +155,7 @@ class Engine:
                 index,
                 grain.size_ms,
                 grain.size_ms + grain.grace_ms,
+                grain.size_ms + grain.keep_ms,
                 is_kept=grain.name in ranked,
             )
             for index, grain in enumerate(rules.grains)
@@ -683,18 +684,21 @@ class Engine:
         removed: list[Update] = []
         endings, packed, watermark = self._endings, self._packed, self._watermark_ms
         for key in endings.take(watermark, SLICE_WINDOWS):
-            if key in self._awake or key not in packed:
+            row = self.row(key)
+            if row is None:
                 continue
-            row = unpack(packed[key])
-            if not (row.is_empty or endings.has_expired(row, watermark)):
-                continue
-            if row.offset >= self._sealed_position:
-                endings.expect(key, row)
+            does_stay = key in self._awake or row.offset >= self._sealed_position
+            if does_stay or not endings.has_ended(row, watermark):
+                if self.rules.expire_after_ms or row.is_empty:
+                    endings.expect(key, row)
             elif any(row.windows):
                 self._awake[key] = row  # to let go of its windows
+                endings.expect(key, row)
             else:
                 del packed[key]
                 removed.append((key, None))
+                self._table_gained -= row.gained
+                self._table_lost -= row.lost
         return removed
 
     def _pack_awake(self) -> list[Update]:
@@ -702,7 +706,8 @@ class Engine:
         packed, windows_of, watermark = self._packed, self._windows_of, self._watermark_ms
         limits = [watermark - keep for keep in self._keeps]
         updates: list[Update] = []
-        expect, does_expire = self._endings.expect, self.rules.expire_after_ms > 0
+        expect, has_expired = self._endings.expect, self._endings.has_expired
+        does_expire = self.rules.expire_after_ms > 0
         kept = [one for one in self.leaders if one.is_kept]
         boards = [(one.index, one.current) for one in kept]
         for key, row in self._awake.items():
@@ -719,7 +724,8 @@ class Engine:
             for windows, limit in zip(row.windows, limits):  # noqa: B905 - same length by build
                 if windows and windows[0][0] <= limit:
                     self._drop_unkept(key, row)
-            if does_expire or (not row.gained and row.is_empty):
+            is_empty = not row.gained and row.is_empty
+            if is_empty or (does_expire and (key not in packed or has_expired(row, watermark))):
                 expect(key, row)
             packed[key] = pack(row)
             updates.append((key, to_record(key, row, windows_of)))
