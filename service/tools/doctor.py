@@ -27,7 +27,7 @@ from service import __version__
 from service.engine import Checkpoint
 from service.kafka import clients, topics
 from service.settings import Settings
-from service.tools.doctor_input import look_at_input
+from service.tools.doctor_input import look_at_input, look_at_rows
 from service.tools.plain import plain
 
 _ANSWER_WITHIN_S: Final = 15.0
@@ -66,6 +66,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
         ("group", _group),
         ("commits", _commits),
         ("input", lambda settings: look_at_input(settings, Note, arguments.records)),
+        ("table", lambda settings: look_at_rows(settings, Note, arguments.records)),
     ]
     for name, look in looks:
         print(f"{name}:")

@@ -168,4 +168,6 @@ class World:
             findings.expect(tally.ids_under_two_accounts, others, "ids under two accounts")
             conflicts = judge.id_with_other_action
             findings.expect(tally.ids_with_two_actions, conflicts, "ids with two actions")
+            ignored = judge.baselines_ignored
+            findings.expect(tally.baselines_ignored, ignored, "baselines ignored")
         return findings
