@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -87,10 +88,10 @@ async def counted(deployment: Deployment, records: list[Made], root: Path = ROOT
     return worker.said()
 
 
-async def metadata(deployment: Deployment) -> dict[str, object]:
+async def metadata(deployment: Deployment) -> dict[str, Any]:
     """What is committed for the account's partition."""
     told = [json.loads(at.metadata) for at in (await deployment.committed()).values()]
-    found: dict[str, object] = max(told, key=lambda one: one["counts"]["rejected"])
+    found: dict[str, Any] = max(told, key=lambda one: one["counts"]["rejected"])
     return found
 
 
