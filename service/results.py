@@ -41,7 +41,8 @@ class AccountRow(msgspec.Struct, gc=False):
 
     `net = gained - lost`. `followers = baseline + net - net_at_baseline`, null without a baseline.
     `windows`: per grain the kept windows, oldest first, each [start_ms, gained, lost, revision].
-    `offset`: the last input record that this row contains.
+    `offset`: the last input record that this row contains. `baseline_ms`: when the baseline was
+    true; left out without one, and in rows of version 1 of the rules.
     """
 
     account_id: str
@@ -54,6 +55,7 @@ class AccountRow(msgspec.Struct, gc=False):
     last_event_ms: int
     offset: int
     windows: dict[str, list[Window]]
+    baseline_ms: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class WindowResult(msgspec.Struct, gc=False):

@@ -163,6 +163,24 @@ def not_counted() -> list[Drawn]:
         ),
         graph(
             About(
+                "Baselines and expiry",
+                "Accounts whose followers are below 0: baseline and events contradict. Per minute: "
+                "baselines that were ignored as older than the last, or came too late to know all "
+                "since their time; and what came so old that its account expired at once.",
+                "short",
+                runbook="NetFollowersBelowZero",
+            ),
+            Query("sum(netfollowers_accounts_below_zero)", "below zero"),
+            Query(f"60 * sum(rate(netfollowers_baselines_ignored_total[{_RATE}]))", "ignored"),
+            Query(f"60 * sum(rate(netfollowers_baselines_uncertain_total[{_RATE}]))", "uncertain"),
+            Query(
+                f"60 * sum(rate(netfollowers_expired_on_arrival_total[{_RATE}]))",
+                "expired on arrival",
+            ),
+            width=8,
+        ),
+        graph(
+            About(
                 "Keys in a foreign partition",
                 "Share of the sampled accounts that murmur2 would put elsewhere; 0 when all "
                 "producers are Kafka's own, or hash alike.",

@@ -125,7 +125,7 @@ class Explanation:
             action, offset = judged.another
             notes.append(f"its event id came with a {action} at offset {offset}: another event")
         if arrival.action == "baseline":
-            notes.append(f"{arrival.followers} followers here")
+            notes.append(self._of_baseline(judged))
         if judged.grains_missed:
             notes.append(f"late for {', '.join(judged.grains_missed)}")
         if judged.event_time_ms != arrival.occurred_ms:
@@ -133,6 +133,17 @@ class Explanation:
         if not self._horizon.is_exact(record.offset):
             notes.append("what came before the log began may decide otherwise")
         return "; ".join(notes)
+
+    def _of_baseline(self, judged: Judgement) -> str:
+        arrival, account = judged.arrival, self.model.accounts.get(self._account_id)
+        assert arrival is not None
+        if judged.is_ignored:
+            return f"{arrival.followers} followers, older than the last baseline: ignored"
+        since = 0
+        if account is not None and account.net_at_baseline is not None:
+            since = account.net - account.net_at_baseline
+        later = f", and {since:+} counted since its time" if since else ""
+        return f"{arrival.followers} followers here{later}"
 
     def _refusal(self, record: LogRecord, judged: Judgement) -> Line | None:
         """A rejected record concerns an account that its key or its value names."""

@@ -51,6 +51,7 @@ class Model:
     clamped: int = 0
     duplicate_other_account: int = 0
     id_with_other_action: int = 0
+    baselines_ignored: int = 0
     accounts: dict[str, Account] = field(default_factory=dict)
     windows: dict[WindowKey, list[Content]] = field(default_factory=dict)  # index = revision
     late: list[Late] = field(default_factory=list)
@@ -149,9 +150,10 @@ class Model:
             self._forget(arrival.account_id, record.offset)
             return judged
         self._move_time(arrival, event_time_ms)
+        ignored = self.baselines_ignored
         self._count_in_totals(arrival, event_time_ms, record.offset)
         if arrival.action == "baseline":
-            return judged
+            return judged._replace(is_ignored=self.baselines_ignored > ignored)
         missed = self._count_in_windows(arrival, event_time_ms, record.offset)
         return judged._replace(outcome="late", grains_missed=missed) if missed else judged
 
@@ -198,14 +200,45 @@ class Model:
         if account is None or self.has_expired(account):
             account = self.accounts[arrival.account_id] = Account()
         if arrival.action == "baseline":
-            account.baseline = arrival.followers
-            account.net_at_baseline = account.net
+            self._take_baseline(account, arrival, event_time_ms, offset)
         elif arrival.action == "follow":
             account.gained += 1
         else:
             account.lost += 1
         account.last_event_ms = max(account.last_event_ms, event_time_ms)
         account.offset = offset
+
+    def _take_baseline(
+        self, account: Account, arrival: Arrival, event_time_ms: int, offset: int
+    ) -> None:
+        """Begin anew from a number that was true at `event_time_ms`.
+
+        By rules 1 it was true at its arrival. Now all windows of the finest grain that begin at its
+        time or later, and are kept at this watermark, count on top; an older one is ignored.
+        """
+        if self.rules.version_at(offset) == 1:
+            account.baseline, account.net_at_baseline = arrival.followers, account.net
+            account.baseline_ms, account.reaches_back = None, False
+            return
+        if account.baseline_ms is not None and event_time_ms < account.baseline_ms:
+            self.baselines_ignored += 1
+            return
+        finest = min(self.rules.grains, key=lambda grain: grain.size_ms)
+        since = [
+            self.windows[key][-1]
+            for key in self._recent_windows(arrival.account_id)
+            if key[1] == finest.name and key[2] >= event_time_ms and not self.is_past_keep(key)
+        ]
+        later = sum(gained - lost for gained, lost in since)
+        is_first = account.baseline is None or account.is_doubtful
+        account.is_doubtful = self.is_cut and is_first and event_time_ms != self.watermark_ms
+        account.baseline, account.net_at_baseline = arrival.followers, account.net - later
+        account.baseline_ms, account.reaches_back = event_time_ms, self._reaches(event_time_ms)
+
+    def _reaches(self, moment_ms: int) -> bool:
+        """Tell whether a window may have begun between then and the watermark."""
+        smallest_ms = min(grain.size_ms for grain in self.rules.grains)
+        return self._watermark_reached(moment_ms - moment_ms % -smallest_ms)
 
     def _forget(self, account_id: str, offset: int) -> None:
         """Erase totals and open windows; what is final and kept becomes empty, as a revision.

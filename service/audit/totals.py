@@ -7,7 +7,8 @@ Fields = dict[str, object]
 
 def due_totals(account_id: str, account: Account) -> Fields:
     """Name every field of a row but its windows."""
-    return {
+    told: Fields = {} if account.baseline_ms is None else {"baseline_ms": account.baseline_ms}
+    return told | {
         "account_id": account_id,
         "gained": account.gained,
         "lost": account.lost,
@@ -31,7 +32,10 @@ def last_part(
         return due if is_before else {**due, "offset": f"before {exact_from}"}
     due["offset"] = account.offset
     if account.baseline is not None:
-        due |= {"baseline": account.baseline, "followers": account.followers}
+        known = {"baseline": account.baseline, "followers": account.followers}
+        if account.reaches_back:  # into windows that the cut log may not tell
+            del known["followers"]
+        due |= {} if account.is_doubtful else known
     return due
 
 

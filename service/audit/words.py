@@ -58,6 +58,7 @@ class Judgement(NamedTuple):
     duplicate_of: int | None = None
     reasons: tuple[str, ...] = ()
     another: tuple[str, int] | None = None  # the same event id with another action: it, its offset
+    is_ignored: bool = False  # a baseline that is older than the last one
 
 
 class Late(NamedTuple):
@@ -94,6 +95,9 @@ class Account:
     offset: int = -1
     baseline: int | None = None
     net_at_baseline: int | None = None
+    baseline_ms: int | None = None  # when it was true; None for one of version 1 of the rules
+    reaches_back: bool = False  # windows from before its arrival count on top of it
+    is_doubtful: bool = False  # of a cut log: an unknown baseline before it may have been newer
 
     @property
     def is_empty(self) -> bool:

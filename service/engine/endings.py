@@ -1,8 +1,14 @@
 """When rows come to an end: an index of times, rebuilt from the rows.
 
-A row ends when it counts nothing any more (forgotten, or without events for too long) and its last
-window is past keep. That is a function of the log: removing it a moment later changes no number,
-because an event that comes in between finds the same as on a new row.
+A row ends when it counts nothing any more and its last window is past keep. It counts nothing when
+it was forgotten, or when the watermark has reached its last event + `expire_after`, rounded up to a
+step. The end is a function of the row and of the watermark alone, so at rest the table holds the
+same rows whatever the seals and restarts were. A row that an event finds without events for
+`expire_after` begins anew at once: removing it a step later changes no number.
+
+Each row has one entry: at its end as it was when the entry was made. What has come since moves the
+end on, so an entry that is taken too early is made again at the present end. Two things move an end
+back, and make a second entry: a forget, and an old event that finds an expired row and begins anew.
 """
 
 from __future__ import annotations
@@ -32,10 +38,7 @@ class Endings:
 
     def expect(self, key: bytes, row: Row) -> None:
         """Note when a row may end: it is empty, or rows expire."""
-        at = self._last_keep_ms(row)
-        if not row.is_empty:
-            at = max(at, row.last_event_ms + self.expire_after_ms)
-            at -= at % -self._step_ms
+        at = self._end_ms(row)
         if at not in self._at:
             self._at[at] = {}
             heappush(self._times, at)
@@ -53,8 +56,20 @@ class Endings:
         return taken
 
     def has_expired(self, row: Row, watermark_ms: int) -> bool:
-        """Tell whether a row has had no event for too long."""
+        """Tell whether a row has had no event for too long: the next one finds it empty."""
         return self.expire_after_ms > 0 and watermark_ms - row.last_event_ms >= self.expire_after_ms
+
+    def has_ended(self, row: Row, watermark_ms: int) -> bool:
+        """Tell whether the table is to hold a row no longer."""
+        may_end = row.is_empty or self.expire_after_ms > 0
+        return may_end and watermark_ms >= self._end_ms(row)
+
+    def _end_ms(self, row: Row) -> int:
+        at = self._last_keep_ms(row)
+        if row.is_empty:
+            return at
+        at = max(at, row.last_event_ms + self.expire_after_ms)
+        return at - at % -self._step_ms
 
     def _last_keep_ms(self, row: Row) -> int:
         """The time at which the last window of a row is past keep."""

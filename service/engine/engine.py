@@ -63,6 +63,7 @@ from service.results import (
 )
 from service.rule_versions import (
     ACTION_IS_PART_OF_THE_ID,
+    BASELINES_HAVE_A_TIME,
     CURRENT,
     Ranges,
     continued,
@@ -84,7 +85,10 @@ class Tally:
     """What happened since the engine was made, for metrics; nothing here decides anything."""
 
     __slots__ = (
+        "baselines_ignored",
+        "baselines_uncertain",
         "clamped",
+        "expired_on_arrival",
         "finals",
         "followed",
         "ids_under_two_accounts",
@@ -99,6 +103,8 @@ class Tally:
     def __init__(self) -> None:
         """Begin at nothing."""
         self.clamped = 0
+        self.baselines_ignored = self.baselines_uncertain = 0
+        self.expired_on_arrival = 0
         self.ids_under_two_accounts = 0
         self.ids_with_two_actions = 0
         self.followed = 0
@@ -155,10 +161,12 @@ class Engine:
                 index,
                 grain.size_ms,
                 grain.size_ms + grain.grace_ms,
+                grain.size_ms + grain.keep_ms,
                 is_kept=grain.name in ranked,
             )
             for index, grain in enumerate(rules.grains)
         )
+        self._below_zero: set[bytes] = set()
         self._packed: dict[bytes, bytes] = {}
         self._awake: dict[bytes, Row] = {}
         self._corrected: dict[tuple[bytes, int, int], None] = {}
@@ -224,6 +232,11 @@ class Engine:
     def table_lost(self) -> int:
         """Sum of `lost` over all rows."""
         return self._table_lost
+
+    @property
+    def below_zero(self) -> frozenset[bytes]:
+        """Accounts whose baseline and changes contradict each other: followers below 0."""
+        return frozenset(self._below_zero)
 
     @property
     def open_windows(self) -> int:
@@ -297,6 +310,8 @@ class Engine:
                 self._endings.expect(key, row)
             self._table_gained += row.gained
             self._table_lost += row.lost
+            if row.baseline is not None:
+                self._look_at_followers(key, row, ())
             for leaders in kept:
                 leaders.load(key, row)
             for windows, span in zip(row.windows, self._spans, strict=True):
@@ -399,6 +414,7 @@ class Engine:
             if does_expire and watermark - last >= expire_after:
                 self._clear(row)
                 last = NEVER_MS
+                self.tally.expired_on_arrival += watermark - at >= expire_after
             if at > last:
                 row.last_event_ms = at
             if event.action == "follow":
@@ -538,9 +554,37 @@ class Engine:
         if record.offset > row.offset:
             if self._endings.has_expired(row, self._watermark_ms):
                 self._clear(row)
-            row.rebase(event)
+            self._rebase(row, event, at)
             row.offset = record.offset
             row.last_event_ms = max(row.last_event_ms, at)
+            self.tally.expired_on_arrival += self._endings.has_expired(row, self._watermark_ms)
+
+    def _rebase(self, row: Row, event: Baseline, at: int) -> None:
+        """Take a baseline. What happened between its time and its arrival counts on top of it.
+
+        The windows of the finest grain tell that, as far back as they are kept at this watermark.
+        Whether older ones are still in the row depends on the seals, so they are not looked at. Of
+        the window that holds the time itself nobody knows which part is older: none of it counts.
+        """
+        if self._version < BASELINES_HAVE_A_TIME:
+            row.rebase(event)
+            return
+        if row.baseline_ms is not None and at < row.baseline_ms:
+            self.tally.baselines_ignored += 1
+            return
+        size, keep = self._sizes[self._finest], self._keeps[self._finest]
+        oldest = self._watermark_ms - keep
+        is_uncertain = at <= oldest and (row.gained > 0 or row.lost > 0)
+        net_since = 0
+        for start, gained, lost, _ in reversed(row.windows[self._finest]):
+            if start <= oldest or start + size <= at:
+                break
+            if start >= at:
+                net_since += gained - lost
+            else:
+                is_uncertain |= gained > 0 or lost > 0
+        self.tally.baselines_uncertain += is_uncertain
+        row.rebase(event, at, net_since)
 
     def _forget(self, record: RawRecord, key: bytes) -> None:
         """Erase what an account counts, and what its windows say that can still be corrected.
@@ -683,18 +727,22 @@ class Engine:
         removed: list[Update] = []
         endings, packed, watermark = self._endings, self._packed, self._watermark_ms
         for key in endings.take(watermark, SLICE_WINDOWS):
-            if key in self._awake or key not in packed:
+            row = self.row(key)
+            if row is None:
                 continue
-            row = unpack(packed[key])
-            if not (row.is_empty or endings.has_expired(row, watermark)):
-                continue
-            if row.offset >= self._sealed_position:
-                endings.expect(key, row)
+            does_stay = key in self._awake or row.offset >= self._sealed_position
+            if does_stay or not endings.has_ended(row, watermark):
+                if self.rules.expire_after_ms or row.is_empty:
+                    endings.expect(key, row)
             elif any(row.windows):
                 self._awake[key] = row  # to let go of its windows
+                endings.expect(key, row)
             else:
                 del packed[key]
+                self._below_zero.discard(key)
                 removed.append((key, None))
+                self._table_gained -= row.gained
+                self._table_lost -= row.lost
         return removed
 
     def _pack_awake(self) -> list[Update]:
@@ -702,7 +750,8 @@ class Engine:
         packed, windows_of, watermark = self._packed, self._windows_of, self._watermark_ms
         limits = [watermark - keep for keep in self._keeps]
         updates: list[Update] = []
-        expect, does_expire = self._endings.expect, self.rules.expire_after_ms > 0
+        expect, has_expired = self._endings.expect, self._endings.has_expired
+        does_expire, below_zero = self.rules.expire_after_ms > 0, self._below_zero
         kept = [one for one in self.leaders if one.is_kept]
         boards = [(one.index, one.current) for one in kept]
         for key, row in self._awake.items():
@@ -713,18 +762,28 @@ class Engine:
                         window[GAINED] >= board.least_gained or window[LOST] >= board.least_lost
                     ) and window[0] == board.start_ms:
                         board.look(key, window[GAINED], window[LOST])
-            if row.baseline is not None:
-                for leaders in kept:
-                    leaders.grow(key, row)
+            if row.baseline is not None or key in below_zero:
+                self._look_at_followers(key, row, kept)
             for windows, limit in zip(row.windows, limits):  # noqa: B905 - same length by build
                 if windows and windows[0][0] <= limit:
                     self._drop_unkept(key, row)
-            if does_expire or (not row.gained and row.is_empty):
+            is_empty = not row.gained and row.is_empty
+            if is_empty or (does_expire and (key not in packed or has_expired(row, watermark))):
                 expect(key, row)
             packed[key] = pack(row)
             updates.append((key, to_record(key, row, windows_of)))
         self._awake.clear()
         return updates
+
+    def _look_at_followers(self, key: bytes, row: Row, kept: Iterable[Leaders]) -> None:
+        """Note growth, for the boards that are kept, and whether followers are below 0."""
+        followers = row.followers
+        for leaders in kept:
+            leaders.grow(key, row)
+        if followers is not None and followers < 0:
+            self._below_zero.add(key)
+        else:
+            self._below_zero.discard(key)
 
     def _drop_unkept(self, key: bytes, row: Row) -> None:
         """Let go of windows that are past keep and published."""

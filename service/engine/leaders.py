@@ -91,13 +91,24 @@ class Board:
     """
 
     __slots__ = (
-        "gained", "gainers", "growing", "heir", "least", "least_gained", "least_lost", "losers",
-        "lost", "shrinking", "start_ms",
+        "gained",
+        "gainers",
+        "growing",
+        "heir",
+        "is_whole",
+        "least",
+        "least_gained",
+        "least_lost",
+        "losers",
+        "lost",
+        "shrinking",
+        "start_ms",
     )  # fmt: skip
 
-    def __init__(self, start_ms: int) -> None:
-        """`start_ms` of the window."""
+    def __init__(self, start_ms: int, *, is_whole: bool = True) -> None:
+        """`start_ms` of the window. `is_whole`: every account that was in it was looked at."""
         self.start_ms = start_ms
+        self.is_whole = is_whole
         self.gainers, self.losers = Ranking(), Ranking()
         self.gained, self.lost = Ranking(), Ranking()
         self.growing, self.shrinking = Ranking(), Ranking()
@@ -170,7 +181,7 @@ class Board:
     @property
     def is_exact(self) -> bool:
         """True when the first DEPTH of every ranking are right."""
-        return all(ranking.is_exact for ranking in self.rankings)
+        return self.is_whole and all(ranking.is_exact for ranking in self.rankings)
 
     def ranking(self, by: By) -> Ranking:
         """A ranking by its name."""
@@ -182,16 +193,18 @@ class Leaders:
     """The boards of one grain of one partition."""
 
     __slots__ = (
-        "_closing", "_todo", "current", "final", "index", "is_kept", "size_ms",
+        "_closing", "_todo", "current", "final", "index", "is_kept", "kept_ms", "size_ms",
         "span_ms",
     )  # fmt: skip
 
-    def __init__(self, index: int, size_ms: int, span_ms: int, *, is_kept: bool = True) -> None:
-        """`index` of the grain in a row; `span_ms`: from start to final.
+    def __init__(
+        self, index: int, size_ms: int, span_ms: int, kept_ms: int, *, is_kept: bool = True
+    ) -> None:
+        """`index` of the grain in a row; from start: `span_ms` to final, `kept_ms` to past keep.
 
         A grain that is not `is_kept` has empty boards: each costs a seal some per cent.
         """
-        self.index, self.size_ms, self.span_ms = index, size_ms, span_ms
+        self.index, self.size_ms, self.span_ms, self.kept_ms = index, size_ms, span_ms, kept_ms
         self.is_kept = is_kept
         self.current = Board(-1)
         self.final = Board(-1)
@@ -249,10 +262,15 @@ class Leaders:
                 board.put(key, window[GAINED], window[LOST])
 
     def restore(self, watermark_ms: int, closed_to_ms: int, closing_to_ms: int) -> None:
-        """Take up a checkpoint; rows follow by `load`."""
+        """Take up a checkpoint; rows follow by `load`.
+
+        A row lets go of a window past keep, so the board of such a window lacks accounts.
+        """
         self.turn(watermark_ms)
-        self.final = Board(self._newest(closed_to_ms) if self.is_kept else -1)
+        start = self._newest(closed_to_ms) if self.is_kept else -1
+        self.final = Board(start, is_whole=start + self.kept_ms > watermark_ms)
         self.begin_sweep(closing_to_ms)
+        self._closing.is_whole = self._closing.start_ms + self.kept_ms > watermark_ms
 
     def grow(self, key: bytes, row: Row) -> None:
         """Note the growth of an account in every window that has a board.

@@ -33,6 +33,8 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     last_event_ms: int
     offset: int
     windows: list[list[Window]]
+    baseline_ms: int | None = None
+    """When the baseline was true; None without one, and for one of version 1 of the rules."""
 
     @property
     def is_empty(self) -> bool:
@@ -49,13 +51,18 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     def clear(self) -> None:
         """Be as a new row is; windows are left."""
         self.gained = self.lost = 0
-        self.baseline = self.net_at_baseline = None
+        self.baseline = self.net_at_baseline = self.baseline_ms = None
         self.last_event_ms = 0
 
-    def rebase(self, event: Baseline) -> None:
-        """From here on followers = baseline + net since (in log order)."""
+    def rebase(self, event: Baseline, at_ms: int | None = None, net_since: int = 0) -> None:
+        """From here on followers = baseline + net since.
+
+        Since its arrival in log order, and `net_since`: what is known to have happened between its
+        time `at_ms` and its arrival.
+        """
         self.baseline = event.followers
-        self.net_at_baseline = self.gained - self.lost
+        self.net_at_baseline = self.gained - self.lost - net_since
+        self.baseline_ms = at_ms
 
 
 _start_of = itemgetter(0)
@@ -101,6 +108,7 @@ def to_record(key: bytes, row: Row, windows_of: WindowsOf) -> bytes:
             row.last_event_ms,
             row.offset,
             windows_of(*row.windows),
+            msgspec.UNSET if row.baseline_ms is None else row.baseline_ms,
         )
     )
 
@@ -116,4 +124,5 @@ def from_record(value: bytes, names: tuple[str, ...]) -> Row:
         public.last_event_ms,
         public.offset,
         [public.windows[name] for name in names],
+        None if public.baseline_ms is msgspec.UNSET else public.baseline_ms,
     )

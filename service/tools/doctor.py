@@ -27,7 +27,8 @@ from service import __version__
 from service.engine import Checkpoint
 from service.kafka import clients, topics
 from service.settings import Settings
-from service.tools.doctor_input import look_at_input
+from service.tools.doctor_input import look_at_input, look_at_rows
+from service.tools.doctor_workers import look_at_workers
 from service.tools.plain import plain
 
 _ANSWER_WITHIN_S: Final = 15.0
@@ -66,6 +67,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
         ("group", _group),
         ("commits", _commits),
         ("input", lambda settings: look_at_input(settings, Note, arguments.records)),
+        ("table", lambda settings: look_at_rows(settings, Note, arguments.records)),
     ]
     for name, look in looks:
         print(f"{name}:")
@@ -151,6 +153,7 @@ async def _group(settings: Settings) -> list[Note]:
     if state in _WELL:
         hosts = ", ".join(sorted(str(member["client_host"]) for member in members))
         notes.append(Note("ok", f"group {settings.app_id} is {state}: {len(members)} on {hosts}"))
+        notes += await look_at_workers([member["member_assignment"] for member in members], Note)
     else:
         text = f"group {settings.app_id} is {state or 'unknown'}: no worker is in it"
         notes.append(Note("warning", text, "start one: netfollowers worker"))

@@ -13,6 +13,7 @@ from service.events import PlainEvent, RawRecord, Rejection, read
 from service.kafka import clients
 from service.kafka.partitioners import partitioner_of
 from service.kafka.raw import raw_consumer
+from service.results import decode_row
 from service.settings import Settings
 
 _AHEAD_MS: Final = 5_000
@@ -83,6 +84,45 @@ async def _read(
     while await consumer.position(tp) < end:
         for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
             sample.see(tp.partition, record)
+
+
+async def look_at_rows(settings: Settings, note: Callable[..., Any], records: int) -> list[Any]:
+    """Read up to `records` of each partition's newest rows; -> notes on what contradicts itself."""
+    consumer = clients.consumer(settings, auto_offset_reset="earliest")
+    await clients.start(consumer)
+    below: dict[str, int] = {}
+    seen = 0
+    try:
+        count = len(await consumer._client._wait_on_metadata(settings.updates_topic))  # noqa: SLF001
+        for number in range(count):
+            tp = TopicPartition(settings.updates_topic, number)
+            consumer.assign([tp])
+            start = (await consumer.beginning_offsets([tp]))[tp]
+            end = (await consumer.end_offsets([tp]))[tp]
+            consumer.seek(tp, max(start, end - records))
+            while await consumer.position(tp) < end:
+                for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
+                    seen += 1
+                    _note_row(record, below)
+    finally:
+        await consumer.stop()
+    if not below:
+        return [note("ok", f"{seen:,} of the newest rows looked at")]
+    names = ", ".join(f"{name} ({followers:,})" for name, followers in list(below.items())[:_FEW])
+    text = f"{len(below):,} accounts have fewer than 0 followers: {names}"
+    todo = "take their baselines again: docs/input.md, Baselines; netfollowers explain ACCOUNT"
+    return [note("warning", text, todo)]
+
+
+def _note_row(record: Any, below: dict[str, int]) -> None:  # noqa: ANN401 - aiokafka's
+    """Note the followers of a row if they are below 0; a later row of the account decides."""
+    name = (record.key or b"").decode(errors="replace")
+    followers = None
+    if record.key and record.value is not None:
+        followers = decode_row(record.value).followers
+    below.pop(name, None)
+    if followers is not None and followers < 0:
+        below[name] = followers
 
 
 def _notes(sample: Sample, partitions: int, note: Callable[..., Any]) -> list[Any]:

@@ -114,6 +114,22 @@ async def test_an_id_for_a_follow_and_for_an_unfollow(deployed: Deploy) -> None:
     assert "an id for each event" in said
 
 
+async def test_an_account_whose_followers_contradict_its_baseline(deployed: Deploy) -> None:
+    deployment = await deployed()
+    worker = deployment.worker()
+    await worker.until("ready")
+    number = {"event_id": "n", "account_id": "a", "action": "baseline", "followers": 2}
+    text = json.dumps(number | {"occurred_at": 1_763_000_000_000}).encode()
+    await deployment.produce(
+        [Made(b"a", text, [], "event"), *(event(n, "a", action="unfollow") for n in range(5))]
+    )
+    await deployment.caught_up()
+    said = await doctor(deployment, code=0)
+    assert "1 accounts have fewer than 0 followers: a (-3)" in said
+    assert "docs/input.md, Baselines" in said
+    assert await worker.stop() == 0
+
+
 async def test_accounts_in_two_partitions_by_a_mixture_of_partitioners(deployed: Deploy) -> None:
     deployment = await deployed()
     async with deployment.outbox() as outbox:

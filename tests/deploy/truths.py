@@ -76,6 +76,7 @@ ALERTS: Final[dict[str, Truth]] = {
     "NetFollowersIdsWithTwoActions": Truth(
         lambda world: {"": _reused_ids(world)}, Within(0.1, 1, "one scrape at each end")
     ),
+    "NetFollowersBelowZero": _SILENT,
     "NetFollowersMixedPartitioners": _as_of("Service / Keys in a foreign partition / A", "foreign"),
 }
 

@@ -182,6 +182,10 @@ SERVICE: Final[dict[str, Truth]] = {
     "Duplicates, clamped, conflicts of ids / D": one(
         "ids with two actions", _in_minute(lambda e: e.is_other_action), _FEW
     ),
+    "Baselines and expiry / A": one("below zero", lambda _: 0),
+    "Baselines and expiry / B": one("ignored", lambda _: 0),
+    "Baselines and expiry / C": one("uncertain", lambda _: 0),
+    "Baselines and expiry / D": one("expired on arrival", lambda _: 0),
     "Keys in a foreign partition / A": one(
         "foreign", _foreign, Within(why="bounds: accounts are sampled")
     ),

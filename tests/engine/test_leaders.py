@@ -9,10 +9,11 @@ from random import Random
 
 import pytest
 
+import service.engine.engine as engine_module
 from service.engine import Engine, Rules, leaders
 from service.engine.leaders import Board, By, Ranking
 from service.engine.rows import Row, new_row
-from service.events import LogRecord
+from service.events import HEARTBEAT_HEADER, LogRecord
 from service.results import Source
 from tests.engine.randomlog import SMALL, START_MS
 
@@ -176,6 +177,119 @@ def test_the_first_places_are_those_of_all_rows(seed: int) -> None:
         life.seal()
     assert life.exact > 0.9 * life.looked > 1_000
     assert life.grown > 1_000
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_restart_in_the_middle_of_a_sweep_loses_nobody(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Two windows fill a slice, so that a sweep takes many seals and restarts fall between."""
+    monkeypatch.setattr(engine_module, "SLICE_WINDOWS", 2)
+    life = Life(Random(seed))
+    for _ in range(60):
+        life.feed()
+        life.seal()
+        while life.engine.has_unsealed and life.random.random() < 0.9:
+            life.seal()
+    assert life.exact > 0.8 * life.looked > 500
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_ranking_is_the_head_of_a_sorted_list(seed: int) -> None:
+    """Few values and many ties: places are given, lost and taken again all the time."""
+    random, ranking, truth = Random(seed), Ranking(), dict[bytes, int]()
+    exact = 0
+    for _ in range(400):
+        key, number = b"a%02d" % random.randrange(30), random.randrange(4)
+        if random.random() < 0.1:
+            ranking.drop(key)
+            truth.pop(key, None)
+        else:
+            if key in truth and truth[key] > number and random.random() < 0.5:
+                number = truth[key]  # the same once more: it must not lose its place
+            ranking.put(key, number)
+            truth[key] = number
+        if ranking.is_exact:
+            exact += 1
+            assert ranking.first(DEPTH) == first(list(truth.items()))
+    assert exact > 100
+
+
+def test_the_last_place_is_kept_when_its_account_comes_again() -> None:
+    ranking = Ranking()
+    for number in range(ROOM + 1):
+        ranking.put(b"a%02d" % number, 1)
+    assert ranking.last in ranking.values
+    ranking.put(ranking.last, ranking.least)
+    assert ranking.last in ranking.values
+
+
+def test_growth_is_right_after_a_board_was_mended() -> None:
+    engine = Engine(RULES, SOURCE, ranked=ALL)
+    names = [f"a{n:03}" for n in range(30)]
+    log = [baseline(n, name, 1_000 - 10 * n) for n, name in enumerate(names)]
+    log += [event(30 + n, name, "follow") for n, name in enumerate(names)]
+    engine.apply(log, 60)
+    engine.seal()
+    fallen = [event(60 + n, name, "unfollow") for n, name in enumerate([*names[:9], *names[-9:]])]
+    engine.apply(fallen, 78)
+    engine.seal()
+    assert not engine.leaders[0].current.is_exact
+    for number in range(20):
+        engine.apply([event(78 + number, "b", "unfollow")], 79 + number)
+        engine.seal()
+    current = engine.leaders[0].current
+    assert current.is_exact
+    rows = {name.encode(): engine.row(name.encode()) for name in names}
+    truth = [
+        (key, growth("growing", row, 0, current.start_ms, row.gained - row.lost))
+        for key, row in rows.items()
+        if row is not None
+    ]
+    assert current.ranking("growing").first(DEPTH) == first(truth)
+    assert len(first(truth)) == DEPTH
+
+
+def baseline(offset: int, account: str, followers: int) -> LogRecord:
+    """A baseline at the start."""
+    body = {"event_id": f"e{offset}", "account_id": account, "action": "baseline"}
+    text = json.dumps({**body, "followers": followers, "occurred_at": START_MS})
+    return LogRecord(offset, START_MS, account.encode(), text.encode(), [])
+
+
+def test_a_restored_board_past_keep_does_not_say_that_it_is_exact() -> None:
+    """Rows have let go of that window: who changed since is missing from it."""
+    rules = Rules(grains=(SMALL[0],), max_ahead_ms=800)
+    span, keep = SMALL[0].size_ms + SMALL[0].grace_ms, SMALL[0].size_ms + SMALL[0].keep_ms
+    engine = Engine(rules, SOURCE, ranked=ALL)
+    rows: dict[bytes, bytes] = {}
+    log = [at(0, "a", 0), at(1, "a", 1), at(2, "b", 2), beat(3, span), beat(4, 2 * keep)]
+    for record in [*log, at(5, "a", 2 * keep + 1)]:
+        engine.apply([record], record.offset + 1)
+        while engine.has_unsealed:
+            sealed = engine.seal()
+            rows |= {key: value for key, value in sealed.updates if value is not None}
+    assert engine.leaders[0].final.is_exact
+    again = Engine(rules, SOURCE, ranked=ALL)
+    again.restore(sealed.checkpoint)
+    again.load(rows.items())
+    before, after = engine.leaders[0].final, again.leaders[0].final
+    assert after.start_ms == before.start_ms
+    assert after.ranking("gained").first(5) != before.ranking("gained").first(5)
+    assert not after.is_exact
+
+
+def at(offset: int, account: str, ms: int) -> LogRecord:
+    """A follow at a time after the start."""
+    body = {"event_id": f"e{offset}", "account_id": account, "follower_id": "f"}
+    text = json.dumps({**body, "action": "follow", "occurred_at": START_MS + ms})
+    return LogRecord(offset, -1, account.encode(), text.encode(), [])
+
+
+def beat(offset: int, ms: int) -> LogRecord:
+    """A heartbeat at a time after the start."""
+    text = json.dumps({"occurred_at": START_MS + ms})
+    return LogRecord(offset, -1, None, text.encode(), [(HEARTBEAT_HEADER, b"")])
 
 
 def test_a_board_that_fell_short_is_mended_a_slice_at_a_time() -> None:

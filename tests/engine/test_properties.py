@@ -55,12 +55,7 @@ def totals(world: World) -> dict[bytes, tuple[object, ...]]:
     """Account -> what G3 names of its row."""
     names = ("gained", "lost", "net", "followers", "last_event_ms", "offset")
     rows = {key: json.loads(value) for key, value in world.rows.items()}
-    expired_ms = world.engine.watermark_ms - (world.rules.expire_after_ms or 2**62)
-    return {
-        key: tuple(row[name] for name in names)
-        for key, row in rows.items()
-        if row["last_event_ms"] > expired_ms  # else it may be gone already
-    }
+    return {key: tuple(row[name] for name in names) for key, row in rows.items()}
 
 
 @MANY

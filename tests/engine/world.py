@@ -5,6 +5,7 @@ The judge is `service.audit`, which shares no code with the engine.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
@@ -39,6 +40,12 @@ def judges_rules(rules: Rules, metadata: str = "") -> model.Rules:
     return replace(told, versions=read.versions) if read else told
 
 
+def _check_row(value: bytes) -> None:
+    """A row that counts something knows when its last event was."""
+    row = json.loads(value)
+    assert row["last_event_ms"] > 0 or not (row["gained"] or row["lost"]), row
+
+
 class World:
     """One partition: the log, what has been published and committed, the engine that runs."""
 
@@ -54,6 +61,8 @@ class World:
         self.rows: dict[bytes, bytes] = {}
         self.commits: list[tuple[int, str]] = []
         self.restarts = 0
+        self.is_torn = False
+        """A torn seal has left rows that are ahead of the commit: at least once."""
         self._new_engine = new_engine
         self.before_restart: Callable[[], object] = lambda: None
         self.engine = new_engine(rules, SOURCE)
@@ -98,16 +107,26 @@ class World:
                 self.rows.pop(key, None)
             else:
                 self.rows[key] = value
+                _check_row(value)
         for kind, pairs in (("updates", sealed.updates), ("windows", sealed.windows)):
             self.results[kind] += [Published(0, key, value, []) for key, value in pairs]
         for kind, records in (("late", sealed.late), ("rejected", sealed.rejected)):
             self.results[kind] += [Published(0, *record) for record in records]
         self.commits.append((sealed.checkpoint.position, sealed.checkpoint.to_metadata()))
+        if not self.is_torn:
+            self._check_table(sealed)
+
+    def _check_table(self, sealed: Sealed) -> None:
+        """The rows that are there are those that the checkpoint and the sums speak of."""
+        assert sealed.checkpoint.rows == len(self.rows)
+        rows = [json.loads(value) for value in self.rows.values()]
+        assert self.engine.table_gained == sum(row["gained"] for row in rows)
+        assert self.engine.table_lost == sum(row["lost"] for row in rows)
 
     def tear(self, random: Random, sealed: Sealed) -> None:
         """Die in the middle of publishing (at least once): the results and some rows are there."""
         rows = [row for row in sealed.updates if random.random() < 0.5]
-        commits = list(self.commits)
+        commits, self.is_torn = list(self.commits), True
         self.publish(msgspec.structs.replace(sealed, updates=rows))
         self.commits = commits
 
@@ -149,4 +168,6 @@ class World:
             findings.expect(tally.ids_under_two_accounts, others, "ids under two accounts")
             conflicts = judge.id_with_other_action
             findings.expect(tally.ids_with_two_actions, conflicts, "ids with two actions")
+            ignored = judge.baselines_ignored
+            findings.expect(tally.baselines_ignored, ignored, "baselines ignored")
         return findings
