@@ -16,6 +16,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from service.engine.checkpoint import Checkpoint, Counts, Sealed, SweepPosition
@@ -234,9 +235,9 @@ class Engine:
         return self._table_lost
 
     @property
-    def below_zero(self) -> frozenset[bytes]:
+    def below_zero(self) -> AbstractSet[bytes]:
         """Accounts whose baseline and changes contradict each other: followers below 0."""
-        return frozenset(self._below_zero)
+        return self._below_zero
 
     @property
     def open_windows(self) -> int:

@@ -146,18 +146,20 @@ class Lag:
         if not held:
             return
         sources = {TopicPartition(self._settings.input_topic, number) for number in held}
-        ends = await consumer.end_offsets(sorted(sources))
-        heads = ends
+        heads: dict[TopicPartition, int] = {}
         if self._settings.is_exactly_once:  # the embedded broker knows no transactions
             heads = await everything.end_offsets(sorted(sources))
+        ends = await consumer.end_offsets(
+            sorted(sources)
+        )  # after: what comes between hides nothing
         at_s = time.time()
         positions = {tp: held[tp.partition].engine.position for tp in sources}
         behind = {tp: position for tp, position in positions.items() if position < ends[tp]}
         stamps = await _stamps(consumer, behind) if behind else {}
-        open_ones = {tp: ends[tp] for tp in sources if heads[tp] > ends[tp]}
+        open_ones = {tp: ends[tp] for tp, head in heads.items() if head > ends[tp]}
         opened = await _stamps(everything, open_ones) if open_ones else {}
         for tp, position in positions.items():
-            hidden = heads[tp] - ends[tp]
+            hidden = max(0, heads.get(tp, 0) - ends[tp])
             self._seen[tp.partition] = Seen(
                 at_s, ends[tp], position, stamps.get(tp), hidden, opened.get(tp)
             )

@@ -1,8 +1,11 @@
 """What was checked at the start is checked again while the worker runs: topics change under it.
 
-A change that would make results wrong ends the worker at once, and a new start refuses as it does.
-One that only weakens something is logged once. The partition counts are looked at every few
+A change that would make results wrong ends the worker, and a new start refuses as it does. One that
+only weakens something is logged once. The partition count of the input is looked at every few
 seconds: keys go to other partitions from the moment on at which producers hear of new ones.
+
+A broker that has just started may not know all topics yet. So a change counts when two looks, one
+after the other, have seen it.
 """
 
 from __future__ import annotations
@@ -12,15 +15,16 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from service.kafka import topics
+from service.kafka import clients, topics
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-INTERVAL_S: Final = 5.0
-_EACH: Final = 12
+INTERVAL_S: Final = 3.0
+_EACH: Final = 20
 """Configurations are looked at every so many intervals."""
 
 
@@ -36,28 +40,47 @@ class TopicWatch:
         self._fail = fail
         self._told: set[str] | None = None
         """What has been logged; before the first look, that is what the start has logged."""
+        self._suspected = ""
+        """What the last look has seen that would end the worker."""
 
     async def run(self) -> None:
         """Look again and again. A broker that does not answer is told of elsewhere."""
-        for turn in range(2**63):
-            await asyncio.sleep(INTERVAL_S)
+        turn = 0
+        while True:
+            admin = clients.admin(self._settings)
             try:
-                await self._look_at_partitions()
-                if turn % _EACH == 0:
-                    await self._look_at_configurations()
+                await admin.start()
+                while True:
+                    await asyncio.sleep(INTERVAL_S)
+                    await self._look(admin, is_whole=turn % _EACH == 0 or bool(self._suspected))
+                    turn += 1
             except (KafkaError, OSError, TimeoutError) as error:
                 log.debug("the topics cannot be looked at: %r", error)
+            finally:
+                await admin.close()
+            await asyncio.sleep(INTERVAL_S)
 
-    async def _look_at_partitions(self) -> None:
-        found = await topics.partitions_of_input(self._settings)
-        if found is not None and found != self._partitions:
-            self._fail(topics.grown(self._settings, found, self._partitions), None)
+    async def _look(self, admin: AIOKafkaAdminClient, *, is_whole: bool) -> None:
+        wrong = await self._partitions_wrong(admin)
+        if not wrong and is_whole:
+            wrong = await self._configurations_wrong()
+        if wrong and wrong == self._suspected:
+            self._fail(wrong, None)
+        self._suspected = wrong
 
-    async def _look_at_configurations(self) -> None:
+    async def _partitions_wrong(self, admin: AIOKafkaAdminClient) -> str:
+        found = await topics.partitions_of_input(admin, self._settings)
+        if found is None or found == self._partitions:
+            return ""
+        return topics.grown(self._settings, found, self._partitions)
+
+    async def _configurations_wrong(self) -> str:
+        """Log what is new and only weakens something; -> what would make results wrong."""
         findings = await topics.check(self._settings)
         for finding in findings:
-            if finding.is_error:
-                self._fail(f"the topics have changed: {finding.text}; fix: {finding.fix}", None)
-            elif self._told is not None and finding.text not in self._told:
+            is_new = self._told is not None and finding.text not in self._told
+            if is_new and not finding.is_error:
                 log.warning("%s; fix: %s", finding.text, finding.fix)
         self._told = {finding.text for finding in findings}
+        errors = [finding for finding in findings if finding.is_error]
+        return f"the topics have changed: {errors[0].text}; fix: {errors[0].fix}" if errors else ""

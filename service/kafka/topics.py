@@ -124,14 +124,9 @@ async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
             await asyncio.sleep(0.05)
 
 
-async def partitions_of_input(settings: Settings) -> int | None:
+async def partitions_of_input(admin: AIOKafkaAdminClient, settings: Settings) -> int | None:
     """-> how many the input has now; None when it is not there."""
-    admin = clients.admin(settings)
-    await admin.start()
-    try:
-        return (await _partition_counts(admin, settings)).get(settings.input_topic)
-    finally:
-        await admin.close()
+    return (await _partition_counts(admin, settings)).get(settings.input_topic)
 
 
 def grown(settings: Settings, found: int, counted: int) -> str:

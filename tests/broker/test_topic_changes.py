@@ -99,7 +99,7 @@ async def test_partitions_added_to_the_input_end_the_worker_at_once(deployed: De
 
 
 def test_it_is_loud_within_ten_seconds() -> None:
-    assert topic_watch.INTERVAL_S <= 5.0
+    assert 3 * topic_watch.INTERVAL_S < 10.0, "two looks, and the wait before them"
 
 
 RUN = "import os, sys; from service.app import run; from service.settings import Settings; "
