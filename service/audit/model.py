@@ -52,6 +52,7 @@ class Model:
     duplicate_other_account: int = 0
     id_with_other_action: int = 0
     baselines_ignored: int = 0
+    baselines_uncertain: int = 0
     accounts: dict[str, Account] = field(default_factory=dict)
     windows: dict[WindowKey, list[Content]] = field(default_factory=dict)  # index = revision
     late: list[Late] = field(default_factory=list)
@@ -224,12 +225,19 @@ class Model:
             self.baselines_ignored += 1
             return
         finest = min(self.rules.grains, key=lambda grain: grain.size_ms)
-        since = [
-            self.windows[key][-1]
+        counted = {
+            key[2]: self.windows[key][-1]
             for key in self._recent_windows(arrival.account_id)
-            if key[1] == finest.name and key[2] >= event_time_ms and not self.is_past_keep(key)
-        ]
+            if key[1] == finest.name and not self.is_past_keep(key)
+        }
+        since = [content for start, content in counted.items() if start >= event_time_ms]
         later = sum(gained - lost for gained, lost in since)
+        holder_ms = event_time_ms // finest.size_ms * finest.size_ms
+        if self.is_past_keep((arrival.account_id, finest.name, holder_ms)):
+            is_hidden = (account.gained, account.lost) != (0, 0)
+        else:
+            is_hidden = holder_ms < event_time_ms and any(counted.get(holder_ms, (0, 0)))
+        self.baselines_uncertain += is_hidden and account.last_event_ms >= event_time_ms
         is_first = account.baseline is None or account.is_doubtful
         account.is_doubtful = self.is_cut and is_first and event_time_ms != self.watermark_ms
         account.baseline, account.net_at_baseline = arrival.followers, account.net - later

@@ -110,12 +110,17 @@ class RowsCheck:
             self._findings.mismatch(f"{self._at} row {account_id}: {line}")
 
     def _is_overdue(self, account: Account, windows: object) -> bool:
-        """Tell whether a row has come to its end, and nothing is left that could keep it."""
+        """Tell whether a row has come to its end, and nothing is left that could keep it.
+
+        What is gone of a cut log may hold a later event of the account than all that is there.
+        """
         if not self._is_at_rest or self._horizon.exact_from is None:
             return False
         slack_ms = self._model.rules.expire_after_ms // EXPIRY_PARTS
         listed = [key for key, _ in windows_of("", {"windows": windows}) if key[1] in self._grains]
-        is_ended = account.is_empty or self._model.has_expired(account, for_ms=slack_ms)
+        is_known = self._horizon.judges(account.last_event_ms)
+        has_expired = is_known and self._model.has_expired(account, for_ms=slack_ms)
+        is_ended = account.is_empty or has_expired
         return is_ended and all(self._model.is_past_keep(key) for key in listed)
 
     def _compare_windows(self, account_id: str, windows: object, kept: int) -> None:

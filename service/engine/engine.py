@@ -575,7 +575,7 @@ class Engine:
             return
         size, keep = self._sizes[self._finest], self._keeps[self._finest]
         oldest = self._watermark_ms - keep
-        is_uncertain = at <= oldest and (row.gained > 0 or row.lost > 0)
+        is_uncertain = at - at % size <= oldest and (row.gained > 0 or row.lost > 0)
         net_since = 0
         for start, gained, lost, _ in reversed(row.windows[self._finest]):
             if start <= oldest or start + size <= at:
@@ -584,7 +584,7 @@ class Engine:
                 net_since += gained - lost
             else:
                 is_uncertain |= gained > 0 or lost > 0
-        self.tally.baselines_uncertain += is_uncertain
+        self.tally.baselines_uncertain += is_uncertain and row.last_event_ms >= at
         row.rebase(event, at, net_since)
 
     def _forget(self, record: RawRecord, key: bytes) -> None:

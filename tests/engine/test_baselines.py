@@ -56,6 +56,26 @@ def test_of_the_window_that_holds_its_time_nothing_counts_and_that_is_said() -> 
     assert counted.engine.tally.baselines_uncertain == 1
 
 
+def test_a_window_past_keep_that_holds_its_time_is_said_too() -> None:
+    """[0m-b-e) is past keep at 16m, though the time of the baseline is within 16m of it."""
+    counted = Counted(RULES)
+    counted.event(50)
+    counted.heartbeat(KEPT_S + 15)
+    counted.baseline(30, 1_000)
+    assert followers(counted) == 1_000
+    assert counted.engine.tally.baselines_uncertain == 1
+
+
+@pytest.mark.parametrize("now_s", [31, KEPT_S, 100_000])
+def test_there_is_no_doubt_where_no_event_is_as_late_as_its_time(now_s: int) -> None:
+    counted = Counted(RULES)
+    counted.event(29)
+    counted.heartbeat(now_s)
+    counted.baseline(30, 1_000)
+    assert followers(counted) == 1_000
+    assert counted.engine.tally.baselines_uncertain == 0
+
+
 def test_nothing_in_that_window_leaves_no_doubt() -> None:
     counted = Counted(RULES)
     counted.event(10)

@@ -200,6 +200,27 @@ def test_a_replayed_request_erases_nothing_that_came_after_it() -> None:
     assert totals(again) == (1, 0, 1, None)
 
 
+def test_an_empty_row_ahead_of_the_commit_guards_the_replay_until_it_was_reached() -> None:
+    """At least once, a seal torn past keep: without the row a late event would count again."""
+    counted = Counted()
+    counted.event(0)
+    counted.heartbeat(90)
+    counted.seal_all()
+    before = counted.sealed
+    counted.event(1)
+    counted.forget(2)
+    counted.heartbeat(KEPT_S)
+    counted.seal()
+    assert counted.rows["a"]["windows"] == {"1m": []}
+    counted.sealed = before  # the row is there, the commit is lost
+    again = counted.restarted()
+    again.seal()  # before the first record
+    assert again.tombstones == []
+    late = counted.log[2]
+    again.put(late.key, late.value)
+    assert again.seal().windows == []
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [

@@ -101,6 +101,18 @@ BUGS = [
         "            if start + size <= at:\n"),
     Bug("a baseline counts the window that holds its time", "engine.py",
         "            if start >= at:\n", "            if start + size > at:\n"),
+    Bug("a holder past keep leaves no doubt of a baseline", "engine.py",
+        "is_uncertain = at - at % size <= oldest", "is_uncertain = at <= oldest"),
+    Bug("doubt of a baseline though nothing came since", "engine.py",
+        "is_uncertain and row.last_event_ms >= at", "is_uncertain"),
+    Bug("rows are counted before those of the seal are packed", "engine.py",
+        "        updates = self._pack_awake() + removed\n",
+        "        checkpoint = type(self)._checkpoint(self)\n"
+        "        self._checkpoint = lambda: checkpoint\n"
+        "        updates = self._pack_awake() + removed\n"),
+    Bug("an expired row's last event outlives it", "engine.py",
+        "                self._clear(row)\n                last = NEVER_MS\n",
+        "                self._clear(row)\n"),
     Bug("an older baseline replaces a newer one", "engine.py",
         "if row.baseline_ms is not None and at < row.baseline_ms:", "if False:"),
     Bug("the time of a baseline is not restored", "rows.py",

@@ -170,4 +170,6 @@ class World:
             findings.expect(tally.ids_with_two_actions, conflicts, "ids with two actions")
             ignored = judge.baselines_ignored
             findings.expect(tally.baselines_ignored, ignored, "baselines ignored")
+            uncertain = judge.baselines_uncertain
+            findings.expect(tally.baselines_uncertain, uncertain, "baselines uncertain")
         return findings
