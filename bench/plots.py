@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from bench.budget import OURS, Found
 from bench.tables import Rows, groups, is_held
 
+_LEVEL: Final = 4
+"""The names of more groups than these are written aslant, else they would cover each other."""
 COLOURS: Final = ("#0072b2", "#d55e00", "#e69f00", "#009e73", "#999999")
 
 
@@ -23,7 +25,14 @@ def _grouped(axes: Axes, bars: dict[str, dict[str, float]], label: str) -> None:
         at = [names.index(name) + (number - (len(bars) - 1) / 2) * width for name in values]
         colour = COLOURS[number % len(COLOURS)]
         axes.bar(at, list(values.values()), width, label=series, color=colour)
-    axes.set_xticks(range(len(names)), [name.replace(", ", ",\n", 1) for name in names], fontsize=7)
+    is_crowded = len(names) > _LEVEL
+    axes.set_xticks(
+        range(len(names)),
+        names if is_crowded else [name.replace(", ", ",\n", 1) for name in names],
+        fontsize=7,
+        rotation=30 if is_crowded else 0,
+        ha="right" if is_crowded else "center",
+    )
     axes.set_title(label, loc="left", fontsize=10)
     axes.grid(axis="y", alpha=0.3)
     axes.legend(fontsize=7)
@@ -39,7 +48,8 @@ def _per_cpu(axes: Axes, rows: Rows) -> None:
 
 
 def _latency(axes: Axes, rows: Rows) -> None:
-    ours = groups([row for row in rows if row["who"] == OURS and is_held(row)], "rate")
+    ours = groups([row for row in rows if row["who"] == OURS], "rate")
+    ours = {rate: own for rate, own in ours.items() if all(map(is_held, own))}
     for colour, (name, label) in zip(
         COLOURS, (("p50_ms", "p50"), ("p99_ms", "p99"), ("p999_ms", "p99.9")), strict=False
     ):

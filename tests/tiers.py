@@ -25,6 +25,7 @@ TABLE: Final = MappingProxyType(
         "tests/broker": "test",
         "tests/broker/test_disasters.py": "rest",  # a broker of its own for each test
         "tests/broker/test_failover.py": "rest",
+        "tests/broker/test_upgrade.py": "rest",  # two releases, several workers each
         "tests/broker/test_security.py": "rest",  # a broker with TLS, SASL and many users
         "tests/channel": "test",  # half a million real events
         "tests/chaos": "unit",

@@ -234,6 +234,8 @@ class Model:
             if key[1] == finest.name and key[2] >= event_time_ms and not self.is_past_keep(key)
         ]
         later = sum(gained - lost for gained, lost in since)
+        is_first = account.baseline is None or account.is_doubtful
+        account.is_doubtful = self.is_cut and is_first and event_time_ms != self.watermark_ms
         account.baseline, account.net_at_baseline = arrival.followers, account.net - later
         account.baseline_ms, account.reaches_back = event_time_ms, self._reaches(event_time_ms)
 

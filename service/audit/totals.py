@@ -32,9 +32,10 @@ def last_part(
         return due if is_before else {**due, "offset": f"before {exact_from}"}
     due["offset"] = account.offset
     if account.baseline is not None:
-        due["baseline"] = account.baseline
-        if not account.reaches_back:  # into windows that the cut log may not tell
-            due["followers"] = account.followers
+        known = {"baseline": account.baseline, "followers": account.followers}
+        if account.reaches_back:  # into windows that the cut log may not tell
+            del known["followers"]
+        due |= {} if account.is_doubtful else known
     return due
 
 

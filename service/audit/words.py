@@ -102,6 +102,7 @@ class Account:
     net_at_baseline: int | None = None
     baseline_ms: int | None = None  # when it was true; None for one of version 1 of the rules
     reaches_back: bool = False  # windows from before its arrival count on top of it
+    is_doubtful: bool = False  # of a cut log: an unknown baseline before it may have been newer
 
     @property
     def is_empty(self) -> bool:

@@ -28,6 +28,7 @@ from service.engine import Checkpoint
 from service.kafka import clients, topics
 from service.settings import Settings
 from service.tools.doctor_input import look_at_input, look_at_rows
+from service.tools.doctor_workers import look_at_workers
 from service.tools.plain import plain
 
 _ANSWER_WITHIN_S: Final = 15.0
@@ -152,6 +153,7 @@ async def _group(settings: Settings) -> list[Note]:
     if state in _WELL:
         hosts = ", ".join(sorted(str(member["client_host"]) for member in members))
         notes.append(Note("ok", f"group {settings.app_id} is {state}: {len(members)} on {hosts}"))
+        notes += await look_at_workers([member["member_assignment"] for member in members], Note)
     else:
         text = f"group {settings.app_id} is {state or 'unknown'}: no worker is in it"
         notes.append(Note("warning", text, "start one: netfollowers worker"))

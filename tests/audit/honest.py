@@ -99,6 +99,8 @@ def _row(model: Model, account_id: str) -> Published:
         "offset": account.offset,
         "windows": windows,
     }
+    if account.baseline_ms is not None:
+        row["baseline_ms"] = account.baseline_ms
     return Published(0, account_id.encode(), json.dumps(row).encode(), [])
 
 

@@ -34,7 +34,7 @@ def test_an_honest_service_passes() -> None:
     "field",
     [
         "account_id", "gained", "lost", "net", "followers", "baseline", "net_at_baseline",
-        "last_event_ms", "offset",
+        "last_event_ms", "offset", "baseline_ms",
     ],
 )  # fmt: skip
 def test_a_wrong_field_of_a_row_is_found(field: str) -> None:

@@ -42,15 +42,18 @@ Ends = Callable[[], Awaitable[dict[int, int]]]
 class Worker:
     """One worker process."""
 
-    def __init__(self, settings: Settings, log: Path, code: str = "") -> None:
-        """Start it, or the Python `code` that runs it with a planted fault; do not wait."""
+    def __init__(self, settings: Settings, log: Path, code: str = "", *, root: Path = ROOT) -> None:
+        """Start it, or the Python `code` that runs it with a planted fault; do not wait.
+
+        `root`: the checkout whose code runs.
+        """
         self.settings = replace(settings, web_port=free_ports(1)[0])
         self.log = log
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
                 [sys.executable, *(["-c", code] if code else ["-m", "service", "worker"])],
-                env=environment(self.settings),
-                cwd=ROOT,
+                env=environment(self.settings) | {"PYTHONPATH": str(root)},
+                cwd=root,
                 stdout=sink,
                 stderr=sink,
             )
@@ -126,10 +129,10 @@ class Deployment:
         self.witness = Witness(settings)
         self.is_tampered_with = False  # a test has put its own into the result topics
 
-    def worker(self, code: str = "", **changes: Any) -> Worker:
-        """Start another worker, with other settings or a planted fault."""
+    def worker(self, code: str = "", *, root: Path = ROOT, **changes: Any) -> Worker:
+        """Start another worker, with other settings, a planted fault or the code of `root`."""
         log = self._home / f"worker-{len(self._workers)}.log"
-        worker = Worker(replace(self.settings, **changes), log, code)
+        worker = Worker(replace(self.settings, **changes), log, code, root=root)
         self._workers.append(worker)
         return worker
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -154,7 +155,7 @@ async def test_brokers_that_are_away_are_a_line_each_per_interval(
         deployment.end_all()
 
 
-async def ends_and_recovers(deployed: Deploy, plant: str, *words: str, **changes: float) -> Worker:
+async def ends_and_recovers(deployed: Deploy, plant: str, *words: str, **changes: Any) -> Worker:
     """Run a worker with a planted fault: it ends with 70 and says why; another one recovers."""
     deployment = await deployed(batch_records=500)
     worker = deployment.worker(code=plant + RUN, **changes)

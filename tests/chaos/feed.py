@@ -1,5 +1,7 @@
-"""Live input: duplicates, disorder, late and bad records, heartbeats. Survives every fault itself.
+"""Live input that survives every fault itself.
 
+It has duplicates, disorder, late and bad records, heartbeats, event ids with two actions, and
+baselines of some time ago.
 A chunk is sent again until the broker has acknowledged all of it; what had arrived after all is
 then a duplicate, which the service refuses.
 """
@@ -7,9 +9,11 @@ then a duplicate, which the service refuses.
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from aiokafka.errors import KafkaError
@@ -21,9 +25,15 @@ from service.tools.outbox import Outbox
 
 STEP_S: Final = 0.05
 HEARTBEAT_EVERY: Final = 40
+ODD_EVERY: Final = 5
 """Steps."""
+_OLD_MS: Final = 20_000
 _REST_S: Final = 0.3
 _REQUEST_MS: Final = 8_000
+
+
+def _made(account: str, fields: dict[str, object]) -> Made:
+    return Made(account.encode(), json.dumps(fields).encode(), [], "event")
 
 
 class Feed:
@@ -49,6 +59,7 @@ class Feed:
                 late_after_ms=smallest.size_ms + smallest.keep_ms,
             )
         )
+        self._random = random.Random(seed)
         self._flows = asyncio.Event()
         self._is_at_rest = asyncio.Event()
 
@@ -76,11 +87,24 @@ class Feed:
                 began, step = time.monotonic(), step + 1
                 now_ms = int(time.time() * 1_000)
                 await self._deliver(outbox, self._source.at(now_ms, per_step))
+                if step % ODD_EVERY == 0:
+                    await self._deliver(outbox, self._odd(now_ms, step))
                 if step % HEARTBEAT_EVERY == 0:
                     await self._deliver(outbox, [], heartbeat(now_ms))
                 await asyncio.sleep(max(0.0, began + STEP_S - time.monotonic()))
         finally:
             await producer.stop()
+
+    def _odd(self, now_ms: int, step: int) -> Iterator[Made]:
+        """An event, its id once more with the other action, and a baseline of some time ago."""
+        account = f"acct-{self._random.randrange(2_000)}"
+        names = {"event_id": f"odd-{now_ms}-{step}", "account_id": account}
+        for action in ("follow", "unfollow"):
+            event = names | {"follower_id": "f", "action": action}
+            yield _made(account, {**event, "occurred_at": now_ms})
+        baseline = {**names, "action": "baseline", "followers": self._random.randrange(1_000)}
+        at_ms = now_ms - self._random.randrange(_OLD_MS)
+        yield _made(account, {**baseline, "event_id": f"base-{step}", "occurred_at": at_ms})
 
     async def _deliver(
         self, outbox: Outbox, records: Iterable[Made], everywhere: Made | None = None

@@ -16,7 +16,7 @@ from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World
 
 RULES = Rules(grains=(Grain.parse("1m:30s:15m"), Grain.parse("1h:1m:3h")))
-MANY = settings(max_examples=200, derandomize=True, deadline=None)
+MANY = settings(max_examples=60, derandomize=True, deadline=None)
 MINUTE_S = 60
 KEPT_S = 16 * MINUTE_S
 """A minute's window and its keep."""

@@ -285,6 +285,17 @@ def test_a_row_expires_after_a_restart_too() -> None:
     assert counted.tombstones == ["a"]
 
 
+def test_an_old_event_on_an_expired_row_moves_its_end_back() -> None:
+    """The row begins anew with an older last event, so its end has come already."""
+    counted = Counted(EXPIRING)
+    counted.event(100)
+    counted.seal_all()
+    counted.heartbeat(100 + HOUR_S)
+    counted.event(10)
+    counted.seal_all()
+    assert counted.tombstones == ["a"]
+
+
 def test_its_last_windows_are_published_first() -> None:
     counted = Counted(EXPIRING)
     counted.event(0)

@@ -25,7 +25,7 @@ from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World
 
 SEEDS = st.integers(0, 2**32)
-MANY = settings(max_examples=200, derandomize=True, deadline=None)
+MANY = settings(max_examples=60, derandomize=True, deadline=None)
 SOURCE = Rules(grains=(Grain.parse("1m:30s:15m"),), dedup_generation=100)
 STRUCTURED: list[tuple[str, bytes | None]] = [("content-type", b"application/cloudevents+json")]
 

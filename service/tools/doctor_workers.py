@@ -1,0 +1,59 @@
+"""Which version each worker of the group runs, as its /metrics says.
+
+The group's assignment names the workers' addresses (docs/decisions/0014). A member may advertise
+what it likes: it is asked without any secret, for a short time, and for a bounded answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import aiohttp
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
+from faust.assignor.client_assignment import ClientMetadata
+
+from service import __version__
+
+_WITHIN_S: Final = 5.0
+_MOST_BYTES: Final = 4_000_000
+_MOST_WORKERS: Final = 64
+_VERSION: Final = re.compile(r'^netfollowers_build_info\{version="([^"]{1,40})"\} 1', re.MULTILINE)
+_ADDRESS: Final = re.compile(r"https?://[^/\s@]{1,260}/?")
+
+
+async def look_at_workers(assignments: Iterable[bytes], note: Callable[..., Any]) -> list[Any]:
+    """Ask each worker for its version; `assignments`: of the members, as the group has them."""
+    urls = sorted({url for url in map(_address, assignments) if _ADDRESS.fullmatch(url)})
+    timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        versions = await asyncio.gather(*(_version(session, url) for url in urls[:_MOST_WORKERS]))
+    if not versions:
+        return []
+    named = ", ".join(f"{url} {version}" for url, version in zip(urls, versions, strict=False))
+    if set(versions) == {__version__}:
+        return [note("ok", f"workers: {named}")]
+    todo = "until all run one version: docs/operate/upgrading.md, Rolling upgrade"
+    return [note("warning", f"workers of another version than {__version__}: {named}", todo)]
+
+
+def _address(assignment: bytes) -> str:
+    """The address that a member advertises; "" when it is none of ours."""
+    try:
+        told = ConsumerProtocolMemberAssignment.decode(assignment)
+        return str(ClientMetadata.loads(zlib.decompress(told.user_data)).url)
+    except Exception:  # noqa: BLE001 - bytes of a stranger; a member without an address is no worker
+        return ""
+
+
+async def _version(session: aiohttp.ClientSession, url: str) -> str:
+    try:
+        async with session.get(f"{url.rstrip('/')}/metrics", allow_redirects=False) as answer:
+            text = (await answer.content.read(_MOST_BYTES)).decode(errors="replace")
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return "does not answer"
+    found = _VERSION.search(text)
+    return found[1] if found else "says no version"
