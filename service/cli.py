@@ -173,6 +173,12 @@ def _forget(settings: Settings, arguments: argparse.Namespace) -> int:
     return forget.run(settings, arguments)
 
 
+def _skip(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import skip
+
+    return skip.run(settings, arguments)
+
+
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import doctor
 
@@ -213,6 +219,7 @@ _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "rejected": _rejected,
     "late": _late,
     "forget": _forget,
+    "skip": _skip,
     "doctor": _doctor,
     "audit": _audit,
     "explain": _explain,

@@ -96,6 +96,7 @@ class Reason(StrEnum):
     MISSING_KEY = "missing_key"
     KEY_MISMATCH = "key_mismatch"
     UNFORESEEN = "unforeseen"
+    SKIPPED = "skipped"
 
 
 REASON_TEXT: Final[dict[Reason, str]] = {
@@ -115,6 +116,7 @@ REASON_TEXT: Final[dict[Reason, str]] = {
     Reason.MISSING_KEY: "the record has no key",
     Reason.KEY_MISMATCH: "the key is not account_id in UTF-8",
     Reason.UNFORESEEN: "judging it raised an error: a bug of this service, please report it",
+    Reason.SKIPPED: "it could not be unpacked, and an operator has stepped over it",
 }
 
 Id = Annotated[str, msgspec.Meta(min_length=1)]

@@ -33,9 +33,11 @@ REASONS: Final = (
     "missing_key",
     "key_mismatch",
     "unforeseen",
+    "skipped",
 )
 
-UNFORESEEN: Final = REASONS[-1]
+UNFORESEEN: Final = "unforeseen"
+SKIPPED: Final = "skipped"
 
 NEWEST: Final = 2  # the version of the counting rules that is described here; 1 was 0.1.0's
 

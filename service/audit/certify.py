@@ -9,7 +9,7 @@ from service.audit.hash_input import InputEntries
 from service.audit.hash_results import ResultEntries
 from service.audit.lockstep import read_results
 from service.audit.model import Rules
-from service.audit.source import INPUT, Extent, Source, Unreadable
+from service.audit.source import INPUT, Extent, Source, Unreadable, input_of
 
 
 async def certify(source: Source, partition: int, *, begin: Begin = unwatched) -> Certificate:
@@ -53,9 +53,11 @@ async def recompute(
     elif offset > stop:
         message = f"--offset {offset}: the log of partition {partition} ends at {stop}"
         raise Unreadable(message)
-    entries = InputEntries(rules_at(snapshot))
+    rules = rules_at(snapshot)
+    entries = InputEntries(rules)
     watch = begin(f"partition {partition}", offset - start)
-    async for batch in source.records(INPUT, partition, Extent(start, min(offset, stop))):
+    extent = Extent(start, min(offset, stop))
+    async for batch in input_of(source, partition, extent, rules.skipped):
         for record in batch:
             entries.feed(record)
         entries.fold()

@@ -15,7 +15,7 @@ from service.audit.lockstep import read_results, read_unforeseen
 from service.audit.model import Rules
 from service.audit.published import json_object
 from service.audit.results import named_result, windows_of
-from service.audit.source import INPUT, Snapshot, Source, Unreadable
+from service.audit.source import Snapshot, Source, Unreadable, input_of
 
 _POSITIVE: Final = 0x7FFFFFFF
 
@@ -85,7 +85,7 @@ async def explain(
     explanation = Explanation(rules, account_id, span, horizon)
     explanation.model.unforeseen = await read_unforeseen(source, snapshot)
     watch, records = begin(f"partition {partition}", extent.stop - extent.start), 0
-    async for batch in source.records(INPUT, partition, extent):
+    async for batch in input_of(source, partition, extent, rules.skipped):
         for record in batch:
             line = explanation.feed(record)
             if line is not None:

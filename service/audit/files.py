@@ -17,7 +17,17 @@ from typing import IO, Any, Final
 
 from service.audit.arrival import LogRecord
 from service.audit.published import Committed
-from service.audit.source import INPUT, KINDS, Extent, Snapshot, Source, Topics, Unreadable
+from service.audit.settings import rules_of
+from service.audit.source import (
+    INPUT,
+    KINDS,
+    Extent,
+    Snapshot,
+    Source,
+    Topics,
+    Unreadable,
+    parts_of,
+)
 
 BATCH_RECORDS: Final = 10_000
 SNAPSHOT: Final = "snapshot.json"
@@ -88,12 +98,15 @@ async def dump(
     partitions = []
     for partition in range(await source.partitions()):
         snapshot = await source.snapshot(partition)
+        rules = rules_of(snapshot.committed.metadata) if snapshot.committed else None
+        skipped = rules.skipped if rules else ()
         extents = {**snapshot.extents, INPUT: snapshot.counted}
         total = sum(extent.stop - extent.start for extent in extents.values())
         watch = begin(f"dump of partition {partition}", total)
         for kind, extent in extents.items():
             with gzip.open(directory / _name(kind, partition), "wb", QUICK) as out:
-                await _write(source.records(kind, partition, extent), out, watch)
+                for part in parts_of(extent, skipped if kind == INPUT else ()):
+                    await _write(source.records(kind, partition, part), out, watch)
         committed = snapshot.committed
         partitions.append(
             {

@@ -15,7 +15,7 @@ from service.audit.finals import FinalsCheck
 from service.audit.horizon import NEVER_MS
 from service.audit.published import Committed, Published, json_object
 from service.audit.refused import LabelledCheck, unforeseen_in
-from service.audit.source import INPUT, Extent, Snapshot, Source
+from service.audit.source import Extent, Snapshot, Source, input_of
 
 Watch = Callable[[int], None]
 """Is told how many records of the input have been read since the last time."""
@@ -44,7 +44,9 @@ async def audit_partition(
         if snapshot.extents[kind].start > 0:
             check.begin_cut()
         followers.append(Follower(read_results(source, snapshot, kind), check, look_ahead=1))
-    async for fed in source.records(INPUT, snapshot.partition, snapshot.counted):
+    async for fed in input_of(
+        source, snapshot.partition, snapshot.counted, comparison.model.rules.skipped
+    ):
         for one in fed:
             comparison.feed(one)
         for follower in followers:

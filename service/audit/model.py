@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from service.audit.arrival import UNFORESEEN, Arrival, Faults, LogRecord, read
+from service.audit.arrival import SKIPPED, UNFORESEEN, Arrival, Faults, LogRecord, read
 from service.audit.words import (
     Account,
     Content,
@@ -66,9 +66,10 @@ class Model:
     def feed(self, record: LogRecord) -> str:
         """Judge one record; return its outcome, one of the five counts."""
         assert record.offset >= self.position, "records come in offset order"
-        self.position = record.offset + 1
-        self.last = self._judge(record)
-        self.counts[self.last.outcome] += 1
+        width = self.rules.skipped_from(record.offset)
+        self.position = record.offset + max(1, width)
+        self.last = self._reject(record, Faults((SKIPPED,))) if width else self._judge(record)
+        self.counts[self.last.outcome] += max(1, width)
         return self.last.outcome
 
     def revision(self, account_id: str, grain: str, start_ms: int, n: int) -> Content | None:
@@ -135,9 +136,7 @@ class Model:
         is_unforeseen = record.offset in self.unforeseen
         arrival = Faults((UNFORESEEN,)) if is_unforeseen else self._read(record)
         if isinstance(arrival, Faults):
-            self.rejected.append(Rejected(record.offset, arrival.reasons[0]))
-            self.faults[record.offset] = arrival.reasons
-            return Judgement("rejected", reasons=arrival.reasons)
+            return self._reject(record, arrival)
         event_time_ms = self._event_time_ms(arrival, record)
         judged = Judgement("applied", arrival, event_time_ms)
         if arrival.action == "heartbeat":
@@ -157,6 +156,11 @@ class Model:
             return judged._replace(is_ignored=self.baselines_ignored > ignored)
         missed = self._count_in_windows(arrival, event_time_ms, record.offset)
         return judged._replace(outcome="late", grains_missed=missed) if missed else judged
+
+    def _reject(self, record: LogRecord, faults: Faults) -> Judgement:
+        self.rejected.append(Rejected(record.offset, faults.reasons[0]))
+        self.faults[record.offset] = faults.reasons
+        return Judgement("rejected", reasons=faults.reasons)
 
     def _event_time_ms(self, arrival: Arrival, record: LogRecord) -> int:
         """Event time; the log's own when it is claimed to be later than the log can know."""

@@ -22,6 +22,7 @@ def rules_of(metadata: str) -> Rules | None:
         dedup_generation=int(settings["dedup_generation"]),
         expire_after_ms=int(settings.get("expire_after_ms", 0)),
         versions=_versions(json_object(metadata).get("rules", [[0, 1]])),
+        skipped=_skipped(json_object(metadata).get("skipped")),
     )
 
 
@@ -29,6 +30,12 @@ def _versions(told: object) -> tuple[tuple[int, int], ...]:
     """Read "rules": [[0, 1], [81234, 2]]; a commit that does not say was by version 1."""
     pairs = told if isinstance(told, list) else []
     return tuple(sorted((int(start), int(version)) for start, version in pairs)) or ((0, 1),)
+
+
+def _skipped(told: object) -> tuple[tuple[int, int], ...]:
+    """Read "skipped": [[17, 19, "why"]]; absent: nothing was stepped over."""
+    ranges = told if isinstance(told, list) else []
+    return tuple(sorted((int(first), int(stop)) for first, stop, _ in ranges))
 
 
 def _grain(found: re.Match[str]) -> Grain:

@@ -4,7 +4,7 @@ Partition by partition; of each first a snapshot: what was committed, and how fa
 when it was. What comes later does not concern the audit.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from service.audit.arrival import LogRecord
@@ -67,3 +67,28 @@ class Source(Protocol):
 
     async def end(self, kind: str, partition: int) -> int:
         """Offset after what can be read now: later than the snapshot's, if there is more."""
+
+
+def parts_of(extent: Extent, skipped: Iterable[tuple[int, int]]) -> Iterator[Extent]:
+    """Yield what can be read of an extent: all but the ranges that were stepped over."""
+    start = extent.start
+    for first, stop in skipped:
+        if start < min(first, extent.stop):
+            yield Extent(start, min(first, extent.stop))
+        start = max(start, stop)
+    if start < extent.stop:
+        yield Extent(start, extent.stop)
+
+
+async def input_of(
+    source: Source, partition: int, extent: Extent, skipped: Sequence[tuple[int, int]]
+) -> AsyncIterator[list[LogRecord]]:
+    """Yield the input; a range that was stepped over is one record without bytes, at its first."""
+    ranges = [one for one in skipped if extent.start <= one[0] < extent.stop]
+    for part in parts_of(extent, skipped):
+        while ranges and ranges[0][0] < part.start:
+            yield [LogRecord(ranges.pop(0)[0], -1, None, None, [])]
+        async for batch in source.records(INPUT, partition, part):
+            yield batch
+    for first, _ in ranges:
+        yield [LogRecord(first, -1, None, None, [])]

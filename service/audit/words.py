@@ -41,6 +41,11 @@ class Rules:
     dedup_generation: int = 131_072
     expire_after_ms: int = 0  # 0: never
     versions: tuple[tuple[int, int], ...] = ((0, NEWEST),)  # (first offset, version), in order
+    skipped: tuple[tuple[int, int], ...] = ()  # [first, stop) that an operator has stepped over
+
+    def skipped_from(self, offset: int) -> int:
+        """How many offsets were stepped over from this one on; 0: it begins no such range."""
+        return next((stop - first for first, stop in self.skipped if first == offset), 0)
 
     def version_at(self, offset: int) -> int:
         """Find the version of the rules that judged an offset."""

@@ -9,6 +9,7 @@ import msgspec
 
 from service.results import ResultRecord, Update
 from service.rule_versions import BEFORE_RANGES, Ranges
+from service.skipped import Skipped
 
 METADATA_VERSION: Final = 1
 MAX_METADATA_BYTES: Final = 4_095
@@ -47,6 +48,7 @@ class _Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     settings: dict[str, str | int]
     rows: int | None = None
     rules: Ranges = BEFORE_RANGES
+    skipped: Skipped = ()
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
@@ -55,6 +57,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     `position`: offset of the next record. `watermark_ms`: -1 before the first event.
     `settings`: the fingerprint of what changes results. `rows`: how many the table holds; None in
     a checkpoint of a version that did not say. `rules`: which version judged which offsets.
+    `skipped`: which ranges an operator has stepped over.
     """
 
     position: int
@@ -64,6 +67,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     settings: Mapping[str, str | int]
     rows: int | None = None
     rules: Ranges = BEFORE_RANGES
+    skipped: Skipped = ()
 
     def to_metadata(self) -> str:
         """Encode all but the position as JSON."""
@@ -78,6 +82,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
                 settings,
                 self.rows,
                 self.rules,
+                self.skipped,
             )
         )
         assert len(metadata) <= MAX_METADATA_BYTES, len(metadata)
@@ -96,7 +101,14 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
             raise ValueError(message)
         watermark = -1 if found.watermark_ms is None else found.watermark_ms
         return cls(
-            position, watermark, found.counts, found.sweep, found.settings, found.rows, found.rules
+            position,
+            watermark,
+            found.counts,
+            found.sweep,
+            found.settings,
+            found.rows,
+            found.rules,
+            found.skipped,
         )
 
 

@@ -70,6 +70,7 @@ from service.rule_versions import (
     continued,
     version_at,
 )
+from service.skipped import Skipped
 
 SLICE_WINDOWS: Final = 20_000
 """A slice: a seal publishes this many final windows, then leaves the rest to the next seal."""
@@ -150,6 +151,7 @@ class Engine:
         self._sealed_position = 0
         self._version = version
         self._versions: Ranges = ((0, version),)
+        self._skipped: Skipped = ()
         self._watermark_ms = NEVER_MS
         self._applied = self._late_count = self._duplicate = 0
         self._rejected_count = self._heartbeat = 0
@@ -281,6 +283,7 @@ class Engine:
         assert not self._packed, "restore comes first"
         self._position = self._sealed_position = checkpoint.position
         self._versions = continued(checkpoint.rules, checkpoint.position, self._version)
+        self._skipped = checkpoint.skipped
         self._watermark_ms = checkpoint.watermark_ms
         counts = checkpoint.counts
         self._applied, self._late_count = counts.applied, counts.late
@@ -650,6 +653,7 @@ class Engine:
             settings=self._settings,
             rows=len(self._packed),
             rules=self._versions,
+            skipped=self._skipped,
         )
 
     def _corrections(self) -> list[tuple[bytes, bytes]]:

@@ -34,6 +34,8 @@ MOST_BYTES: Final = 256 * 2**20
 _whole: Final = default_records.DefaultRecordBatch
 _LENGTH: Final = struct.Struct(">i")
 _LENGTH_AT: Final = 8
+_BASE: Final = struct.Struct(">q")
+_LAST_AT: Final = 23
 _OVERHEAD: Final = 12
 _MAGIC_AT: Final = 16
 _CODEC_AT: Final = 22
@@ -55,6 +57,7 @@ class Batches:
         """The last batch may be cut: a fetch ends where its bytes end."""
         self._data = memoryview(data)
         self._at = 0
+        self.end = -1
 
     def size_in_bytes(self) -> int:
         """Length of all bytes."""
@@ -79,6 +82,7 @@ class Batches:
         if length < _HEADER_BYTES:
             message = f"a batch of {length} bytes is shorter than its header"
             raise CorruptRecordException(message)
+        self.end = _BASE.unpack_from(batch)[0] + _LENGTH.unpack_from(batch, _LAST_AT)[0] + 1
         return Batch(batch)
 
     def _length(self) -> int:
@@ -175,6 +179,10 @@ class _Records(fetcher.PartitionRecords):
 
     _records_iterator: Any
 
+    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - aiokafka's own
+        super().__init__(*arguments, **named)
+        self._first = self.next_fetch_offset
+
     def __next__(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
         try:
             return next(self._records_iterator)
@@ -182,9 +190,14 @@ class _Records(fetcher.PartitionRecords):
             self._records_iterator = None
             raise
         except Exception as error:
+            self._records_iterator = None
+            if self.next_fetch_offset > self._first:  # hand out those before; the next fetch raises
+                raise StopIteration from None
             message = (
                 f"cannot unpack what {self._tp.topic} holds: partition={self._tp.partition} "
-                f"offset={self.next_fetch_offset} {type(error).__name__}: {error}; "
+                f"offset={self.next_fetch_offset} "
+                f"next={max(self._records.end, self.next_fetch_offset + 1)} "
+                f"{type(error).__name__}: {error}; "
                 "see `A batch that cannot be unpacked` in docs/runbook.md"
             )
             raise CannotUnpack(message) from error

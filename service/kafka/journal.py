@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -25,6 +26,7 @@ from service.kafka import clients
 from service.kafka.raw import raw_consumer
 from service.kafka.stable_offsets import ask_for_stable
 from service.settings import Settings
+from service.skipped import around
 
 log = logging.getLogger(__name__)
 
@@ -151,7 +153,8 @@ class KafkaJournal:
         if checkpoint is not None:
             recent_from = max(start, replay_from(checkpoint))
             position = checkpoint.position
-        recent = self._recent(recent_from, position)
+        skipped = () if checkpoint is None else checkpoint.skipped
+        recent = self._recent(around(skipped, recent_from, position))
         return Restored(checkpoint, start, rows, recent_from, recent)
 
     async def reclaim(self) -> Checkpoint | None:
@@ -243,9 +246,16 @@ class KafkaJournal:
         self.progress.part = 1.0
         return rows
 
-    async def _recent(self, first: int, position: int) -> AsyncGenerator[Sequence[RawRecord]]:
-        if first >= position:
-            return
+    async def _recent(
+        self, parts: Iterable[tuple[int, int]]
+    ) -> AsyncGenerator[Sequence[RawRecord]]:
+        for first, stop in parts:
+            async with aclosing(self._part(first, stop)) as part:
+                async for records in part:
+                    yield records
+
+    async def _part(self, first: int, position: int) -> AsyncGenerator[Sequence[RawRecord]]:
+        """By a consumer of its own: no fetch in flight may be overtaken by a seek."""
         self.progress.enter("read the input again")
         reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
         try:

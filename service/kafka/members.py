@@ -87,6 +87,17 @@ async def leave(settings: Settings, instance_id: str) -> list[str]:
     return remaining
 
 
+async def running(settings: Settings) -> list[str]:
+    """Member ids of the group, whether they run or only have not left yet."""
+    admin = clients.admin(settings)
+    await admin.start()
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            return await _members(admin, settings.app_id)
+    finally:
+        await admin.close()
+
+
 async def _coordinated(admin: AIOKafkaAdminClient, group: str, request: _Leave) -> int:
     """Ask the group's coordinator until one answers; -> error code of the request or its member."""
     while True:

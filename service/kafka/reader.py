@@ -18,6 +18,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.events import RawRecord
 from service.kafka import clients
+from service.kafka.batches import CannotUnpack
 from service.kafka.raw import raw_consumer
 from service.settings import Settings
 
@@ -105,7 +106,12 @@ class Reader:
 
     async def _next(self, consumer: AIOKafkaConsumer) -> None:
         await self.free.acquire()
-        found = await consumer.getmany(self._source, timeout_ms=200)
+        try:
+            found = await consumer.getmany(self._source, timeout_ms=200)
+        except CannotUnpack:
+            for _ in range(IN_FLIGHT - 1):  # until all that was read before is counted
+                await self.free.acquire()
+            raise
         start, end = self._position, await consumer.position(self._source)
         if end == start:
             self.free.release()

@@ -20,6 +20,7 @@ from typing import Final, NoReturn
 
 from service.engine import Checkpoint, Counts, Engine, Sealed
 from service.engine.checkpoint import SweepPosition
+from service.kafka.batches import CannotUnpack
 from service.kafka.journal import Journal, Overtaken, RefusedToOpen, Restored
 from service.kafka.partitioners import partitioner_of
 from service.kafka.reader import Batch, Reader
@@ -79,6 +80,7 @@ class Shard:
         self.metrics: ShardMetrics = metrics
         self._fail = fail
         self._reading: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[int] | None = None
         self._backlog: deque[Batch] = deque()
         self._sealed_at = self._moved_at = self._answered_at = 0.0
@@ -434,8 +436,19 @@ class Shard:
             await asyncio.wait([self._committing])
 
     def _ended_reading(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and task.exception() is not None:
-            self._fail(
-                f"reading stopped partition={self.partition} position={self.engine.position}",
-                task.exception(),
-            )
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, CannotUnpack):
+            self._ending = asyncio.create_task(self._commit_and_fail(error))
+        elif error is not None:
+            self._reading_failed(error)
+
+    async def _commit_and_fail(self, error: BaseException) -> None:
+        """Make durable what comes before: who steps over a range begins at the committed offset."""
+        await self._settled()
+        if self.state is State.RUNNING and self.engine.has_unsealed:
+            await self._checkpoint()
+        self._reading_failed(error)
+
+    def _reading_failed(self, error: BaseException) -> None:
+        position = self.engine.position
+        self._fail(f"reading stopped partition={self.partition} position={position}", error)

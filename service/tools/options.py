@@ -46,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_rejected(commands)
     _add_late(commands)
     _add_forget(commands)
+    _add_skip(commands)
     _add_doctor(commands)
     _add_audit(commands)
     _add_explain(commands)
@@ -291,6 +292,26 @@ def _add_forget(commands: Commands) -> None:
         "netfollowers forget acct-7",
     )
     forget.add_argument("account", metavar="ACCOUNT")
+
+
+def _add_skip(commands: Commands) -> None:
+    skip = _add(
+        commands,
+        "skip",
+        "step over a range of the input that cannot be unpacked",
+        "For a batch that nobody can read, at which every worker ends with 70 and names topic,\n"
+        "partition, offset and the next one. Needs a stopped group. Every offset of the range\n"
+        "counts as rejected, one rejected record says why, and no number else changes. A dry\n"
+        "run unless --yes. Exit code 1: refused, and why.",
+        "netfollowers skip --partition 3 --from 4711 --to 4760 --reason 'wrong CRC, disk of 2'",
+        "netfollowers skip --partition 3 --from 4711 --to 4760 --reason 'wrong CRC' --yes",
+    )
+    add = skip.add_argument
+    add("--partition", type=whole, required=True, metavar="N", help="of the input topic")
+    add("--from", type=whole, required=True, dest="start", metavar="A", help="its first offset")
+    add("--to", type=whole, required=True, dest="end", metavar="B", help="the offset to go on from")
+    add("--reason", required=True, metavar="TEXT", help="why, for people; up to 60 characters")
+    add("--yes", action="store_true", help="really do it; without it nothing is changed")
 
 
 def _add_doctor(commands: Commands) -> None:

@@ -22,6 +22,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any, Final
 
+from service.events import Reason
 from service.kafka import clients
 from service.settings import Settings
 from service.tools.generate import Made
@@ -30,6 +31,7 @@ from service.tools.outbox import Outbox
 from service.tools.refused import OURS, REPLAYED, Refused, chosen_by, read
 
 _SHOWN: Final = 5
+GONE: Final = "stepped over, there are no bytes"
 _PER_STEP_S: Final = 0.1
 
 
@@ -40,7 +42,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
     is_chosen = chosen_by(arguments)
-    records, skipped = [], {"replayed before": 0, "cut, its bytes are not all here": 0}
+    records, skipped = [], {"replayed before": 0, "cut, its bytes are not all here": 0, GONE: 0}
     async for one in read(settings, settings.rejected_topic):
         if not is_chosen(one):
             continue
@@ -48,6 +50,8 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
             skipped["replayed before"] += 1
         elif one.labels[f"{OURS}truncated"] == "true":
             skipped["cut, its bytes are not all here"] += 1
+        elif one.why == Reason.SKIPPED:
+            skipped[GONE] += 1
         else:
             records.append(one)
     made = _corrected(records, arguments.filter)

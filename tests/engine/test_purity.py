@@ -13,13 +13,20 @@ import pytest
 import service
 
 ROOT = Path(service.__file__).parent
-SHARED = ("events.py", "results.py", "cloudevents.py", "json_text.py", "rule_versions.py")
+SHARED = (
+    "events.py",
+    "results.py",
+    "cloudevents.py",
+    "json_text.py",
+    "rule_versions.py",
+    "skipped.py",
+)
 PURE = [*(ROOT / "engine").glob("*.py"), *map(ROOT.joinpath, SHARED)]
 ALLOWED = {
     "__future__", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "enum",
     "hashlib", "heapq", "msgspec", "operator", "re", "service.cloudevents", "service.engine",
-    "service.events", "service.json_text", "service.results", "service.rule_versions", "sys",
-    "typing", "zlib",
+    "service.events", "service.json_text", "service.results", "service.rule_versions",
+    "service.skipped", "sys", "typing", "zlib",
 }  # fmt: skip
 BANNED = (
     *("faust", "aiokafka", "asyncio", "time", "datetime", "logging", "prometheus_client", "os"),

@@ -107,10 +107,12 @@ BROKEN = {
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_what_cannot_be_unpacked_is_named_with_its_place(broken: bytes) -> None:
+    data = built(FEW) + broken
+    assert [one[0] for one in unpacked(data)] == [0, 1, 2, 3], "what comes before is handed out"
     with pytest.raises(CannotUnpack) as found:
-        unpacked(built(FEW) + broken[:8] + broken[8:], first=0)
+        unpacked(data, first=4)  # where the next fetch begins
     assert "follow-events" in str(found.value)
-    assert "partition=3 offset=4" in str(found.value)
+    assert "partition=3 offset=4 next=" in str(found.value)
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])
