@@ -61,12 +61,12 @@ def flow() -> list[Drawn]:
                 "cps",
             ),
             Query(_per_second("netfollowers_position", "partition"), _BY_PARTITION),
-            width=6,
+            width=8,
         ),
         graph(
             About("Lag by partition", "Records that are not yet read.", "short", runbook=lag),
             Query("partition:netfollowers_lag_records:max", _BY_PARTITION),
-            width=6,
+            width=8,
         ),
         graph(
             About(
@@ -77,7 +77,7 @@ def flow() -> list[Drawn]:
                 steps=((None, GREEN), (300, RED)),
             ),
             Query("partition:netfollowers_oldest_unprocessed_age_seconds:max", _BY_PARTITION),
-            width=6,
+            width=8,
         ),
         graph(
             About(
@@ -96,7 +96,7 @@ def flow() -> list[Drawn]:
                 "sum(netfollowers_last_stable_offset_lag_records)",
                 "records",
             ),
-            width=6,
+            width=12,
         ),
         graph(
             About(
@@ -107,7 +107,7 @@ def flow() -> list[Drawn]:
                 steps=((None, GREEN), (900, RED)),
             ),
             Query("partition:netfollowers_event_time_lag_seconds:min", _BY_PARTITION),
-            width=6,
+            width=12,
         ),
     ]
 
@@ -189,6 +189,7 @@ def not_counted() -> list[Drawn]:
                 steps=((None, GREEN), (0.01, RED)),
             ),
             Query("netfollowers:foreign_keys:ratio_rate15m", "foreign"),
+            width=8,
         ),
         graph(
             About(
@@ -200,6 +201,7 @@ def not_counted() -> list[Drawn]:
                 steps=((None, GREEN), (1, YELLOW)),
             ),
             Query("sum by (partition) (netfollowers_dedup_horizon_cut_records)", _BY_PARTITION),
+            width=8,
         ),
     ]
 

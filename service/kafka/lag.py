@@ -146,9 +146,7 @@ class Lag:
         if not held:
             return
         sources = {TopicPartition(self._settings.input_topic, number) for number in held}
-        heads: dict[TopicPartition, int] = {}
-        if self._settings.is_exactly_once:  # the embedded broker knows no transactions
-            heads = await everything.end_offsets(sorted(sources))
+        heads = await everything.end_offsets(sorted(sources))
         ends = await consumer.end_offsets(
             sorted(sources)
         )  # after: what comes between hides nothing
@@ -159,7 +157,7 @@ class Lag:
         open_ones = {tp: ends[tp] for tp, head in heads.items() if head > ends[tp]}
         opened = await _stamps(everything, open_ones) if open_ones else {}
         for tp, position in positions.items():
-            hidden = max(0, heads.get(tp, 0) - ends[tp])
+            hidden = max(0, heads[tp] - ends[tp])
             self._seen[tp.partition] = Seen(
                 at_s, ends[tp], position, stamps.get(tp), hidden, opened.get(tp)
             )

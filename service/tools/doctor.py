@@ -185,7 +185,7 @@ async def _commits(settings: Settings) -> list[Note]:
         starts = await reader.beginning_offsets(tps)
     finally:
         await reader.stop()
-    hidden = await _hidden(settings, ends) if settings.is_exactly_once else []
+    hidden = await _hidden(settings, ends)
     commits = {tp: at for tp, at in found.items() if at.offset >= 0}
     if not commits:
         text = f"group {settings.app_id} has committed nothing yet"
@@ -250,7 +250,9 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
         Note(
             "error",
             f"{where} was counted with {name}={theirs}, these settings have {name}={ours}",
-            "set it back, or roll it out as docs/versioning.md says",
+            "docs/runbook.md, Partitions added to the input"
+            if name == "partitions"
+            else "set it back, or roll it out as docs/versioning.md says",
         )
         for name, theirs, ours in settings.differences(checkpoint.settings, count)
     ]

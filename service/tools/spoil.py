@@ -118,5 +118,5 @@ SPOILERS: Final[tuple[tuple[Reason, Spoil], ...]] = (
     (Reason.MISSING_KEY, lambda good: Spoiled(None, good.value, [])),
     (Reason.KEY_MISMATCH, lambda good: Spoiled(good.key + b"-other", good.value, [])),
 )
-"""(reason, how): every reason but two. aiokafka can write no header name that is not UTF-8, and an
-unforeseen error cannot be made on purpose."""
+"""(reason, how): every reason but three. aiokafka can write no header name that is not UTF-8, an
+unforeseen error cannot be made on purpose, and an operator skips."""

@@ -112,3 +112,32 @@ async def test_transactions_that_end_are_no_reason_to_be_unready(deployed: Deplo
     assert "nothing behind it is counted" not in worker.said()
     assert await worker.stop() == 0
     await deployment.audit()
+
+
+async def test_the_embedded_broker_hides_nothing(deployed_on_tansu: Deploy) -> None:
+    deployment = await deployed_on_tansu()
+    worker = deployment.worker(stuck_after_s=STUCK_AFTER_S)
+    await worker.until("ready")
+    await deployment.produce(mixed(2_000))
+    await deployment.caught_up()
+    patience = Patience("two looks at the lag")
+    first = await asyncio.to_thread(gauge, worker, "position")
+    assert first > 0
+    for _ in range(8):
+        patience.look()
+        hidden = await asyncio.to_thread(gauge, worker, "last_stable_offset_lag_records")
+        assert hidden == 0
+        await asyncio.sleep(1)
+    assert await worker.stop() == 0
+
+
+@pytest.mark.parametrize("guarantee", ["at_least_once"])
+async def test_it_is_seen_at_least_once_too(deployed: Deploy, guarantee: str) -> None:
+    deployment = await deployed(guarantee=guarantee)
+    worker = deployment.worker(stuck_after_s=STUCK_AFTER_S)
+    await worker.until("ready")
+    async with open_transaction(deployment) as producer:
+        assert "an open transaction" in await until_status(worker, 503)
+        await producer.abort_transaction()
+    await until_status(worker, 200)
+    assert await worker.stop() == 0

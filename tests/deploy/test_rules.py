@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -115,7 +116,7 @@ def test_the_commands_that_the_runbook_shows_parse() -> None:
 
     assert len(shown) > 10
     for line in shown:
-        build_parser().parse_args(line.split())
+        build_parser().parse_args(shlex.split(line))
 
 
 def test_recording_rules_are_named_by_level_and_operation_and_all_are_used() -> None:
