@@ -255,4 +255,7 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
             else "set it back, or roll it out as docs/versioning.md says",
         )
         for name, theirs, ours in settings.differences(checkpoint.settings, count)
+    ] + [
+        Note("ok", f"{where}: offsets {first} to {stop - 1} were stepped over: {why}")
+        for first, stop, why in checkpoint.skipped
     ]

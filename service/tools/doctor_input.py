@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from service.engine import Checkpoint
 from service.events import PlainEvent, RawRecord, Rejection, read
 from service.kafka import clients
+from service.kafka.batches import CannotUnpack
 from service.kafka.partitioners import partitioner_of
 from service.kafka.raw import raw_consumer
 from service.results import decode_row
 from service.settings import Settings
+from service.skipped import Skipped, around
 
 _AHEAD_MS: Final = 5_000
 _FEW: Final = 3
@@ -31,6 +35,8 @@ class Sample:
         self.split: dict[bytes, set[int]] = {}
         self.repeated: list[str] = []
         self.reused: list[str] = []
+        self.broken: dict[int, str] = {}
+        """Partition -> why a batch among its newest records cannot be unpacked."""
         self.ahead = 0
         self.newest_ms = -1
         self._partitions = partitions
@@ -65,25 +71,58 @@ async def look_at_input(settings: Settings, note: Callable[..., Any], records: i
     try:
         count = len(await consumer._client._wait_on_metadata(settings.input_topic))  # noqa: SLF001
         sample = Sample(count)
+        skipped = await _skipped(settings, count)
         for partition in range(count):
-            await _read(consumer, TopicPartition(settings.input_topic, partition), records, sample)
+            tp = TopicPartition(settings.input_topic, partition)
+            await _read(consumer, tp, records, sample, skipped.get(partition, ()))
     finally:
         await consumer.stop()
+    broken = [
+        note(
+            "error",
+            f"partition {partition}: {why}",
+            "docs/runbook.md, A batch that cannot be unpacked",
+        )
+        for partition, why in sample.broken.items()
+    ]
     if not sample.records:
-        return [note("warning", "no record is there yet", "expected before the first event")]
-    return _notes(sample, count, note)
+        empty = note("warning", "no record is there yet", "expected before the first event")
+        return broken or [empty]
+    return [*broken, *_notes(sample, count, note)]
 
 
 async def _read(
-    consumer: AIOKafkaConsumer, tp: TopicPartition, records: int, sample: Sample
+    consumer: AIOKafkaConsumer, tp: TopicPartition, records: int, sample: Sample, skipped: Skipped
 ) -> None:
     consumer.assign([tp])
     start = (await consumer.beginning_offsets([tp]))[tp]
     end = (await consumer.end_offsets([tp]))[tp]
-    consumer.seek(tp, max(start, end - records))
-    while await consumer.position(tp) < end:
-        for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
-            sample.see(tp.partition, record)
+    for first, stop in around(skipped, max(start, end - records), end):
+        consumer.seek(tp, first)
+        try:
+            while await consumer.position(tp) < stop:
+                for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
+                    sample.see(tp.partition, record)
+        except CannotUnpack as error:
+            if await consumer.position(tp) < stop:
+                sample.broken[tp.partition] = str(error)
+
+
+async def _skipped(settings: Settings, count: int) -> dict[int, Skipped]:
+    """Partition -> ranges that an operator has stepped over, as the group's commits say."""
+    reader = clients.consumer(settings, group_id=settings.app_id)
+    await clients.start(reader)
+    try:
+        tps = [TopicPartition(settings.input_topic, number) for number in range(count)]
+        reader.assign(tps)
+        found = await reader._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001
+    finally:
+        await reader.stop()
+    skipped = {}
+    for tp, at in found.items():
+        with suppress(ValueError):  # no commit, or a stranger's: `commits` says so
+            skipped[tp.partition] = Checkpoint.from_metadata(at.offset, at.metadata).skipped
+    return skipped
 
 
 async def look_at_rows(settings: Settings, note: Callable[..., Any], records: int) -> list[Any]:

@@ -71,6 +71,9 @@ async def agree(
         assert found["counts"] == {
             "applied": 4, "late": 0, "duplicate": 1, "rejected": 2, "heartbeat": 0
         }  # fmt: skip
+        capsys.readouterr()
+        assert await run(deployment, monkeypatch, "doctor") == Exit.OK
+        assert f"offsets {first} to {first + 1} were stepped over" in capsys.readouterr().out
     report = await deployment.audit()
     assert report.compared["rejected"] == 2
     assert report.compared["rejected records"] == 1
@@ -107,6 +110,9 @@ async def test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_k
     topic = deployment.settings.input_topic
     line = f"cannot unpack what {topic} holds: partition=0 offset={first} next={first + 2} "
     assert line in worker.said()
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "doctor") == Exit.WRONG
+    assert "docs/runbook.md, A batch that cannot be unpacked" in capsys.readouterr().out
     await nobody(deployment)
 
     assert await run(deployment, monkeypatch, *skip(first, first + 2)) == Exit.OK
