@@ -4,8 +4,8 @@ A reader that is stuck reports no lag that it has not fetched; the broker does. 
 behind in time is the age of the record at its position, and that record's timestamp is asked for
 with a fetch of one record.
 
-There is a second lag. While a producer's transaction is open, nobody who reads committed records
-sees what lies behind its first record: the last stable offset stands still, and the log grows. A
+There is a second lag. While a producer's transaction is open, consumers of committed records get
+nothing from its first record on: the last stable offset stands still, and the log grows. A
 consumer that reads uncommitted records asks for the end of the log and for the first hidden record.
 """
 
@@ -39,7 +39,7 @@ class Seen:
     """What the broker said about a partition at `at_s`, seconds since the epoch.
 
     `end`: its last stable offset. `stamp_ms`: when the record at `position` was written, epoch ms;
-    None when there was none, or it was not told. `hidden`: records and markers between the last
+    None without such a record or an answer. `hidden`: records and markers between the last
     stable offset and the end of the log; `hidden_ms`: when the first of them was written.
     """
 

@@ -443,7 +443,7 @@ class Shard:
             self._reading_failed(error)
 
     async def _commit_and_fail(self, error: BaseException) -> None:
-        """Make durable what comes before: who steps over a range begins at the committed offset."""
+        """Commit what comes before: `skip` can begin at the committed offset only."""
         await self._settled()
         if self.state is State.RUNNING and self.engine.has_unsealed:
             await self._checkpoint()

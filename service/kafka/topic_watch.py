@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 INTERVAL_S: Final = 3.0
 _EACH: Final = 20
-"""Configurations are looked at every so many intervals."""
+"""Configurations are checked once in this many intervals."""
 
 
 class TopicWatch:
@@ -44,7 +44,7 @@ class TopicWatch:
         """What the last look has seen that would end the worker."""
 
     async def run(self) -> None:
-        """Look again and again. A broker that does not answer is told of elsewhere."""
+        """Look again and again. Other code reports a broker that does not answer."""
         turn = 0
         while True:
             admin = clients.admin(self._settings)
@@ -75,7 +75,7 @@ class TopicWatch:
         return topics.grown(self._settings, found, self._partitions)
 
     async def _configurations_wrong(self) -> str:
-        """Log what is new and only weakens something; -> what would make results wrong."""
+        """Log new warnings once. Returns the first error; empty without one."""
         findings = await topics.check(self._settings)
         for finding in findings:
             is_new = self._told is not None and finding.text not in self._told

@@ -125,7 +125,7 @@ async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
 
 
 async def partitions_of_input(admin: AIOKafkaAdminClient, settings: Settings) -> int | None:
-    """-> how many the input has now; None when it is not there."""
+    """Partition count of the input now; None when the topic is not there."""
     return (await _partition_counts(admin, settings)).get(settings.input_topic)
 
 

@@ -199,7 +199,7 @@ async def _commits(settings: Settings) -> list[Note]:
 
 
 async def _hidden(settings: Settings, ends: dict[TopicPartition, int]) -> list[Note]:
-    """Open transactions of producers on the input: nobody who reads committed records sees them.
+    """Open transactions of producers on the input: they hide what comes after.
 
     Two looks, a second apart: a transaction that has only just begun is none to speak of.
     """

@@ -126,7 +126,7 @@ async def _skipped(settings: Settings, count: int) -> dict[int, Skipped]:
 
 
 async def look_at_rows(settings: Settings, note: Callable[..., Any], records: int) -> list[Any]:
-    """Read up to `records` of each partition's newest rows; -> notes on what contradicts itself."""
+    """Read up to `records` of each partition's newest rows. Returns notes on followers below 0."""
     consumer = clients.consumer(settings, auto_offset_reset="earliest")
     await clients.start(consumer)
     below: dict[str, int] = {}

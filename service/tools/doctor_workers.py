@@ -36,8 +36,8 @@ async def look_at_workers(assignments: Iterable[bytes], note: Callable[..., Any]
     named = ", ".join(f"{url} {version}" for url, version in zip(urls, versions, strict=False))
     if set(versions) == {__version__}:
         return [note("ok", f"workers: {named}")]
-    todo = "until all run one version: docs/operate/upgrading.md, Rolling upgrade"
-    return [note("warning", f"workers of another version than {__version__}: {named}", todo)]
+    todo = "expected during a rolling upgrade only: docs/operate/upgrading.md"
+    return [note("warning", f"not every worker reports version {__version__}: {named}", todo)]
 
 
 def _address(assignment: bytes) -> str:

@@ -301,7 +301,7 @@ def _add_skip(commands: Commands) -> None:
         "step over a range of the input that cannot be unpacked",
         "For a batch that nobody can read, at which every worker ends with 70 and names topic,\n"
         "partition, offset and the next one. Needs a stopped group. Every offset of the range\n"
-        "counts as rejected, one rejected record says why, and no number else changes. A dry\n"
+        "counts as rejected, one rejected record says why, and no other number changes. A dry\n"
         "run unless --yes. Exit code 1: refused, and why.",
         "netfollowers skip --partition 3 --from 4711 --to 4760 --reason 'wrong CRC, disk of 2'",
         "netfollowers skip --partition 3 --from 4711 --to 4760 --reason 'wrong CRC' --yes",

@@ -31,7 +31,7 @@ class Refused(Exception):  # noqa: N818 - it is a refusal, with its way forward
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Show the plan, or carry it out; -> exit code."""
+    """Show the plan, or carry it out. Returns the exit code."""
     _check_usage(arguments)
     try:
         asyncio.run(_run(settings, arguments))
@@ -93,12 +93,12 @@ def _checked(settings: Settings, checkpoint: Checkpoint | None, start: int) -> C
         raise Refused(message)
     position = checkpoint.position
     if start < position:
-        message = f"the group has counted up to {position}: begin there, or leave it"
+        message = f"the group has counted up to {position}: use --from {position}"
         raise Refused(message)
     if start > position:
         message = (
             f"the group has counted up to {position}: start a worker, which counts what can be "
-            "unpacked and ends with 70 and the offset that cannot; step over from there"
+            "unpacked, ends with 70 and names the offset that cannot; begin at that offset"
         )
         raise Refused(message)
     if len(checkpoint.skipped) >= MOST:
