@@ -443,8 +443,8 @@ def test_the_spoilt_records_hold_what_they_promise() -> None:
         seen[reason or outcome] += 1
 
     see()
-    assert set(seen) == {*Reason, "applied", "heartbeat"} - {Reason.UNFORESEEN}
-    assert min(seen["applied"], seen["heartbeat"]) > 50, seen
+    assert set(seen) == {*Reason, "applied", "heartbeat"} - {Reason.UNFORESEEN, Reason.SKIPPED}
+    assert min(seen["applied"], seen["heartbeat"]) > 20, seen
 
 
 def spoilt(**members: str | None) -> Members:
