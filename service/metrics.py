@@ -292,7 +292,7 @@ READINGS: Final = (
     Reading(
         "netfollowers_last_stable_offset_lag_age_seconds",
         "gauge",
-        "Since when the first record of an open transaction has been in the log; 0 without one.",
+        "For how long this worker has seen a producer's transaction open; 0 without one.",
         (),
         lambda shard, host: [((), host.lag.hidden_s(shard))],
     ),

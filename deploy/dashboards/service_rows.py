@@ -82,8 +82,8 @@ def flow() -> list[Drawn]:
         graph(
             About(
                 "Hidden by open transactions",
-                "Age of the first record of a producer's transaction that is still open; 0 without "
-                "one. Nothing behind it is counted.",
+                "For how long a producer's transaction has been seen open; 0 without one. Nothing "
+                "behind its first record is counted.",
                 "s",
                 runbook="NetFollowersHidden",
                 steps=((None, GREEN), (60, RED)),

@@ -6,7 +6,7 @@ with a fetch of one record.
 
 There is a second lag. While a producer's transaction is open, consumers of committed records get
 nothing from its first record on: the last stable offset stands still, and the log grows. A
-consumer that reads uncommitted records asks for the end of the log and for the first hidden record.
+consumer that reads uncommitted records asks for the end of the log.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.kafka import clients
+from service.kafka.batches import CannotUnpack
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class Seen:
 
     `end`: its last stable offset. `stamp_ms`: when the record at `position` was written, epoch ms;
     None without such a record or an answer. `hidden`: records and markers between the last
-    stable offset and the end of the log; `hidden_ms`: when the first of them was written.
+    stable offset and the end of the log; `hidden_since_s`: since when this worker has seen the last
+    stable offset stand there.
     """
 
     at_s: float
@@ -48,7 +50,7 @@ class Seen:
     position: int
     stamp_ms: int | None
     hidden: int = 0
-    hidden_ms: int | None = None
+    hidden_since_s: float = 0.0
 
 
 class Lag:
@@ -87,12 +89,14 @@ class Lag:
         return seen.hidden
 
     def hidden_s(self, shard: Shard) -> float:
-        """Since when the first hidden record has been in the log; 0 without one."""
+        """For how long this worker has seen that transaction open, s; 0 without one.
+
+        Not by the first record's timestamp: that may be a producer's, of any time.
+        """
         seen = self._seen.get(shard.partition)
         if not self.hidden(shard) or seen is None:
             return 0.0
-        since_s = seen.at_s if seen.hidden_ms is None else seen.hidden_ms / 1_000
-        return max(0.0, time.time() - since_s)
+        return max(0.0, time.time() - seen.hidden_since_s)
 
     def why_hidden(self, shard: Shard) -> str:
         """Say which open transaction has held a partition up for too long; empty when none has."""
@@ -143,23 +147,24 @@ class Lag:
         held = {shard.partition: shard for shard in self._shards}
         for partition in self._seen.keys() - held.keys():
             del self._seen[partition]
+        self._told &= held.keys()
         if not held:
             return
         sources = {TopicPartition(self._settings.input_topic, number) for number in held}
         heads = await everything.end_offsets(sorted(sources))
-        ends = await consumer.end_offsets(
-            sorted(sources)
-        )  # after: what comes between hides nothing
+        # After the other: what comes between the two hides nothing.
+        ends = await consumer.end_offsets(sorted(sources))
         at_s = time.time()
         positions = {tp: held[tp.partition].engine.position for tp in sources}
         behind = {tp: position for tp, position in positions.items() if position < ends[tp]}
         stamps = await _stamps(consumer, behind) if behind else {}
-        open_ones = {tp: ends[tp] for tp, head in heads.items() if head > ends[tp]}
-        opened = await _stamps(everything, open_ones) if open_ones else {}
         for tp, position in positions.items():
-            hidden = max(0, heads[tp] - ends[tp])
+            hidden, since_s = max(0, heads[tp] - ends[tp]), at_s
+            before = self._seen.get(tp.partition)
+            if hidden and before is not None and before.hidden and before.end == ends[tp]:
+                since_s = before.hidden_since_s
             self._seen[tp.partition] = Seen(
-                at_s, ends[tp], position, stamps.get(tp), hidden, opened.get(tp)
+                at_s, ends[tp], position, stamps.get(tp), hidden, since_s
             )
 
 
@@ -178,6 +183,8 @@ async def _stamps(
             for tp, records in (await consumer.getmany(*missing, timeout_ms=200)).items():
                 if records and tp not in stamps:
                     stamps[tp] = records[0].timestamp
+    except CannotUnpack as error:  # the shard's reader meets it too, and ends the worker
+        log.debug("the age of the oldest record is not known: %s", error)
     finally:
         consumer.unsubscribe()
     return stamps

@@ -444,10 +444,13 @@ class Shard:
 
     async def _commit_and_fail(self, error: BaseException) -> None:
         """Commit what comes before: `skip` can begin at the committed offset only."""
-        await self._settled()
-        if self.state is State.RUNNING and self.engine.has_unsealed:
-            await self._checkpoint()
-        self._reading_failed(error)
+        try:
+            while self._committing is not None:
+                await self._settled()
+            if self.state is State.RUNNING and self.engine.has_unsealed:
+                await self._checkpoint()
+        finally:
+            self._reading_failed(error)
 
     def _reading_failed(self, error: BaseException) -> None:
         position = self.engine.position

@@ -158,7 +158,8 @@ def _note_row(record: Any, below: dict[str, int]) -> None:  # noqa: ANN401 - aio
     name = (record.key or b"").decode(errors="replace")
     followers = None
     if record.key and record.value is not None:
-        followers = decode_row(record.value).followers
+        with suppress(ValueError):  # a stranger's: `audit` names it
+            followers = decode_row(record.value).followers
     below.pop(name, None)
     if followers is not None and followers < 0:
         below[name] = followers

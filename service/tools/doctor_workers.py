@@ -52,7 +52,10 @@ def _address(assignment: bytes) -> str:
 async def _version(session: aiohttp.ClientSession, url: str) -> str:
     try:
         async with session.get(f"{url.rstrip('/')}/metrics", allow_redirects=False) as answer:
-            text = (await answer.content.read(_MOST_BYTES)).decode(errors="replace")
+            body = bytearray()
+            while len(body) < _MOST_BYTES and (part := await answer.content.readany()):
+                body += part
+            text = body.decode(errors="replace")
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return "does not answer"
     found = _VERSION.search(text)
