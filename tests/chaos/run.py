@@ -14,6 +14,7 @@ from typing import Final
 
 from tests.chaos.fleet import Exit
 from tests.chaos.judge import Verdict, calm, command_line, judge
+from tests.chaos.markers import lost_marker
 from tests.chaos.outages import strike
 from tests.chaos.proxy import toxiproxy
 from tests.chaos.schedule import CUTS, EXTRA, Fault, Kind, schedule
@@ -60,6 +61,8 @@ class Story:
     sent: Counter[str] = field(default_factory=Counter)
     chaos_s: float = 0.0
     audit_said: str = ""
+    lost_marker: str = ""
+    """Where the broker has lost a transaction's marker: a fault of Kafka, which ends a run."""
     wrong: list[str] = field(default_factory=list)
     """Why the run failed; empty when it did not."""
 
@@ -82,6 +85,8 @@ async def run(plan: Plan) -> Story:
             await _live(lived, story)
         except (AssertionError, TimeoutError) as error:
             story.wrong.append(str(error) or repr(error))
+            await _end_all(lived)
+            story.lost_marker = await lost_marker(lived.settings)
         fleet, feed, watcher = lived.fleet, lived.feed, lived.watcher
         story.exits, story.restarts = fleet.exits, fleet.restarts
         story.pauses, story.per_second = watcher.pauses, watcher.per_second
@@ -101,15 +106,19 @@ async def _live(lived: World, story: Story) -> None:
         at_least = max(1, deck - len(story.strikes)) if is_last else 0
         await _rage(lived, story, faults, at_least)
         await _checkpoint(lived, story)
+    await _end_all(lived)
+    story.verdicts.append(await judge(lived.settings))
+    code, story.audit_said = await command_line(lived.settings)
+    assert code == 0, f"netfollowers audit: exit code {code}\n{story.audit_said}"
+
+
+async def _end_all(lived: World) -> None:
     lived.fleet.want(0)
     await until(
         lambda: not any(slot.worker for slot in lived.fleet.slots),
         "the end of all workers",
         lived.fleet.last_words,
     )
-    story.verdicts.append(await judge(lived.settings))
-    code, story.audit_said = await command_line(lived.settings)
-    assert code == 0, f"netfollowers audit: exit code {code}\n{story.audit_said}"
 
 
 async def _rage(lived: World, story: Story, faults: Iterator[Fault], at_least: int) -> None:
