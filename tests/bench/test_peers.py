@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,7 +40,8 @@ GRAINS: Final = {"1m": 60_000, "1h": 3_600_000, "1d": 86_400_000}
 
 Totals = dict[str, tuple[int, int]]
 Windows = dict[tuple[str, str, int], tuple[int, int]]
-Counted = Callable[[Peer], Awaitable[Settings]]
+Look = Callable[[Settings], Awaitable[object]]
+Counted = Callable[..., Awaitable[None]]
 MADE: Final = list(
     Synthetic(Shape(accounts=200, skew=0.6, disorder_s=0.2)).span(
         START_MS, rate=150.0, count=EVENTS
@@ -88,9 +90,13 @@ def tallies(found: dict[tuple[str, str, int], dict[str, Any]]) -> Windows:
 
 @pytest.fixture
 def counted(kafka: LocalBroker, unique: str, tmp_path: Path) -> Counted:
-    """Let a peer count the input."""
+    """Let a peer count the input, and wait until its results are what is due.
 
-    async def run(peer: Peer) -> Settings:
+    Commits say little here. Plain Faust commits what its producer has yet to send, and leaves the
+    last events uncommitted.
+    """
+
+    async def run(peer: Peer, *results: tuple[Look, object]) -> None:
         settings = named(kafka.bootstrap, unique, f"{unique}-in", flush_interval_s=0.2)
         await topics.create(settings)
         peer_settings = named(kafka.bootstrap, f"{unique}-p", f"{unique}-in", flush_interval_s=0.2)
@@ -98,75 +104,72 @@ def counted(kafka: LocalBroker, unique: str, tmp_path: Path) -> Counted:
         sent = await fill(settings, MADE)
         log = tmp_path / "peer.log"
         with running(peer, peer_settings, warm_records=sent if peer.warm else 0, log=log) as it:
-            patience = Patience(f"{sent} counted records")
-            async with positions_of(peer_settings) as positions:
-                while (total := await positions.total()) < sent:
-                    patience.look(total)
+
+            async def wait(look: Callable[[], Awaitable[object]], due: object) -> None:
+                patience = Patience(f"the results of {peer.name}")
+                while (found := await look()) != due:
+                    patience.look(found)
                     assert it.poll() is None, log.read_text()[-3_000:]
                     await asyncio.sleep(0.1)
-        return peer_settings
+
+            for look, due in results:
+                await wait(partial(look, peer_settings), due)
+            if peer is not PLAIN_FAUST:
+                async with positions_of(peer_settings) as positions:
+                    await wait(positions.total, sent)
 
     return run
 
 
+async def rows_of_plain_faust(settings: Settings) -> tuple[Totals, Windows]:
+    last: Totals = {}
+    found: Windows = {}
+    async for records in read_all(settings, settings.updates_topic):
+        for record in records:
+            assert record.value is not None
+            row = json.loads(record.value)
+            account = row["account_id"]
+            last[account] = (row["gained"], row["lost"])
+            for grain, window in row["windows"].items():
+                at = window["last_event_ms"]
+                start = at - at % GRAINS[grain]
+                found[account, grain, start] = (window["gained"], window["lost"])
+    return last, found
+
+
+async def rows_of_tuned_streams(settings: Settings) -> tuple[Totals, Windows]:
+    last = await last_of(settings, settings.updates_topic)
+    rows = {key[0]: row for key, row in last.items()}
+    found = {
+        (account, grain, start): (gained, lost)
+        for account, row in rows.items()
+        for grain, held in row["windows"].items()
+        for start, gained, lost in held
+    }
+    return {one: (row["gained"], row["lost"]) for one, row in rows.items()}, found
+
+
 async def test_plain_faust_counts_what_a_dict_counts(counted: Counted) -> None:
-    settings = await counted(PLAIN_FAUST)
-
-    async def of_rows() -> tuple[Totals, Windows]:
-        last: Totals = {}
-        found: Windows = {}
-        async for records in read_all(settings, settings.updates_topic):
-            for record in records:
-                assert record.value is not None
-                row = json.loads(record.value)
-                account = row["account_id"]
-                last[account] = (row["gained"], row["lost"])
-                for grain, window in row["windows"].items():
-                    at = window["last_event_ms"]
-                    start = at - at % GRAINS[grain]
-                    found[account, grain, start] = (window["gained"], window["lost"])
-        return last, found
-
-    await visible(of_rows, model())
-
-
-async def visible(look: Callable[[], Awaitable[object]], due: object) -> None:
-    """Wait until a reader sees what is due: a commit is told before its last results are seen."""
-    patience = Patience("the peer's results")
-    while (found := await look()) != due:
-        patience.look(found)
-        await asyncio.sleep(0.2)
+    await counted(PLAIN_FAUST, (rows_of_plain_faust, model()))
 
 
 @pytest.mark.usefixtures("kafka_streams")
 async def test_idiomatic_kafka_streams_counts_what_a_dict_counts(counted: Counted) -> None:
-    settings = await counted(IDIOMATIC)
     totals, windows = model()
-
-    async def of(topic: str) -> Windows:
-        return tallies(await last_of(settings, topic))
-
     due = {(account, "", 0): tally for account, tally in totals.items()}
-    await visible(lambda: of(settings.updates_topic), due)
-    await visible(lambda: of(settings.windows_topic), windows)
+
+    async def updates(settings: Settings) -> Windows:
+        return tallies(await last_of(settings, settings.updates_topic))
+
+    async def results(settings: Settings) -> Windows:
+        return tallies(await last_of(settings, settings.windows_topic))
+
+    await counted(IDIOMATIC, (updates, due), (results, windows))
 
 
 @pytest.mark.usefixtures("kafka_streams")
 async def test_tuned_kafka_streams_counts_what_a_dict_counts(counted: Counted) -> None:
-    settings = await counted(TUNED)
-
-    async def of_rows() -> tuple[Totals, Windows]:
-        last = await last_of(settings, settings.updates_topic)
-        rows = {key[0]: row for key, row in last.items()}
-        found = {
-            (account, grain, start): (gained, lost)
-            for account, row in rows.items()
-            for grain, held in row["windows"].items()
-            for start, gained, lost in held
-        }
-        return {one: (row["gained"], row["lost"]) for one, row in rows.items()}, found
-
-    await visible(of_rows, model())
+    await counted(TUNED, (rows_of_tuned_streams, model()))
 
 
 async def test_the_floor_reads_every_record(counted: Counted) -> None:

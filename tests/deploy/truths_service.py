@@ -99,11 +99,14 @@ def _last_checkpoint(world: World, partition: int) -> float:
 
 
 def _published(*, is_revision: bool) -> Callable[[World], float]:
-    """Windows of the last RATE_S; only the latecomer's old hour is ever corrected."""
+    """Windows of the last RATE_S; only those of the latecomer are ever corrected.
+
+    Its events are two hours old: always of an hour that is over, and after midnight of a day too.
+    """
 
     def of(world: World) -> float:
         recent = [w for w in world.windows if w[0] > world.known.at_s - RATE_S]
-        corrected = sum(w[1] == "latecomer" and w[2] == "1h" for w in recent)
+        corrected = sum(w[1] == "latecomer" for w in recent)
         return (corrected if is_revision else len(recent) - corrected) * 60 / RATE_S
 
     return of
