@@ -431,6 +431,8 @@ class Engine:
                 self.tally.expired_on_arrival += watermark - at >= expire_after
             if at > last:
                 row.last_event_ms = at
+            elif row.baseline_ms is not None and at < row.baseline_ms:
+                row.contain(event.action)
             if event.action == "follow":
                 row.gained += 1
                 side = GAINED

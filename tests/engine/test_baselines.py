@@ -99,6 +99,28 @@ def test_it_reaches_as_far_back_as_windows_are_kept(now_s: int, *, is_kept: bool
         assert counted.engine.tally.baselines_uncertain == (not is_kept)
 
 
+def test_an_event_that_comes_behind_it_and_happened_before_its_time_is_contained() -> None:
+    counted = Counted(RULES)
+    counted.baseline(60, 1_000)
+    counted.event(30)
+    counted.event(59.999, "unfollow")
+    counted.event(20)
+    assert followers(counted) == 1_000
+    assert counted.rows["a"]["net"] == 1
+    counted.event(60)
+    assert followers(counted) == 1_001
+
+
+def test_a_late_event_is_told_by_its_own_time_too() -> None:
+    counted = Counted(RULES)
+    counted.baseline(60, 1_000)
+    counted.heartbeat(100_000)
+    counted.event(61)
+    counted.event(59)
+    assert followers(counted) == 1_001
+    assert counted.counts() == {"applied": 1, "late": 2, "heartbeat": 1}
+
+
 def test_one_that_is_older_than_the_last_is_counted_and_ignored() -> None:
     counted = Counted(RULES)
     counted.baseline(100, 1_000)
