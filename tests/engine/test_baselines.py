@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engine import Engine, Grain, Rules
@@ -14,9 +14,10 @@ from service.results import Source
 from tests.engine.logs import Counted
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World
+from tests.property_examples import many
 
 RULES = Rules(grains=(Grain.parse("1m:30s:15m"), Grain.parse("1h:1m:3h")))
-MANY = settings(max_examples=60, derandomize=True, deadline=None)
+MANY = many(60)
 MINUTE_S = 60
 KEPT_S = 16 * MINUTE_S
 """A minute's window and its keep."""

@@ -5,13 +5,13 @@ The judge is `service.audit`, which shares no code with the engine.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
 
 import msgspec
+import orjson
 
 from service.audit import model
 from service.audit.compare import Comparison, compare
@@ -42,7 +42,7 @@ def judges_rules(rules: Rules, metadata: str = "") -> model.Rules:
 
 def _check_row(value: bytes) -> None:
     """A row that counts something knows when its last event was."""
-    row = json.loads(value)
+    row = orjson.loads(value)
     knows = row["last_event_ms"] > 0 or not (row["gained"] or row["lost"])
     assert knows, row
 
@@ -123,7 +123,7 @@ class World:
     def _check_table(self, sealed: Sealed) -> None:
         """The rows that are there are those that the checkpoint and the sums speak of."""
         assert sealed.checkpoint.rows == len(self.rows)
-        rows = [json.loads(value) for value in self.rows.values()]
+        rows = [orjson.loads(value) for value in self.rows.values()]
         assert self.engine.table_gained == sum(row["gained"] for row in rows)
         assert self.engine.table_lost == sum(row["lost"] for row in rows)
 
