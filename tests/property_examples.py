@@ -1,4 +1,4 @@
-"""How many examples a property test looks at.
+"""How many random examples a property test looks at.
 
 `make unit` is for every change and takes less than a minute, so it looks at a fifth of them. All
 other runs look at all (`make test`, `make test-all`, and a test that is started by its name).
@@ -18,6 +18,11 @@ _run: dict[str, int] = {"one_of": 1}
 def be_quick() -> None:
     """Look at fewer. To be called before test modules are imported."""
     _run["one_of"] = QUICK
+
+
+def some(number: int) -> range:
+    """-> so many seeds; fewer in the quick run."""
+    return range(max(1, number // _run["one_of"]))
 
 
 def many(max_examples: int, **options: Any) -> settings:
