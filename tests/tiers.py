@@ -3,7 +3,7 @@
 unit  no broker, no Java, no browser, nothing that keeps a core busy for long: `make unit`
 test  real brokers and workers, and all that computes for long: `make test` runs it and unit
 rest  a second tool beside Kafka (Prometheus, a browser, other languages), clusters of its own,
-      or disasters: `make test-rest`; `make test-all` runs all three
+      disasters, or minutes of computing: `make test-rest`; `make test-all` runs all three
 
 The longest path that fits decides. A test whose fixtures need more than its path says goes higher.
 A test file without a row is an error: who adds one decides where it belongs.
@@ -44,8 +44,10 @@ TABLE: Final = MappingProxyType(
         "tests/install/test_locks.py": "rest",  # installs the locks with old and new pips
         "tests/shell": "unit",
         "tests/shell/test_accounts.py::"
-        "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "test",
+        "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "rest",
         "tests/simulation": "test",
+        # Each planted bug lives through many simulated worlds.
+        "tests/simulation/test_simulation.py::test_a_planted_bug_of_the_shell_is_caught": "rest",
         "tests/suite": "unit",
         "tests/suite/test_optional.py": "test",  # collects all tests in a process of its own
         "tests/tools": "unit",
