@@ -7,7 +7,8 @@ a partition see the same records. Three things differ from aiokafka:
   the judge refuses the record.
 - A batch that unpacks to more than `MOST_BYTES` raises before it fills the memory.
 - Whatever cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
-  `CannotUnpack`, which names topic, partition and offset.
+  `CannotUnpack`, which names topic, partition and offset. So does a batch whose offsets do not
+  rise, or leave it: aiokafka leaves out such records without a word.
 
 tests/shell/test_batches.py holds it against aiokafka's own; tests/broker/test_libraries.py fails
 when aiokafka changes underneath.
@@ -17,8 +18,9 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
+from operator import attrgetter, lt
 from typing import Any, Final
 
 import cramjam
@@ -42,6 +44,7 @@ _CODEC_AT: Final = 22
 _HEADER_BYTES: Final = 61
 _CODEC_MASK: Final = 0x07
 _AT_A_TIME: Final = 500
+_OFFSET: Final = attrgetter("offset")
 _PACKED: Final = {1: (cramjam.gzip, 1_040), 3: (cramjam.lz4, 256), 4: (cramjam.zstd, 33_000)}
 """Codec -> who unpacks it, and how many bytes one byte of it can become. Snappy's (2) are 22."""
 
@@ -103,6 +106,9 @@ class Batch:
         self.producer_id: int = whole.producer_id
         self.is_control_batch: bool = whole.is_control_batch
         self.is_transactional: bool = whole.is_transactional
+        if self.next_offset <= self.base_offset:
+            message = f"a batch of offsets {self.base_offset} to {self.next_offset - 1}"
+            raise CorruptRecordException(message)
 
     def validate_crc(self) -> bool:
         """Tell whether the bytes are those that the producer has sent."""
@@ -116,18 +122,43 @@ class Batch:
         """Iterate over the records, in order; a generator would cost as much again per record."""
         return chain.from_iterable(self._parts())
 
-    def _parts(self) -> Iterator[Iterable[Any]]:
+    def _parts(self) -> Iterator[list[Any]]:
+        """Yield the records, each part when the next one is known to be sound.
+
+        So one whose offset is the batch's last is not handed out before all others are: from there
+        a consumer goes on behind the batch, and would not learn that it is broken.
+        """
+        last, waiting = self.base_offset - 1, list[Any]()
+        for part in self._read():
+            last = self._checked(part, last)
+            yield waiting
+            waiting = part
+        yield waiting
+
+    def _read(self) -> Iterator[list[Any]]:
         unpacked, given = _bounded(self._data), 0
         try:
             whole = self._whole if unpacked is None else _whole(unpacked)
             records = chain(whole)  # which asks aiokafka's for an iterator once: twice raises
-            part = [None] * _AT_A_TIME
-            while len(part) == _AT_A_TIME:
-                part = list(islice(records, _AT_A_TIME))
+            while part := list(islice(records, _AT_A_TIME)):
                 yield part
                 given += len(part)
         except UnicodeDecodeError:
-            yield islice(_leniently(unpacked or self._data), given, None)
+            records = chain(islice(_leniently(unpacked or self._data), given, None))
+            while part := list(islice(records, _AT_A_TIME)):
+                yield part
+
+    def _checked(self, part: list[Any], last: int) -> int:
+        """-> the last offset. CorruptRecordException: they do not rise, or leave the batch."""
+        offsets = [last, *map(_OFFSET, part), self.next_offset]
+        if not all(map(lt, offsets, offsets[1:])):
+            at = next(at for at in range(1, len(offsets)) if offsets[at - 1] >= offsets[at])
+            message = (
+                f"offset {offsets[at]} behind {offsets[at - 1]}, in a batch of "
+                f"{self.base_offset} to {self.next_offset - 1}"
+            )
+            raise CorruptRecordException(message)
+        return int(offsets[-2])
 
 
 def _leniently(data: memoryview) -> Iterator[Any]:
@@ -140,6 +171,9 @@ def _leniently(data: memoryview) -> Iterator[Any]:
     batch._buffer = _Lenient(batch._buffer)  # noqa: SLF001
     for _ in range(batch._num_records):  # noqa: SLF001
         yield batch._read_msg(decode_varint_py)  # noqa: SLF001
+    if batch._pos != len(batch._buffer):  # noqa: SLF001
+        message = f"{batch._pos} bytes of records, in a batch of {len(batch._buffer)}"  # noqa: SLF001
+        raise CorruptRecordException(message)
 
 
 class _Lenient(bytearray):
