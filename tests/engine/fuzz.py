@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import count, islice
+from multiprocessing import get_context
 from typing import Final
 
 from tests.engine.fuzzlog import TOTAL, fuzz
@@ -32,7 +33,7 @@ def fuzz_all(seeds: Sequence[int]) -> Drawn:
 def _in_processes(processes: int, seeds: Iterator[int]) -> Iterator[Drawn]:
     """Yield what comes of each few seeds. AssertionError: found, or a process has died."""
     at_work: dict[Future[Drawn], list[int]] = {}
-    with ProcessPoolExecutor(processes) as pool:
+    with ProcessPoolExecutor(processes, get_context("fork")) as pool:
         while True:
             while len(at_work) < 2 * processes:
                 some = list(islice(seeds, AT_A_TIME))

@@ -163,7 +163,7 @@ def spoil(random: Random, plain: bytes, drawn: Drawn) -> Spoil:
     name = random.choice((*_KINDS, *sorted(_FIELDS)))
     drawn[f"batch: {name}"] += 1
     if name == "offset of a record":
-        lie = (random.choice(_offset_places(plain)), random.choice((0, 1, 2, 4, 6, 80, 126)))
+        lie = (random.choice(offset_places(plain)), random.choice((0, 1, 2, 4, 6, 80, 126)))
         return Spoil(codec, (lie,), is_inside=True)
     if name == "cut":
         return Spoil(codec, cut=random.choice((1, 10, len(plain) // 2)))
@@ -177,7 +177,7 @@ def spoil(random: Random, plain: bytes, drawn: Drawn) -> Spoil:
     return Spoil(codec, changes, is_inside=name == "records", repair=name != "CRC")
 
 
-def _offset_places(plain: bytes) -> list[int]:
+def offset_places(plain: bytes) -> list[int]:
     """Where the records of a batch say their offsets."""
     places, at = [], BODY
     while at < len(plain):

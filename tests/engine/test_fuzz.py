@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -186,3 +187,11 @@ def test_the_command_prints_what_it_found_and_fails(
     monkeypatch.setattr(fuzzlog, "Engine", CountsTwice)  # processes are forks
     assert command.main(["--inputs", "1000", "--processes", "1"]) == 1
     assert "smallest: [Part(records=[" in capsys.readouterr().out
+
+
+def test_the_command_names_the_seeds_at_which_a_process_has_died(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "fuzz", lambda _: os._exit(1))
+    assert command.main(["--inputs", "1", "--processes", "1", "--start", "70"]) == 1
+    assert "has died at one of the seeds [[70, 71," in capsys.readouterr().out
