@@ -10,12 +10,15 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 from aiokafka import codec
 from aiokafka.record.util import calc_crc32c
 
 from service.events import LogRecord
 from tests.engine.wire import BODY
 
+MAGIC: Final = 16
+"""Where a batch says its format."""
 _UNPACK: Final[dict[int, Callable[[bytes], bytes]]] = {
     0: bytes,
     1: codec.gzip_decode,
@@ -32,11 +35,11 @@ class NotOfTheProtocol(Exception):  # noqa: N818 - says what it is
 def opened(batch: bytes) -> list[LogRecord]:
     """Read the records of one batch. NotOfTheProtocol.
 
-    Nothing is left out, whatever offsets the records have; a control batch has no records for us.
+    Nothing is left out, whatever offsets the records say; a control batch has no records for us.
     """
     _demand(len(batch) >= BODY and struct.unpack_from(">i", batch, 8)[0] == len(batch) - 12)
     base, _, _, magic, crc = struct.unpack_from(">qiibI", batch)
-    attributes, _, first, last, _, _, _, count = struct.unpack_from(">hiqqqhii", batch, 21)
+    attributes, span, first, last, _, _, _, count = struct.unpack_from(">hiqqqhii", batch, 21)
     _demand(magic == 2 and crc == calc_crc32c(batch[21:]) and attributes & 7 in _UNPACK)
     if attributes & 32:
         return []
@@ -48,6 +51,8 @@ def opened(batch: bytes) -> list[LogRecord]:
     stamp = last if attributes & 8 else None
     records = [rest.record(base, first, stamp) for _ in range(count)]
     _demand(rest.at == len(body))
+    if count == span + 1:  # an offset for each: so the broker has counted them
+        return [msgspec.structs.replace(one, offset=base + at) for at, one in enumerate(records)]
     return records
 
 

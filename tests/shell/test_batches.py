@@ -98,6 +98,7 @@ def spoilt(batch: bytes, at: int, to: int, *, crc: bool = True) -> bytes:
 
 BROKEN = {
     "a wrong CRC": spoilt(built(FEW), 70, 0xFF, crc=False),
+    "an unknown format": spoilt(built(FEW), 16, 3, crc=False),
     "an unknown codec": spoilt(built(FEW), 22, 5),
     "a codec that its bytes are not of": spoilt(built(FEW), 22, 4),
     "a number of records that are not there": spoilt(built(FEW), 60, 200),
@@ -126,10 +127,10 @@ def numbered(offsets: Sequence[int], last: int, *, name: str = "trace") -> bytes
 
 
 LYING: dict[str, tuple[list[int], int]] = {
-    "all the same": ([0, 0, 0, 0], 3),
+    "all the same": ([0, 0, 0, 0], 9),
     "one goes back": ([0, 1, 9, 3], 9),
-    "one is beyond the last": ([0, 1, 2, 7], 3),
-    "one is before the first": ([0, -3, 1, 2], 3),
+    "one is beyond the last": ([0, 1, 2, 17], 9),
+    "one is before the first": ([0, -3, 1, 2], 9),
     "more than there is room for": ([0, 1, 2, 3], 2),
     "the last is before the first": ([0, 1, 2, 3], -1),
     "the last of the batch comes before its others": ([*range(499), 600, 499, 500], 600),
@@ -148,6 +149,25 @@ def test_offsets_that_lie_are_refused_and_no_record_is_left_out_silently(
     assert "cannot unpack" in why
     assert position <= max(0, last), "whoever goes on from there comes to the same batch"
     assert [one.offset for one in found] == list(range(position))
+
+
+@pytest.mark.parametrize("name", ["trace", "tr\udcffce"])
+@pytest.mark.parametrize(
+    "offsets",
+    [[0, 0, 0, 0], [3, 2, 1, 0], [0, 1, 2, 7], [0, -3, 1, 2], [*range(600), *range(600)]],
+    ids=["all the same", "falling", "one beyond the last", "one before the first", "twice"],
+)
+def test_records_that_lie_have_the_offsets_that_the_broker_has_counted(
+    offsets: list[int], name: str
+) -> None:
+    data = numbered(offsets, len(offsets) - 1, name=name)
+    data = struct.pack(">q", 0) + data[8:]  # as the broker writes it
+    records, position, why = wire.fetched(data, 2)
+    assert [one.offset for one in records] == list(range(2, len(offsets)))
+    values = [b"%d" % at for at in offsets]
+    assert [one.value for one in records] == values[2:]
+    assert [one.headers for one in records] == [[(name, b"1")]] * (len(offsets) - 2)
+    assert (position, why) == (len(offsets), "")
 
 
 def test_offsets_with_gaps_and_a_fetch_that_begins_among_them_are_fine() -> None:
