@@ -1,7 +1,7 @@
 """How batches of records are unpacked: aiokafka's decoder, mended where a record can stop it.
 
 `install` puts it under every consumer of the process, ours and the auditor's, so that all who read
-a partition see the same records. Four things differ from aiokafka:
+a partition see the same records. Five things differ from aiokafka:
 
 - A header name that is not UTF-8 does not raise: its bytes stand as `surrogateescape` has them, and
   the judge refuses the record.
@@ -10,6 +10,7 @@ a partition see the same records. Four things differ from aiokafka:
   `CannotUnpack`, which names topic, partition and offset.
 - Records that lie about their offsets, of which aiokafka leaves out some without a word, have those
   that the broker has counted for them. Where that is not known, such a batch cannot be unpacked.
+- The attributes of a record are one byte, which aiokafka takes for a number of several.
 
 tests/shell/test_batches.py holds it against aiokafka's own; tests/broker/test_libraries.py fails
 when aiokafka changes underneath.
@@ -17,11 +18,12 @@ when aiokafka changes underneath.
 
 from __future__ import annotations
 
+import dataclasses
 import mmap
 import struct
 from collections.abc import Iterator
 from itertools import chain, islice
-from operator import attrgetter, lt
+from operator import attrgetter
 from typing import Any, Final
 
 import cramjam
@@ -135,52 +137,51 @@ class Batch:
         So one whose offset is the batch's last is not handed out before all others are: from there
         a consumer goes on behind the batch, and would not learn that it is broken.
         """
-        last, waiting = self.base_offset - 1, list[Any]()
-        for part in self._read():
-            sound = self._numbered(part, last + 1) if self._is_dense else self._checked(part, last)
+        waiting = list[Any]()
+        for part in self._sound():
             yield waiting
-            last, waiting = sound[-1].offset, sound
+            waiting = part
         yield waiting
 
-    def _read(self) -> Iterator[list[Any]]:
-        unpacked, given = _bounded(self._data), 0
+    def _sound(self) -> Iterator[list[Any]]:
+        """Yield the records by the C decoder, and what it cannot read by the slow one."""
+        unpacked, given, last = _bounded(self._data), 0, self.base_offset - 1
         try:
             whole = self._whole if unpacked is None else _whole(unpacked)
             records = chain(whole)  # which asks aiokafka's for an iterator once: twice raises
             while part := list(islice(records, _AT_A_TIME)):
+                self._check(part, last)
                 yield part
-                given += len(part)
-        except UnicodeDecodeError:
+                given, last = given + len(part), part[-1].offset
+        except (UnicodeDecodeError, CorruptRecordException):
             records = chain(islice(_leniently(unpacked or self._data), given, None))
             while part := list(islice(records, _AT_A_TIME)):
+                part = self._numbered(part, last + 1) if self._is_dense else part
+                self._check(part, last)
                 yield part
+                last = part[-1].offset
 
     def _numbered(self, part: list[Any], first: int) -> list[Any]:
         """Give each record the offset that the broker has counted for it, whatever it says.
 
         Of an uncompressed batch a broker looks at the header only: it has an offset per record.
         """
-        right = range(first, first + len(part))
-        if list(map(_OFFSET, part)) == list(right):
-            return part
         return [
-            default_records._DefaultRecordPy(  # noqa: SLF001 - aiokafka's own, in Python
-                offset, one.timestamp, one.timestamp_type, one.key, one.value, one.headers
-            )
-            for offset, one in zip(right, part, strict=True)
+            dataclasses.replace(one, offset=offset) for offset, one in enumerate(part, start=first)
         ]
 
-    def _checked(self, part: list[Any], last: int) -> list[Any]:
+    def _check(self, part: list[Any], last: int) -> None:
         """Look at each offset. CorruptRecordException: they do not rise, or leave the batch."""
         offsets = [last, *map(_OFFSET, part), self.next_offset]
-        if not all(map(lt, offsets, offsets[1:])):
-            at = next(at for at in range(1, len(offsets)) if offsets[at - 1] >= offsets[at])
+        if self._is_dense and offsets[1:-1] == list(range(last + 1, last + 1 + len(part))):
+            return
+        at = next((at for at in range(1, len(offsets)) if offsets[at - 1] >= offsets[at]), 0)
+        if at or self._is_dense:
             message = (
                 f"offset {offsets[at]} behind {offsets[at - 1]}, in a batch of "
                 f"{self.base_offset} to {self.next_offset - 1}"
             )
             raise CorruptRecordException(message)
-        return part
 
 
 def _leniently(data: memoryview) -> Iterator[Any]:
@@ -192,10 +193,28 @@ def _leniently(data: memoryview) -> Iterator[Any]:
     batch._maybe_uncompress()  # noqa: SLF001
     batch._buffer = _Lenient(batch._buffer)  # noqa: SLF001
     for _ in range(batch._num_records):  # noqa: SLF001
-        yield batch._read_msg(decode_varint_py)  # noqa: SLF001
+        yield batch._read_msg(_Numbers())  # noqa: SLF001
     if batch._pos != len(batch._buffer):  # noqa: SLF001
         message = f"{batch._pos} bytes of records, in a batch of {len(batch._buffer)}"  # noqa: SLF001
         raise CorruptRecordException(message)
+
+
+class _Numbers:
+    """Decodes the numbers of one record, of which the second, its attributes, is a byte.
+
+    aiokafka takes it for a varint: from 0x80 on it reads all that follows at a wrong place.
+    """
+
+    def __init__(self) -> None:
+        self._decoded = 0
+
+    def __call__(self, buffer: bytearray, at: int) -> tuple[int, int]:
+        """-> the number at a place, and the place behind it."""
+        self._decoded += 1
+        if self._decoded == 2:  # noqa: PLR2004
+            return buffer[at], at + 1
+        number, end = decode_varint_py(buffer, at)
+        return int(number), int(end)
 
 
 class _Lenient(bytearray):

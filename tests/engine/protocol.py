@@ -17,6 +17,7 @@ from aiokafka.record.util import calc_crc32c
 from service.events import LogRecord
 from tests.engine.wire import BODY
 
+FORMAT: Final = 2
 MAGIC: Final = 16
 """Where a batch says its format."""
 _UNPACK: Final[dict[int, Callable[[bytes], bytes]]] = {
@@ -32,17 +33,15 @@ class NotOfTheProtocol(Exception):  # noqa: N818 - says what it is
     """The bytes are no batch of format 2."""
 
 
-def opened(batch: bytes) -> list[LogRecord]:
-    """Read the records of one batch. NotOfTheProtocol.
+def opened(batch: bytes) -> tuple[list[LogRecord], bool]:
+    """Read the records of one batch; whether one has attributes beyond 0x7f. NotOfTheProtocol.
 
-    Nothing is left out, whatever offsets the records say; a control batch has no records for us.
+    Nothing is left out, whatever offsets the records say.
     """
     _demand(len(batch) >= BODY and struct.unpack_from(">i", batch, 8)[0] == len(batch) - 12)
     base, _, _, magic, crc = struct.unpack_from(">qiibI", batch)
     attributes, span, first, last, _, _, _, count = struct.unpack_from(">hiqqqhii", batch, 21)
-    _demand(magic == 2 and crc == calc_crc32c(batch[21:]) and attributes & 7 in _UNPACK)
-    if attributes & 32:
-        return []
+    _demand(magic == FORMAT and crc == calc_crc32c(batch[21:]) and attributes & 7 in _UNPACK)
     try:
         body = _UNPACK[attributes & 7](batch[BODY:])
     except Exception as error:
@@ -52,8 +51,19 @@ def opened(batch: bytes) -> list[LogRecord]:
     records = [rest.record(base, first, stamp) for _ in range(count)]
     _demand(rest.at == len(body))
     if count == span + 1:  # an offset for each: so the broker has counted them
-        return [msgspec.structs.replace(one, offset=base + at) for at, one in enumerate(records)]
-    return records
+        records = [msgspec.structs.replace(one, offset=base + at) for at, one in enumerate(records)]
+    return records, rest.is_odd
+
+
+def is_control(batch: bytes) -> bool:
+    """Tell whether a batch of format 2 says that it is a marker, which holds nothing for us."""
+    return len(batch) > BODY and batch[MAGIC] == FORMAT and batch[22] & 32 > 0
+
+
+def last_offset(batch: bytes) -> int:
+    """Read the offset of a batch's last record, as its header says."""
+    base, span = struct.unpack_from(">q", batch)[0], struct.unpack_from(">i", batch, 23)[0]
+    return int(base + span)
 
 
 def _demand(is_so: bool) -> None:  # noqa: FBT001 - an assertion of the protocol
@@ -66,11 +76,12 @@ class _Bytes:
 
     def __init__(self, data: bytes) -> None:
         self._data, self.at = data, 0
+        self.is_odd = False
 
     def record(self, base: int, first: int, stamp: int | None) -> LogRecord:
         length = self._number()
         end = self.at + length
-        self._take(1)
+        self.is_odd |= self._take(1) >= b"\x80"
         at = first + self._number()
         offset = base + self._number()
         key, value = self._text(), self._text()

@@ -152,14 +152,16 @@ def test_an_engine_that_ends_by_a_record_is_found(monkeypatch: pytest.MonkeyPatc
     assert "ZeroDivisionError" in found()
 
 
-@pytest.mark.parametrize("name", ["_numbered", "_checked"])
-def test_a_reader_that_leaves_out_records_is_found(
-    monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setattr(batches.Batch, name, lambda _, part, __: part)
+def test_a_reader_that_leaves_out_records_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches.Batch, "_check", lambda *_: None)
     said = found()
     assert "do not rise" in said or "by the protocol" in said
     assert "smallest: (Spoil(" in said
+
+
+def test_a_reader_that_refuses_what_can_be_read_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches.Batch, "_numbered", lambda _, part, __: part)
+    assert "it can be read by the protocol, and is refused" in found()
 
 
 def test_the_smallest_input_is_what_cannot_be_left_out() -> None:

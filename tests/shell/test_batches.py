@@ -20,6 +20,7 @@ from service.events import LogRecord
 from service.kafka import batches
 from service.kafka.batches import Batches, CannotUnpack
 from tests.engine import wire
+from tests.engine.mutations import offset_places
 
 Sent = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -168,6 +169,19 @@ def test_records_that_lie_have_the_offsets_that_the_broker_has_counted(
     assert [one.value for one in records] == values[2:]
     assert [one.headers for one in records] == [[(name, b"1")]] * (len(offsets) - 2)
     assert (position, why) == (len(offsets), "")
+
+
+@pytest.mark.parametrize("attributes", [1, 0x7F, 0x80, 0xFE])
+@pytest.mark.parametrize("key", [b"a", b"b", b"account"])
+def test_attributes_of_a_record_are_one_byte_whatever_they_are(key: bytes, attributes: int) -> None:
+    sent = [LogRecord(at, 1_700_000_000_000, key, b"v" * at, [("t", b"1")]) for at in range(8)]
+    batch = bytearray(wire.packed(sent))
+    place = offset_places(bytes(batch))[4] - 2
+    assert batch[place - 1 : place + 3] == bytes([batch[place - 1], 0, 0, 8])
+    batch[place] = attributes
+    assert unpacked(repaired(bytes(batch))) == [
+        (one.offset, one.timestamp, one.key, one.value, one.headers) for one in sent
+    ]
 
 
 def test_offsets_with_gaps_and_a_fetch_that_begins_among_them_are_fine() -> None:
