@@ -36,6 +36,7 @@ TABLE: Final = MappingProxyType(
         "tests/deploy/test_stack_alone.py": "rest",
         "tests/engine": "unit",
         "tests/engine/test_decoding.py": "test",  # tens of thousands of random records
+        "tests/engine/test_fuzz.py": "test",  # thousands of random records, many lives
         "tests/engine/test_sabotage.py": "test",  # each planted bug lives through random logs
         "tests/engine/test_speed.py": "test",  # ratios of CPU time, from processes of their own
         "tests/engine/test_work.py": "test",  # counts each line that the engine runs

@@ -28,7 +28,6 @@ from service.events import (
     judge,
     read,
 )
-from tests.engine.fuzz import CHUNK, fuzz
 from tests.engine.world import SOURCE, World
 from tests.property_examples import many
 
@@ -506,11 +505,3 @@ def test_a_number_beyond_a_double_is_judged_where_it_is_read(
 )
 def test_the_engine_and_the_model_agree_on_rarities(members: Members, headers: Headers) -> None:
     assert_agreement(LogRecord(0, NOW_MS, b"ann", as_text(members).encode(), headers))
-
-
-def test_mutated_records_are_read_as_the_model_reads_them() -> None:
-    """A chunk of `make fuzz`."""
-    seen = fuzz(seed=1)
-    records = [number for name, number in seen.items() if not name.startswith("(")]
-    assert sum(records) == CHUNK
-    assert len(seen) > 12
