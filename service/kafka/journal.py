@@ -126,6 +126,8 @@ class KafkaJournal:
     """A partition's journal over Kafka; the subclass says how a checkpoint is written."""
 
     is_atomic: bool
+    _way_back = "use another NETFOLLOWERS_APP_ID with its own result topics"
+    """From a commit that is not ours."""
 
     def __init__(self, settings: Settings, partition: int, partitions: int) -> None:
         """`partitions`: of the input topic, as checked at start."""
@@ -234,8 +236,7 @@ class KafkaJournal:
             message = (
                 f"partition {self.source.partition} of {self.source.topic} has a commit at "
                 f"{found.offset} by group {self._settings.app_id} that is not ours "
-                f"({error}): another client has overwritten our checkpoint. Stop every worker and "
-                "run `netfollowers rebuild`; see `Checkpoint overwritten` in docs/runbook.md"
+                f"({error}): {self._way_back}"
             )
             raise NotOurs(message) from error
 
@@ -358,6 +359,10 @@ class TransactionalJournal(KafkaJournal):
     """Exactly once: results and position in one transaction, fenced by a transactional id."""
 
     is_atomic = True
+    _way_back = (
+        "another client has overwritten our checkpoint. Stop every worker and run `netfollowers "
+        "rebuild`; see `Checkpoint overwritten` in docs/runbook.md"
+    )
 
     async def commit(self, sealed: Sealed) -> int:
         """See `Journal.commit`.

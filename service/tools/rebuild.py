@@ -97,7 +97,10 @@ async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]
     except NotOurs as lost:
         return None, str(lost).split(":", 1)[0]
     if found is None:
-        return None, "the group has no commit"
+        return None, (
+            "the group has no commit: it has expired or was deleted. Or another "
+            "NETFOLLOWERS_APP_ID counts into these topics: then do not go on"
+        )
     return found, f"the commit at {found.position} is ours, and named to be rebuilt"
 
 

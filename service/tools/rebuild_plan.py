@@ -74,11 +74,10 @@ class Planner:
         traces = await read_traces(self.source, snapshot, self.settings)
         if snapshot.committed is None and not traces.has_results:
             return None
-        start = snapshot.extents[INPUT].start
         if before is not None:
             traces.skipped = tuple(sorted({*traces.skipped, *before.skipped}))
             ranges = ranges or before.rules
-        tried = [ranges] if ranges else [((start, one),) for one in range(CURRENT, 0, -1)]
+        tried = [ranges] if ranges else [((0, one),) for one in range(CURRENT, 0, -1)]
         plans: list[Plan] = []
         for one in tried:
             plans.append(await self._plan(snapshot, traces, one))

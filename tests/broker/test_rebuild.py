@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
-from aiokafka.structs import OffsetAndMetadata
+from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from service.cli import Exit
 from service.kafka import batches, clients
@@ -99,7 +99,7 @@ async def test_a_stray_commit_is_undone_and_every_number_is_as_if_it_had_never_b
 
 
 async def test_after_a_kill_in_the_middle_and_with_events_that_wait(
-    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployment = await deployed()
     workers = [deployment.worker() for _ in range(2)]
@@ -134,12 +134,7 @@ async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
     assert "has members" in capsys.readouterr().out
     assert await worker.stop() == 0
     before = await said(deployment)
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
-        await admin.delete_consumer_groups([deployment.settings.app_id])
-    finally:
-        await admin.close()
+    await delete_group(deployment)
     await refused(deployment)
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
     after = await said(deployment)
@@ -294,3 +289,17 @@ async def cut(deployment: Deployment, before: int) -> None:
         await admin.delete_records({tp: RecordsToDelete(before)})
     finally:
         await admin.close()
+
+
+async def delete_group(deployment: Deployment) -> None:
+    """Delete the group with its offsets, as they expire; it must be empty."""
+    await nobody(deployment)
+    group = deployment.settings.app_id
+    admin = clients.admin(deployment.settings)
+    await admin.start()
+    try:
+        node = await admin.find_coordinator(group)
+        answer: Any = await admin._send_request_to_node(node, DeleteGroupsRequest([group]))
+    finally:
+        await admin.close()
+    assert answer.results == [(group, 0)]
