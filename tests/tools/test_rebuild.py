@@ -19,7 +19,7 @@ from service.audit.published import Committed, Place
 from service.audit.refused import unforeseen_in
 from service.audit.source import Extent
 from service.engine import Checkpoint, Engine, Grain, Rules
-from service.engine.checkpoint import SweepPosition
+from service.engine.checkpoint import Counts, SweepPosition
 from service.events import LogRecord
 from service.rule_versions import BEFORE_RANGES, CURRENT, Ranges
 from service.tools.option_types import ranges
@@ -28,7 +28,7 @@ from service.tools.rebuild_plan import check_log
 from service.tools.rebuild_sweep import FirstSweep, Gap, Swept, sweep_position
 from service.tools.rebuild_traces import Traces
 from service.tools.stopped import Refused
-from tests.engine.logs import ONE_MINUTE, Counted
+from tests.engine.logs import ONE_MINUTE, T0, Counted
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.test_versions import event, upgraded
 from tests.engine.world import SOURCE, World, judges_rules
@@ -203,6 +203,35 @@ def test_duplicates_behind_the_last_result_are_counted_as_duplicates_once() -> N
     assert world.findings().ok
 
 
+def test_an_account_whose_row_has_ended_and_left_no_trace_was_counted_all_the_same() -> None:
+    counted = Counted()
+    counted.event(0)
+    counted.heartbeat(200)
+    counted.forget(201)
+    counted.heartbeat(7_200)
+    counted.event(7_201, account="b")
+    world = World(ONE_MINUTE, counted.log)
+    for one in counted.log[:4]:
+        world.engine.apply([one], one.offset + 1)
+        world.publish(world.engine.seal())
+    world.publish(world.engine.seal())
+    assert not world.rows, "it is gone from the table"
+    traces = traces_of(world, is_compacted=True)
+    assert traces.counted_to == 0, "no result names an offset"
+    found = rebuilt(world, traces)
+    assert (found.position, found.counts) == (4, world.engine.counts)
+    assert judged(world, found).ok
+
+
+def test_of_a_cut_log_the_watermark_is_what_the_results_know() -> None:
+    traces = Traces(ONE_MINUTE)
+    traces.counted_to, traces.reached_ms = 6, T0 + 1_000
+    recount = Recount(ONE_MINUTE, SOURCE, 5, NEW, traces)
+    assert recount.feed([event(5)])
+    assert not recount.feed([event(6)])
+    assert recount.counted(7) == (6, T0 + 1_000, Counts(applied=1))
+
+
 def test_a_log_that_two_versions_counted_needs_their_ranges() -> None:
     log = [event(0), event(1, "unfollow", "e0"), event(2), event(3, "unfollow", "e2"), event(4)]
     world = upgraded(log, 2)
@@ -227,7 +256,7 @@ def test_ranges_stepped_over_and_records_that_could_not_be_judged_are_found_agai
             ("netfollowers-detail", detail),
         ]
         traces.see_rejected(LogRecord(0, -1, None, None, headers))
-    assert traces.skipped == ((2, 6, "CRC"),)
+    assert (traces.skipped, traces.counted_to) == (((2, 6, "CRC"),), 6)
     recount = Recount(ONE_MINUTE, SOURCE, 0, NEW, traces)
     assert recount.feed([*counted.log, event(1)])
     assert not recount.feed([event(6)])
