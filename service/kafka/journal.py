@@ -168,9 +168,9 @@ class KafkaJournal:
 
         It reads the results by other means, before it commits.
         """
-        await self._fence()
         reader = raw_consumer(self._settings)
         try:
+            await self._fence()
             await clients.start(reader)
             await self._check_partitions(reader)
             await self._decided(reader)
