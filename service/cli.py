@@ -179,6 +179,12 @@ def _skip(settings: Settings, arguments: argparse.Namespace) -> int:
     return skip.run(settings, arguments)
 
 
+def _rebuild(settings: Settings, arguments: argparse.Namespace) -> int:
+    from service.tools import rebuild
+
+    return rebuild.run(settings, arguments)
+
+
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
     from service.tools import doctor
 
@@ -220,6 +226,7 @@ _COMMANDS: Final[dict[str, Callable[[Settings, argparse.Namespace], int]]] = {
     "late": _late,
     "forget": _forget,
     "skip": _skip,
+    "rebuild": _rebuild,
     "doctor": _doctor,
     "audit": _audit,
     "explain": _explain,

@@ -1,7 +1,8 @@
 """python -m tests.sabotage: plant every bug, see each caught, print the kill list.
 
-The engine's bugs are judged over random lives of an engine (tests/engine), the shell's in the
-simulated world (tests/simulation). 1 when one survives.
+The engine's bugs are judged over random lives of an engine (tests/engine), those of `netfollowers
+rebuild` over lives of overwritten commits (tests/tools), the shell's in the simulated world
+(tests/simulation). 1 when one survives.
 """
 
 # ruff: noqa: T201 - a command line
@@ -19,10 +20,12 @@ from typing import Final, NamedTuple
 
 from tests.engine import test_sabotage as engine
 from tests.simulation import bugs as shell
+from tests.tools import rebuild_bugs as rebuild
 
 ENGINE: Final = "engine"
 REPLAY: Final = "engine, at least once"
 SHELL: Final = "shell"
+REBUILD: Final = "rebuild"
 
 
 class Verdict(NamedTuple):
@@ -36,7 +39,12 @@ class Verdict(NamedTuple):
 
 def planted() -> list[tuple[str, int]]:
     """Every bug as (list, index): what crosses a process boundary."""
-    lists = ((ENGINE, engine.BUGS), (REPLAY, engine.AT_LEAST_ONCE), (SHELL, shell.BUGS))
+    lists = (
+        (ENGINE, engine.BUGS),
+        (REPLAY, engine.AT_LEAST_ONCE),
+        (REBUILD, rebuild.BUGS),
+        (SHELL, shell.BUGS),
+    )
     return [(place, index) for place, bugs in lists for index in range(len(bugs))]
 
 
@@ -44,6 +52,10 @@ def judge(bug: tuple[str, int]) -> Verdict:
     """Plant one bug and look for it."""
     place, index = bug
     began = time.monotonic()
+    if place == REBUILD:
+        found = rebuild.caught_by(rebuild.BUGS[index])
+        evidence = None if found is None else f"seed {found[0]}: {found[1]}"
+        return Verdict(place, rebuild.BUGS[index].name, evidence, time.monotonic() - began)
     if place == SHELL:
         found = shell.caught_by(shell.BUGS[index])
         evidence = None if found is None else f"seed {found[0]}: {found[1]}"

@@ -56,6 +56,10 @@ class RefusedToOpen(Exception):  # noqa: N818 - it is a refusal, with its way fo
     """The log and our own commits contradict each other; the message names the way forward."""
 
 
+class NotOurs(RefusedToOpen):
+    """The group has a commit that no worker has made; `netfollowers rebuild` mends it."""
+
+
 class Overtaken(Exception):  # noqa: N818 - it is what happened
     """Another worker has opened the shard since we did: we are the zombie."""
 
@@ -122,6 +126,8 @@ class KafkaJournal:
     """A partition's journal over Kafka; the subclass says how a checkpoint is written."""
 
     is_atomic: bool
+    _way_back = "use another NETFOLLOWERS_APP_ID with its own result topics"
+    """From a commit that is not ours."""
 
     def __init__(self, settings: Settings, partition: int, partitions: int) -> None:
         """`partitions`: of the input topic, as checked at start."""
@@ -156,6 +162,24 @@ class KafkaJournal:
         skipped = () if checkpoint is None else checkpoint.skipped
         recent = self._recent(around(skipped, recent_from, position))
         return Restored(checkpoint, start, rows, recent_from, recent)
+
+    async def fence(self) -> None:
+        """Fence the earlier owner and see that nothing is undecided, for `netfollowers rebuild`.
+
+        It reads the results by other means, before it commits.
+        """
+        reader = raw_consumer(self._settings)
+        try:
+            await self._fence()
+            await clients.start(reader)
+            await self._check_partitions(reader)
+            await self._decided(reader)
+        finally:
+            await reader.stop()
+
+    def input(self, parts: Iterable[tuple[int, int]]) -> AsyncGenerator[Sequence[RawRecord]]:
+        """Yield the input's records in [first, stop) of each part, list by list."""
+        return self._recent(parts)
 
     async def reclaim(self) -> Checkpoint | None:
         """See `Journal.reclaim`."""
@@ -212,9 +236,9 @@ class KafkaJournal:
             message = (
                 f"partition {self.source.partition} of {self.source.topic} has a commit at "
                 f"{found.offset} by group {self._settings.app_id} that is not ours "
-                f"({error}): use another NETFOLLOWERS_APP_ID with its own result topics"
+                f"({error}): {self._way_back}"
             )
-            raise RefusedToOpen(message) from error
+            raise NotOurs(message) from error
 
     def _check_log_start(self, checkpoint: Checkpoint, start: int) -> None:
         if start > checkpoint.position:
@@ -335,6 +359,10 @@ class TransactionalJournal(KafkaJournal):
     """Exactly once: results and position in one transaction, fenced by a transactional id."""
 
     is_atomic = True
+    _way_back = (
+        "another client has overwritten our checkpoint. Stop every worker and run `netfollowers "
+        "rebuild`; see `Checkpoint overwritten` in docs/runbook.md"
+    )
 
     async def commit(self, sealed: Sealed) -> int:
         """See `Journal.commit`.

@@ -201,8 +201,8 @@ class Shard:
             await self._refuse_rows(
                 restored,
                 f"a row contains offset {newest}, but the commit is at {checkpoint.position}: the "
-                "group's offsets were set back. Restore them, or count again under a new "
-                "NETFOLLOWERS_APP_ID with new result topics",
+                "group's offsets were set back. Stop every worker and run `netfollowers rebuild "
+                f"--partition {self.partition}`; see `Checkpoint overwritten` in docs/runbook.md",
             )
 
     async def _check_row_count(self, restored: Restored, found: int) -> None:
@@ -221,8 +221,9 @@ class Shard:
     def _without_commit(self) -> str:
         return (
             f"{self._settings.updates_topic} holds rows, but group {self._settings.app_id} has no "
-            "commit (offsets expired or reset, or another NETFOLLOWERS_APP_ID on the same topics): "
-            "restore the group's offsets, or give this app id its own result topics"
+            "commit. Offsets that expired or were deleted: run `netfollowers rebuild`, see "
+            "`Checkpoint overwritten` in docs/runbook.md. Another NETFOLLOWERS_APP_ID on the same "
+            "topics: give this one its own result topics"
         )
 
     async def _refuse_rows(self, restored: Restored, why: str) -> NoReturn:

@@ -245,7 +245,10 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
         checkpoint = Checkpoint.from_metadata(at.offset, at.metadata)
     except ValueError as error:
         text = f"{where}: the commit at {at.offset} is not ours ({error})"
-        return [Note("error", text, "use another NETFOLLOWERS_APP_ID with its own result topics")]
+        way = (
+            "stop the workers, then: netfollowers rebuild (docs/runbook.md, Checkpoint overwritten)"
+        )
+        return [Note("error", text, way)]
     return [
         Note(
             "error",

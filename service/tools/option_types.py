@@ -6,6 +6,8 @@ import argparse
 import re
 from datetime import datetime
 
+from service.rule_versions import CURRENT, MOST
+
 
 class UsageError(ValueError):
     """Options that do not go together, or name what is not there; the message says which."""
@@ -69,3 +71,18 @@ def baseline(text: str) -> tuple[str, int, int | None]:
         raise argparse.ArgumentTypeError(message)
     account, followers, at_ms = match.groups()
     return account, int(followers), int(at_ms) if at_ms else None
+
+
+def ranges(text: str) -> tuple[tuple[int, int], ...]:
+    """'0:1,81234:2' -> ((first offset, version of the rules), ...), in order."""
+    if not re.fullmatch(r"\d+:\d+(,\d+:\d+)*", text, re.ASCII):
+        message = f"{text!r} is not OFFSET:VERSION,... such as 0:1,81234:2"
+        raise argparse.ArgumentTypeError(message)
+    pairs = [one.split(":") for one in text.split(",")]
+    found = tuple((int(start), int(version)) for start, version in pairs)
+    starts, versions = zip(*found, strict=True)
+    is_rising = list(starts) == sorted(set(starts)) and list(versions) == sorted(set(versions))
+    if not is_rising or not 1 <= versions[0] <= versions[-1] <= CURRENT or len(found) > MOST:
+        message = f"{text!r}: offsets and versions must rise; versions are 1 to {CURRENT}"
+        raise argparse.ArgumentTypeError(message)
+    return found

@@ -6,7 +6,7 @@ import argparse
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Final
 
-from service.tools.option_types import baseline, count, moment, number, share, whole
+from service.tools.option_types import baseline, count, moment, number, ranges, share, whole
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - its only name
@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_late(commands)
     _add_forget(commands)
     _add_skip(commands)
+    _add_rebuild(commands)
     _add_doctor(commands)
     _add_audit(commands)
     _add_explain(commands)
@@ -311,6 +312,31 @@ def _add_skip(commands: Commands) -> None:
     add("--from", type=whole, required=True, dest="start", metavar="A", help="its first offset")
     add("--to", type=whole, required=True, dest="end", metavar="B", help="the offset to go on from")
     add("--reason", required=True, metavar="TEXT", help="why, for people; up to 60 characters")
+    add("--yes", action="store_true", help="really do it; without it nothing is changed")
+
+
+def _add_rebuild(commands: Commands) -> None:
+    rebuild = _add(
+        commands,
+        "rebuild",
+        "rebuild a checkpoint that another client has overwritten",
+        "For a group whose commit is not ours, or is gone: a client with our group id has\n"
+        "committed while no worker ran, or the offsets have expired. Finds position, watermark,\n"
+        "counts and sweep again, from the result topics and the input log. Needs a stopped group\n"
+        "and the settings of the workers. The audit must agree, else nothing is committed. A dry\n"
+        "run unless --yes. Exit code 1: refused, and why; 4: done, but a log was cut.",
+        "netfollowers rebuild",
+        "netfollowers rebuild --yes",
+        "netfollowers rebuild --partition 3 --rules 0:1,81234:2 --yes",
+    )
+    add = rebuild.add_argument
+    add("--partition", type=whole, metavar="N", help="only this one, even if its commit is ours")
+    add(
+        "--rules",
+        type=ranges,
+        metavar="R",
+        help="first offset of each version of the rules (the newest, or the first that agrees)",
+    )
     add("--yes", action="store_true", help="really do it; without it nothing is changed")
 
 

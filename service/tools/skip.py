@@ -17,17 +17,14 @@ from aiokafka.structs import OffsetAndMetadata
 
 from service.engine import Checkpoint, Sealed
 from service.events import LogRecord, Reason, Rejection
-from service.kafka import clients, members
+from service.kafka import clients
 from service.kafka.journal import Journal, PlainJournal, RefusedToOpen, TransactionalJournal
 from service.results import ResultRecord, Source, rejected_record
 from service.settings import Settings
 from service.skipped import MAX_WHY, MOST
 from service.tools.option_types import UsageError
+from service.tools.stopped import Refused, check_stopped
 from service.tools.unpackable import end_of, partition_count, why_not
-
-
-class Refused(Exception):  # noqa: N818 - it is a refusal, with its way forward
-    """The range may not be stepped over as things are; the message says what to do."""
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -54,14 +51,7 @@ def _check_usage(arguments: argparse.Namespace) -> None:
 
 async def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     partition, start, end = arguments.partition, arguments.start, arguments.end
-    found = await members.running(settings)
-    if found:
-        message = (
-            f"group {settings.app_id} has members: {', '.join(found)}. Stop every worker; one with "
-            "an instance id also needs `netfollowers leave`. One that has ended by itself is a "
-            f"member for up to {settings.session_timeout_s:g} s more"
-        )
-        raise Refused(message)
+    await check_stopped(settings)
     partitions = await partition_count(settings)
     if partition >= partitions:
         message = f"{settings.input_topic} has no partition {partition}"

@@ -1,0 +1,155 @@
+"""Rebuild the checkpoint of a partition whose commit is not ours: from the results and the log.
+
+A stray client that uses our group id overwrites the commit, and its metadata with it. What it said
+is found again (`rebuild_plan`), and the audit must agree before anything is committed.
+"""
+
+# ruff: noqa: T201 - it prints
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+
+from service.audit.source import Source
+from service.engine import Checkpoint, Sealed
+from service.kafka.journal import NotOurs, RefusedToOpen, TransactionalJournal
+from service.rule_versions import CURRENT
+from service.settings import Settings
+from service.tools.audit import check_partition, source_of, verdict
+from service.tools.bar import Bar
+from service.tools.rebuild_plan import Plan, Planner
+from service.tools.stopped import Refused, check_stopped
+
+DONE = 0
+REFUSED = 1
+INCOMPLETE = 4
+
+
+def run(settings: Settings, arguments: argparse.Namespace) -> int:
+    """Show what would be committed, or commit it. Returns the exit code."""
+    try:
+        return asyncio.run(_run(settings, arguments))
+    except (Refused, RefusedToOpen) as refused:
+        print(f"refused: {refused}")
+        return REFUSED
+
+
+async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
+    await check_stopped(settings)
+    codes: list[int] = []
+    async with source_of(settings, None) as source:
+        await check_partition(source, arguments.partition)
+        count = await source.partitions()
+        for partition in range(count) if arguments.partition is None else [arguments.partition]:
+            try:
+                codes.append(await _partition(settings, arguments, source, partition, count))
+            except (Refused, RefusedToOpen) as refused:
+                print(f"partition {partition}: refused: {refused}")
+                codes.append(REFUSED)
+    if REFUSED in codes:
+        return REFUSED
+    return max(codes)
+
+
+async def _partition(
+    settings: Settings, arguments: argparse.Namespace, source: Source, partition: int, count: int
+) -> int:
+    if not settings.is_exactly_once:
+        return await _in_table(settings, source, partition)
+    journal = TransactionalJournal(settings, partition, count)
+    try:
+        await journal.fence()
+        found, why = await _found(journal)
+        if found is not None:
+            _check_settings(settings, found, count)
+            if arguments.partition is None:
+                print(
+                    f"partition {partition}: the commit at {found.position} is ours: left as it is"
+                )
+                return DONE
+        with Bar() as bar:
+            planner = Planner(settings, count, source, journal, bar.begin)
+            plan = await planner.plan(arguments.rules, found)
+        if plan is None:
+            print(f"partition {partition}: nothing was counted there: nothing to rebuild")
+            return DONE
+        print(f"partition {partition}: {why}")
+        _show(plan)
+        if not plan.report.ok:
+            raise Refused(_disagrees(arguments))
+        if arguments.yes:
+            await journal.commit(Sealed(plan.checkpoint, [], [], [], []))
+            print(
+                f"partition {partition}: rebuilt at {plan.checkpoint.position}: start the workers"
+            )
+        else:
+            print("dry run: nothing was changed; add --yes")
+    finally:
+        await journal.close()
+    return INCOMPLETE if plan.unknown else verdict(plan.report)
+
+
+async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]:
+    """Find a checkpoint of ours, and say what is wrong."""
+    try:
+        found = await journal.committed()
+    except NotOurs as lost:
+        return None, str(lost).split(":", 1)[0]
+    if found is None:
+        return None, (
+            "the group has no commit: it has expired or was deleted. Or another "
+            "NETFOLLOWERS_APP_ID counts into these topics: then do not go on"
+        )
+    return found, f"the commit at {found.position} is ours, and named to be rebuilt"
+
+
+def _check_settings(settings: Settings, found: Checkpoint, count: int) -> None:
+    """A checkpoint that is left says with which settings the others were made, too."""
+    for name, theirs, ours in settings.differences(found.settings, count):
+        message = f"it was counted with {name}={theirs}, these settings have {name}={ours}"
+        raise Refused(message)
+    newest = found.rules[-1][1]
+    if newest > CURRENT:
+        message = f"it was counted by version {newest} of the rules, this program knows {CURRENT}"
+        raise Refused(message)
+
+
+async def _in_table(settings: Settings, source: Source, partition: int) -> int:
+    """At least once the checkpoint is a record of the table: no commit of the group is read."""
+    snapshot = await source.snapshot(partition)
+    if snapshot.committed is None and snapshot.extents["updates"].stop > 0:
+        message = (
+            f"at least once the checkpoint is a record of {settings.updates_topic}, and it is gone "
+            "from there: rows may be ahead of any position, so none can be rebuilt"
+        )
+        raise Refused(message)
+    print(
+        f"partition {partition}: at least once the checkpoint is a record of "
+        f"{settings.updates_topic}; the group's commit is not read: nothing to rebuild"
+    )
+    return DONE
+
+
+def _show(plan: Plan) -> None:
+    one, counts = plan.checkpoint, plan.checkpoint.counts
+    print(
+        f"position {one.position}  watermark {one.watermark_ms}  rows {one.rows}\n"
+        f"applied {counts.applied}  late {counts.late}  duplicate {counts.duplicate}  "
+        f"rejected {counts.rejected}  heartbeat {counts.heartbeat}\n"
+        f"rules {','.join(f'{start}:{version}' for start, version in one.rules)}  "
+        f"ranges stepped over {len(one.skipped)}"
+    )
+    for line in plan.unknown:
+        print(f"NOT KNOWN {line}")
+    print(plan.report)
+
+
+def _disagrees(arguments: argparse.Namespace) -> str:
+    if arguments.rules:
+        return "the audit disagrees, so nothing was committed"
+    return (
+        "the audit disagrees, so nothing was committed. If the service was upgraded while this log "
+        "was counted, name the first offset of each version of the rules: --rules 0:1,81234:2 "
+        "(the position that the first worker of the new version logged as `shard open`)"
+    )

@@ -1,0 +1,305 @@
+"""A stray client commits with our group id, on a real Kafka: `netfollowers rebuild` undoes it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+from aiokafka.protocol.admin import DeleteGroupsRequest
+
+from service.cli import Exit
+from service.kafka import batches, clients
+from service.tools import rebuild_plan
+from service.tools.rebuild_count import Counted, Recount
+from tests.broker.conftest import Deploy
+from tests.broker.deployment import Deployment
+from tests.broker.test_audit import run
+from tests.broker.test_counting import mixed, some_committed
+from tests.broker.test_faults import sending
+from tests.broker.test_loudness import RUN
+from tests.broker.test_refusals import assert_refused, commit
+from tests.broker.test_stepping_over import BOUND, HUGE, PLANT, nobody, overwrite, skip
+from tests.broker.test_unpacking import event, send
+
+pytestmark = [pytest.mark.broker, pytest.mark.transactions]
+
+EVENTS = 16_000
+V1 = "import service.rule_versions as r; r.CURRENT = 1\n0" + RUN
+"""A worker that counts by version 1 of the rules."""
+
+
+async def said(deployment: Deployment) -> dict[int, dict[str, Any]]:
+    """Partition -> position and metadata of the commit."""
+    found = await deployment.committed()
+    return {p: {"position": at.offset, **json.loads(at.metadata)} for p, at in found.items()}
+
+
+async def refused(deployment: Deployment) -> None:
+    """A worker does not start, and its line names the command."""
+    await assert_refused(
+        deployment.worker(), "exit: refused to open", "`netfollowers rebuild", "docs/runbook.md"
+    )
+    await nobody(deployment)
+
+
+async def goes_on(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers count on; then every number is what it would be if nothing had happened."""
+    workers = [deployment.worker(), deployment.worker()]
+    await deployment.produce(mixed(EVENTS // 2, seed=2))
+    await deployment.caught_up()
+    for worker in workers:
+        assert await worker.stop() == 0
+    await deployment.audit()
+    assert await run(deployment, monkeypatch, "certify") == Exit.OK
+
+
+STRAYS = [(10, ""), (1_000_000, ""), (500, '{"v":7,"who":"a console consumer"}'), (0, "mine")]
+
+
+@pytest.mark.parametrize(("offset", "text"), STRAYS, ids=["behind", "ahead", "foreign", "start"])
+async def test_a_stray_commit_is_undone_and_every_number_is_as_if_it_had_never_been(
+    deployed: Deploy,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    offset: int,
+    text: str,
+) -> None:
+    deployment = await deployed()
+    workers = [deployment.worker() for _ in range(1 + offset % 3)]
+    for worker in workers:
+        await worker.until("ready")
+    await deployment.produce(mixed(EVENTS))
+    await deployment.caught_up()
+    for worker in workers:
+        assert await worker.stop() == 0
+    before = await said(deployment)
+    await commit(deployment, offset, text)
+    stray = await deployment.committed()
+    await refused(deployment)
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "doctor") == Exit.WRONG
+    assert "netfollowers rebuild" in capsys.readouterr().out
+
+    assert await run(deployment, monkeypatch, "rebuild") == Exit.OK
+    assert "dry run: nothing was changed; add --yes" in capsys.readouterr().out
+    assert await deployment.committed() == stray
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert "all agrees" in capsys.readouterr().out
+    after = await said(deployment)
+    for partition, one in after.items():
+        for found in (one, before[partition]):  # times at which nothing became final are equal
+            del found["sweep"]
+        assert one == before[partition]
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert "is ours: left as it is" in capsys.readouterr().out
+    await goes_on(deployment, monkeypatch)
+
+
+async def test_after_a_kill_in_the_middle_and_with_events_that_wait(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deployment = await deployed()
+    workers = [deployment.worker() for _ in range(2)]
+    async with sending(deployment):
+        await some_committed(deployment, at_least=EVENTS)
+        for worker in workers:
+            await worker.kill()
+    await deployment.produce(mixed(2_000, seed=3))
+    await nobody(deployment)
+    before = await said(deployment)
+    await commit(deployment, 10, "")
+    await refused(deployment)
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    after = await said(deployment)
+    for partition, one in after.items():
+        assert one["position"] >= before[partition]["position"]
+        assert one["counts"]["applied"] == before[partition]["counts"]["applied"]
+        assert one["counts"]["late"] == before[partition]["counts"]["late"]
+    await goes_on(deployment, monkeypatch)
+
+
+async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await deployed()
+    worker = deployment.worker()
+    await worker.until("ready")
+    await deployment.produce(mixed(EVENTS))
+    await deployment.caught_up()
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert "has members" in capsys.readouterr().out
+    assert await worker.stop() == 0
+    before = await said(deployment)
+    await delete_group(deployment)
+    await refused(deployment)
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    after = await said(deployment)
+    assert [one["counts"] for _, one in sorted(after.items())] == [
+        one["counts"] for _, one in sorted(before.items())
+    ]
+    text = (await deployment.committed())[0].metadata
+    await commit(deployment, 10, text)  # ours, at another place
+    await refused(deployment)
+    for partition in range(4):
+        arguments = ("rebuild", "--partition", str(partition), "--yes")
+        assert await run(deployment, monkeypatch, *arguments) == Exit.OK
+    assert await said(deployment) == after
+    await goes_on(deployment, monkeypatch)
+
+
+@pytest.mark.parametrize("records", [-1, 1])
+async def test_the_audit_lets_no_wrong_position_be_committed(
+    deployed: Deploy,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    records: int,
+) -> None:
+    """A planted bug: the position is one record off."""
+    deployment = await deployed(partitions=1)
+    worker = deployment.worker()
+    await worker.until("ready")
+    await send(deployment, *((event(number), []) for number in range(9)))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await send(deployment, (event(9), []), (event(10), []))
+    await overwrite(deployment, 3, "")
+    stray = await deployment.committed()
+
+    class Wrong(Recount):
+        def counted(self, end: int) -> Counted:
+            found = super().counted(end)
+            return found._replace(position=found.position + records)
+
+    monkeypatch.setattr(rebuild_plan, "Recount", Wrong)
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    out = capsys.readouterr().out
+    assert "MISMATCH" in out
+    assert "the audit disagrees, so nothing was committed" in out
+    assert await deployment.committed() == stray
+    monkeypatch.setattr(rebuild_plan, "Recount", Recount)
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert (await said(deployment))[0]["position"] == 9
+
+
+async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(batches, "MOST_BYTES", BOUND)
+    deployment = await deployed(partitions=1)
+    old = deployment.worker(code=V1)
+    await old.until("ready")
+    other = event(0, action="unfollow")
+    await send(deployment, (event(0), []), (other, []), (event(1), []))  # a duplicate by version 1
+    await deployment.caught_up()
+    assert await old.stop() == 0
+    worker = deployment.worker(code=PLANT + RUN)
+    await worker.until("ready")
+    await send(deployment, (event(1, action="unfollow"), []))  # an event by version 2
+    first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
+    await send(deployment, (event(4), []))
+    assert await worker.ended() == Exit.INTERNAL
+    await nobody(deployment)
+    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == Exit.OK
+    worker = deployment.worker(code=PLANT + RUN)
+    await worker.until("ready")
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    before = await said(deployment)
+    assert before[0]["rules"] == [[0, 1], [3, 2]]
+    assert before[0]["skipped"] == [[first, first + 2, "too large"]]
+    await overwrite(deployment, 3, "")
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert "--rules 0:1,81234:2" in capsys.readouterr().out
+    arguments = ("rebuild", "--rules", "0:1,3:2", "--yes")
+    assert await run(deployment, monkeypatch, *arguments) == Exit.OK
+    assert await said(deployment) == before
+    worker = deployment.worker(code=PLANT + RUN)
+    await worker.until("ready")
+    await send(deployment, (event(0), []), (event(5), []))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await deployment.audit()
+
+
+async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await deployed(partitions=1)
+    worker = deployment.worker()
+    await worker.until("ready")
+    await deployment.produce(mixed(EVENTS))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    before = (await said(deployment))[0]
+    await cut(deployment, 1_000)
+    await overwrite(deployment, 3, "")
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.INCOMPLETE
+    assert "NOT KNOWN the log begins at offset 1000" in capsys.readouterr().out
+    after = (await said(deployment))[0]
+    for name in ("position", "watermark_ms", "rows", "rules"):
+        assert after[name] == before[name], name
+    worker = deployment.worker()
+    await deployment.produce(mixed(2_000, seed=2))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    report = await deployment.audit()
+    assert not report.is_whole
+    await deployment.produce(mixed(100, seed=4))
+    await cut(deployment, -1)
+    await overwrite(deployment, 3, "")
+    stray = await deployment.committed()
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert "nobody knows what was counted of the records between" in capsys.readouterr().out
+    assert await deployment.committed() == stray
+
+
+async def test_at_least_once_a_stray_commit_harms_nothing(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await deployed(guarantee="at_least_once")
+    worker = deployment.worker()
+    await worker.until("ready")
+    await deployment.produce(mixed(2_000))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await commit(deployment, 10, "")
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert "the group's commit is not read: nothing to rebuild" in capsys.readouterr().out
+    worker = deployment.worker()
+    await deployment.produce(mixed(2_000, seed=2))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await deployment.audit()
+
+
+async def cut(deployment: Deployment, before: int) -> None:
+    """Remove what lies before an offset of the input, as retention does; -1: all."""
+    admin = clients.admin(deployment.settings)
+    await admin.start()
+    try:
+        tp = TopicPartition(deployment.settings.input_topic, 0)
+        await admin.delete_records({tp: RecordsToDelete(before)})
+    finally:
+        await admin.close()
+
+
+async def delete_group(deployment: Deployment) -> None:
+    """Delete the group with its offsets, as they expire; it must be empty."""
+    await nobody(deployment)
+    group = deployment.settings.app_id
+    admin = clients.admin(deployment.settings)
+    await admin.start()
+    try:
+        node = await admin.find_coordinator(group)
+        answer: Any = await admin._send_request_to_node(node, DeleteGroupsRequest([group]))
+    finally:
+        await admin.close()
+    assert answer.results == [(group, 0)]
