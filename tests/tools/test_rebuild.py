@@ -18,7 +18,7 @@ from service.engine.checkpoint import Counts, SweepPosition
 from service.events import LogRecord
 from service.rule_versions import BEFORE_RANGES, CURRENT, Ranges
 from service.tools.option_types import ranges
-from service.tools.rebuild_count import Recount
+from service.tools.rebuild_count import Recount, checkpoint_of
 from service.tools.rebuild_plan import check_log
 from service.tools.rebuild_sweep import FirstSweep, Gap, Swept, sweep_position
 from service.tools.rebuild_traces import Traces
@@ -183,6 +183,8 @@ def test_ranges_stepped_over_and_records_that_could_not_be_judged_are_found_agai
     found = recount.counted(7)
     assert found.position == 6
     assert (found.counts.applied, found.counts.rejected) == (1, 5)
+    checkpoint = checkpoint_of(found, traces, {}, NEW, is_cut=False)
+    assert (checkpoint.skipped, checkpoint.unforeseen) == (((2, 6, "CRC"),), (1,))
 
 
 def done(final_at_ms: int, bucket: int) -> Swept:
