@@ -54,6 +54,10 @@ TABLE: Final = MappingProxyType(
         "tests/tools": "unit",
         "tests/tools/test_demo.py": "rest",  # whole demos, with brokers of their own
         "tests/tools/test_replay.py::test_the_real_channel_comes_to_its_truth_day_by_day": "test",
+        "tests/tools/test_rebuild.py::"
+        "test_of_a_compacted_table_nearly_every_checkpoint_is_rebuilt_and_the_others_are_refused": (
+            "test"  # whole lives
+        ),
         "tests/tools/test_rebuild_sabotage.py": "test",  # planted bugs, through random logs
         "tests/web": "unit",
         "tests/web/test_page.py": "rest",  # a browser

@@ -8,7 +8,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import service.engine.engine as engine_module
@@ -27,6 +27,7 @@ from tests.engine.logs import ONE_MINUTE, T0, Counted
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.test_versions import event, upgraded
 from tests.engine.world import SOURCE, World
+from tests.property_examples import many
 from tests.tools.rebuild_world import (
     NEW,
     Overwritten,
@@ -37,7 +38,7 @@ from tests.tools.rebuild_world import (
 )
 
 SEEDS = st.integers(0, 2**32)
-MANY = settings(max_examples=25, derandomize=True, deadline=None)
+MANY = many(25)
 
 
 @pytest.fixture(autouse=True, scope="module")
