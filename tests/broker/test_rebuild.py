@@ -14,7 +14,7 @@ from service.cli import Exit
 from service.kafka import batches, clients
 from service.tools import rebuild_plan
 from service.tools.rebuild_count import Counted, Recount
-from tests.broker.conftest import Deploy
+from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_audit import run
 from tests.broker.test_counting import mixed, some_committed
@@ -67,7 +67,7 @@ async def test_a_stray_commit_is_undone_and_every_number_is_as_if_it_had_never_b
     offset: int,
     text: str,
 ) -> None:
-    deployment = await deployed()
+    deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     workers = [deployment.worker() for _ in range(1 + offset % 3)]
     for worker in workers:
         await worker.until("ready")
@@ -101,7 +101,7 @@ async def test_a_stray_commit_is_undone_and_every_number_is_as_if_it_had_never_b
 async def test_after_a_kill_in_the_middle_and_with_events_that_wait(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    deployment = await deployed()
+    deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     workers = [deployment.worker() for _ in range(2)]
     async with sending(deployment):
         await some_committed(deployment, at_least=EVENTS)
@@ -124,7 +124,7 @@ async def test_after_a_kill_in_the_middle_and_with_events_that_wait(
 async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployment = await deployed()
+    deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
     worker = deployment.worker()
     await worker.until("ready")
     await deployment.produce(mixed(EVENTS))
@@ -136,6 +136,9 @@ async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
     before = await said(deployment)
     await delete_group(deployment)
     await refused(deployment)
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "doctor") == Exit.OK
+    assert "docs/runbook.md, Checkpoint overwritten" in capsys.readouterr().out
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
     after = await said(deployment)
     assert [one["counts"] for _, one in sorted(after.items())] == [
@@ -159,7 +162,7 @@ async def test_the_audit_lets_no_wrong_position_be_committed(
     records: int,
 ) -> None:
     """A planted bug: the position is one record off."""
-    deployment = await deployed(partitions=1)
+    deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
     worker = deployment.worker()
     await worker.until("ready")
     await send(deployment, *((event(number), []) for number in range(9)))
@@ -190,7 +193,7 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(batches, "MOST_BYTES", BOUND)
-    deployment = await deployed(partitions=1)
+    deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
     old = deployment.worker(code=V1)
     await old.until("ready")
     other = event(0, action="unfollow")
@@ -230,7 +233,7 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
 async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployment = await deployed(partitions=1)
+    deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
     worker = deployment.worker()
     await worker.until("ready")
     await deployment.produce(mixed(EVENTS))
