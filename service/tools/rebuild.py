@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from aiokafka.errors import ProducerFenced
+
 from service.audit.source import Source
 from service.engine import Checkpoint, Sealed
 from service.kafka.journal import NotOurs, RefusedToOpen, TransactionalJournal
@@ -79,7 +81,7 @@ async def _partition(
         if not plan.report.ok:
             raise Refused(_disagrees(arguments))
         if arguments.yes:
-            await journal.commit(Sealed(plan.checkpoint, [], [], [], []))
+            await _commit(settings, journal, plan.checkpoint)
             print(
                 f"partition {partition}: rebuilt at {plan.checkpoint.position}: start the workers"
             )
@@ -88,6 +90,20 @@ async def _partition(
     finally:
         await journal.close()
     return INCOMPLETE if plan.unknown else verdict(plan.report)
+
+
+async def _commit(
+    settings: Settings, journal: TransactionalJournal, checkpoint: Checkpoint
+) -> None:
+    """A supervisor may have started a worker meanwhile: it has fenced us, and we commit nothing."""
+    await check_stopped(settings)
+    try:
+        await journal.commit(Sealed(checkpoint, [], [], [], []))
+    except ProducerFenced:
+        message = (
+            "a worker has opened the partition meanwhile: stop every worker, and its supervisor"
+        )
+        raise Refused(message) from None
 
 
 async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]:

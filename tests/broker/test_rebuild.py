@@ -12,8 +12,10 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from service.cli import Exit
 from service.kafka import batches, clients
-from service.tools import rebuild_plan
+from service.kafka.journal import TransactionalJournal
+from service.tools import rebuild, rebuild_plan
 from service.tools.rebuild_count import Counted, Recount
+from service.tools.rebuild_plan import Plan, Planner
 from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_audit import run
@@ -187,6 +189,33 @@ async def test_the_audit_lets_no_wrong_position_be_committed(
     monkeypatch.setattr(rebuild_plan, "Recount", Recount)
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
     assert (await said(deployment))[0]["position"] == 9
+
+
+async def test_a_worker_that_has_started_meanwhile_wins(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
+    worker = deployment.worker()
+    await worker.until("ready")
+    await send(deployment, (event(0), []), (event(1), []))
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await overwrite(deployment, 1, "")
+    stray = await deployment.committed()
+
+    class Slow(Planner):
+        async def plan(self, *known: Any) -> Plan | None:
+            found = await super().plan(*known)
+            other = TransactionalJournal(self.settings, 0, 1)  # as a worker that opens
+            await other.fence()
+            await other.close()
+            return found
+
+    monkeypatch.setattr(rebuild, "Planner", Slow)
+    capsys.readouterr()
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert "a worker has opened the partition meanwhile" in capsys.readouterr().out
+    assert await deployment.committed() == stray
 
 
 async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
