@@ -21,8 +21,9 @@ CURRENT: Final = 2
 ACTION_IS_PART_OF_THE_ID: Final = 2
 """From this version on an event is known by its id and its action, before by its id alone."""
 BASELINES_HAVE_A_TIME: Final = 2
-"""From this version on what happened between a baseline's time and its arrival counts on top, and a
-baseline older than the last one is ignored; before, every baseline began at its arrival."""
+"""From this version on what happened between a baseline's time and its arrival counts on top, what
+comes later and happened earlier does not, and a baseline older than the last one is ignored;
+before, every baseline began at its arrival."""
 LAST_ATTRIBUTE_COUNTS: Final = 2
 """From this version on the last of two CloudEvents attributes counts, of whatever type the first
 is; before, a first one of a wrong type spoilt the envelope."""

@@ -20,6 +20,7 @@ import pytest
 
 from service.engine import Engine, Sealed
 from service.tools.broker import LocalBroker, start_local_broker
+from tests import property_examples
 from tests.contract.records import first, wrong_in
 from tests.optional import a_real_kafka, skip, tool
 from tests.tiers import FIXTURES, TIERS, NoRow, tier_of, tiers_in
@@ -32,6 +33,12 @@ NO_TOOLS: Final = {"tansu"}
 """Fixtures of a higher tier that need nothing beside Python's packages."""
 NO_TOOL_FILES: Final = {"tests/install/test_locks.py"}
 """Files of a higher tier of which the same is true."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Look at fewer examples in `make unit`."""
+    if tiers_in(config.option.markexpr) == {"unit"}:
+        property_examples.be_quick()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

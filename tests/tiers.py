@@ -3,7 +3,7 @@
 unit  no broker, no Java, no browser, nothing that keeps a core busy for long: `make unit`
 test  real brokers and workers, and all that computes for long: `make test` runs it and unit
 rest  a second tool beside Kafka (Prometheus, a browser, other languages), clusters of its own,
-      or disasters: `make test-rest`; `make test-all` runs all three
+      disasters, or minutes of computing: `make test-rest`; `make test-all` runs all three
 
 The longest path that fits decides. A test whose fixtures need more than its path says goes higher.
 A test file without a row is an error: who adds one decides where it belongs.
@@ -40,6 +40,7 @@ TABLE: Final = MappingProxyType(
         "tests/deploy/test_stack_alone.py": "rest",
         "tests/engine": "unit",
         "tests/engine/test_decoding.py": "test",  # tens of thousands of random records
+        "tests/engine/test_fuzz.py": "test",  # thousands of random records, many lives
         "tests/engine/test_sabotage.py": "test",  # each planted bug lives through random logs
         "tests/engine/test_speed.py": "test",  # ratios of CPU time, from processes of their own
         "tests/engine/test_work.py": "test",  # counts each line that the engine runs
@@ -48,13 +49,19 @@ TABLE: Final = MappingProxyType(
         "tests/install/test_locks.py": "rest",  # installs the locks with old and new pips
         "tests/shell": "unit",
         "tests/shell/test_accounts.py::"
-        "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "test",
+        "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "rest",
         "tests/simulation": "test",
+        # Each planted bug lives through many simulated worlds.
+        "tests/simulation/test_simulation.py::test_a_planted_bug_of_the_shell_is_caught": "rest",
         "tests/suite": "unit",
         "tests/suite/test_optional.py": "test",  # collects all tests in a process of its own
         "tests/tools": "unit",
         "tests/tools/test_demo.py": "rest",  # whole demos, with brokers of their own
         "tests/tools/test_replay.py::test_the_real_channel_comes_to_its_truth_day_by_day": "test",
+        "tests/tools/test_rebuild.py::"
+        "test_of_a_compacted_table_nearly_every_checkpoint_is_rebuilt_and_the_others_are_refused": (
+            "test"  # whole lives
+        ),
         "tests/tools/test_rebuild_sabotage.py": "test",  # planted bugs, through random logs
         "tests/web": "unit",
         "tests/web/test_page.py": "rest",  # a browser

@@ -204,12 +204,13 @@ class Model:
         account = self.accounts.get(arrival.account_id)
         if account is None or self.has_expired(account):
             account = self.accounts[arrival.account_id] = Account()
+        change = {"follow": 1, "unfollow": -1}.get(arrival.action, 0)
+        account.gained += change > 0
+        account.lost += change < 0
         if arrival.action == "baseline":
             self._take_baseline(account, arrival, event_time_ms, offset)
-        elif arrival.action == "follow":
-            account.gained += 1
-        else:
-            account.lost += 1
+        elif account.baseline_ms is not None and event_time_ms < account.baseline_ms:
+            account.net_at_baseline = (account.net_at_baseline or 0) + change
         account.last_event_ms = max(account.last_event_ms, event_time_ms)
         account.offset = offset
 

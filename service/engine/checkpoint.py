@@ -13,6 +13,7 @@ from service.skipped import Skipped
 
 METADATA_VERSION: Final = 1
 MAX_METADATA_BYTES: Final = 4_095
+MOST_UNFORESEEN: Final = 20
 
 
 class Counts(msgspec.Struct, frozen=True, gc=False):
@@ -49,6 +50,7 @@ class _Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     rows: int | None = None
     rules: Ranges = BEFORE_RANGES
     skipped: Skipped = ()
+    unforeseen: tuple[int, ...] = ()
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
@@ -57,7 +59,8 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     `position`: offset of the next record. `watermark_ms`: -1 before the first event.
     `settings`: the fingerprint of what changes results. `rows`: how many the table holds; None in
     a checkpoint of a version that did not say. `rules`: which version judged which offsets.
-    `skipped`: which ranges an operator has stepped over.
+    `skipped`: which ranges an operator has stepped over. `unforeseen`: offsets of the records that
+    no restart may remember, because an error kept us from judging them; the newest MOST_UNFORESEEN.
     """
 
     position: int
@@ -68,6 +71,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     rows: int | None = None
     rules: Ranges = BEFORE_RANGES
     skipped: Skipped = ()
+    unforeseen: tuple[int, ...] = ()
 
     def to_metadata(self) -> str:
         """Encode all but the position as JSON."""
@@ -83,6 +87,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
                 self.rows,
                 self.rules,
                 self.skipped,
+                self.unforeseen,
             )
         )
         assert len(metadata) <= MAX_METADATA_BYTES, len(metadata)
@@ -109,6 +114,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
             found.rows,
             found.rules,
             found.skipped,
+            found.unforeseen,
         )
 
 

@@ -19,7 +19,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-from service.engine.checkpoint import Checkpoint, Counts, Sealed, SweepPosition
+from service.engine.checkpoint import (
+    MOST_UNFORESEEN,
+    Checkpoint,
+    Counts,
+    Sealed,
+    SweepPosition,
+)
 from service.engine.duplicates import BIT_OF, UNFOLLOWED, SeenIds
 from service.engine.endings import Endings
 from service.engine.leaders import Leaders
@@ -152,6 +158,7 @@ class Engine:
         self._version = version
         self._versions: Ranges = ((0, version),)
         self._skipped: Skipped = ()
+        self._unforeseen: tuple[int, ...] = ()
         self._watermark_ms = NEVER_MS
         self._applied = self._late_count = self._duplicate = 0
         self._rejected_count = self._heartbeat = 0
@@ -284,6 +291,7 @@ class Engine:
         self._position = self._sealed_position = checkpoint.position
         self._versions = continued(checkpoint.rules, checkpoint.position, self._version)
         self._skipped = checkpoint.skipped
+        self._unforeseen = checkpoint.unforeseen
         self._watermark_ms = checkpoint.watermark_ms
         counts = checkpoint.counts
         self._applied, self._late_count = counts.applied, counts.late
@@ -331,6 +339,8 @@ class Engine:
         """Refill the seen ids from records before the position, judged as they were live."""
         for record in records:
             assert record.offset < self._position
+            if record.offset in self._unforeseen:
+                continue  # it was not counted; sent again, it must not be a duplicate
             event = read(record, version_at(self._versions, record.offset))
             if isinstance(event, PlainEvent | Baseline | Forget):
                 if record.offset >= self._seen.end:
@@ -421,6 +431,8 @@ class Engine:
                 self.tally.expired_on_arrival += watermark - at >= expire_after
             if at > last:
                 row.last_event_ms = at
+            elif row.baseline_ms is not None and at < row.baseline_ms:
+                row.contain(event.action)
             if event.action == "follow":
                 row.gained += 1
                 side = GAINED
@@ -533,8 +545,10 @@ class Engine:
         if isinstance(verdict, Rejection):
             self._rejected_count += 1
             self.tally.rejected_by_reason[verdict.reason] += 1
-            if verdict.reason is Reason.UNFORESEEN and not self.tally.unforeseen:
-                self.tally.unforeseen = f"offset={record.offset} error={verdict.detail}"
+            if verdict.reason is Reason.UNFORESEEN:
+                self._unforeseen = (*self._unforeseen, record.offset)[-MOST_UNFORESEEN:]
+                told = f"offset={record.offset} error={verdict.detail}"
+                self.tally.unforeseen = self.tally.unforeseen or told
             self._rejected.append(rejected_record(record, self._source, verdict))
         elif isinstance(verdict, Heartbeat):
             self._heartbeat += 1
@@ -654,6 +668,7 @@ class Engine:
             rows=len(self._packed),
             rules=self._versions,
             skipped=self._skipped,
+            unforeseen=self._unforeseen,
         )
 
     def _corrections(self) -> list[tuple[bytes, bytes]]:

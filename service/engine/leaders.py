@@ -91,18 +91,8 @@ class Board:
     """
 
     __slots__ = (
-        "gained",
-        "gainers",
-        "growing",
-        "heir",
-        "is_whole",
-        "least",
-        "least_gained",
-        "least_lost",
-        "losers",
-        "lost",
-        "shrinking",
-        "start_ms",
+        "gained", "gainers", "growing", "heir", "is_whole", "least", "least_gained", "least_lost",
+        "losers", "lost", "shrinking", "start_ms",
     )  # fmt: skip
 
     def __init__(self, start_ms: int, *, is_whole: bool = True) -> None:

@@ -54,6 +54,11 @@ class Row(msgspec.Struct, array_like=True, gc=False):
         self.baseline = self.net_at_baseline = self.baseline_ms = None
         self.last_event_ms = 0
 
+    def contain(self, action: str) -> None:
+        """Take an event for one that the baseline's number holds: it happened before its time."""
+        assert self.net_at_baseline is not None
+        self.net_at_baseline += 1 if action == "follow" else -1
+
     def rebase(self, event: Baseline, at_ms: int | None = None, net_since: int = 0) -> None:
         """From here on followers = baseline + net since.
 

@@ -1,13 +1,16 @@
 """How batches of records are unpacked: aiokafka's decoder, mended where a record can stop it.
 
 `install` puts it under every consumer of the process, ours and the auditor's, so that all who read
-a partition see the same records. Three things differ from aiokafka:
+a partition see the same records. Five things differ from aiokafka:
 
 - A header name that is not UTF-8 does not raise: its bytes stand as `surrogateescape` has them, and
   the judge refuses the record.
 - A batch that unpacks to more than `MOST_BYTES` raises before it fills the memory.
 - Whatever cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
   `CannotUnpack`, which names topic, partition and offset.
+- Records that lie about their offsets, of which aiokafka leaves out some without a word, have those
+  that the broker has counted for them. Where that is not known, such a batch cannot be unpacked.
+- The attributes of a record are one byte, which aiokafka takes for a number of several.
 
 tests/shell/test_batches.py holds it against aiokafka's own; tests/broker/test_libraries.py fails
 when aiokafka changes underneath.
@@ -15,10 +18,12 @@ when aiokafka changes underneath.
 
 from __future__ import annotations
 
+import dataclasses
 import mmap
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain, islice
+from operator import attrgetter
 from typing import Any, Final
 
 import cramjam
@@ -39,9 +44,11 @@ _LAST_AT: Final = 23
 _OVERHEAD: Final = 12
 _MAGIC_AT: Final = 16
 _CODEC_AT: Final = 22
+_COUNT_AT: Final = 57
 _HEADER_BYTES: Final = 61
 _CODEC_MASK: Final = 0x07
 _AT_A_TIME: Final = 500
+_OFFSET: Final = attrgetter("offset")
 _PACKED: Final = {1: (cramjam.gzip, 1_040), 3: (cramjam.lz4, 256), 4: (cramjam.zstd, 33_000)}
 """Codec -> who unpacks it, and how many bytes one byte of it can become. Snappy's (2) are 22."""
 
@@ -79,6 +86,9 @@ class Batches:
         magic = batch[_MAGIC_AT]
         if magic < 2:  # noqa: PLR2004 - the oldest formats know no headers
             return LegacyRecordBatch(batch, magic)
+        if magic > 2:  # noqa: PLR2004 - aiokafka takes every later format for this one
+            message = f"format {magic} is not known"
+            raise CorruptRecordException(message)
         if length < _HEADER_BYTES:
             message = f"a batch of {length} bytes is shorter than its header"
             raise CorruptRecordException(message)
@@ -103,6 +113,11 @@ class Batch:
         self.producer_id: int = whole.producer_id
         self.is_control_batch: bool = whole.is_control_batch
         self.is_transactional: bool = whole.is_transactional
+        if self.next_offset <= self.base_offset:
+            message = f"a batch of offsets {self.base_offset} to {self.next_offset - 1}"
+            raise CorruptRecordException(message)
+        records = _LENGTH.unpack_from(data, _COUNT_AT)[0]
+        self._is_dense = records == self.next_offset - self.base_offset
 
     def validate_crc(self) -> bool:
         """Tell whether the bytes are those that the producer has sent."""
@@ -116,18 +131,57 @@ class Batch:
         """Iterate over the records, in order; a generator would cost as much again per record."""
         return chain.from_iterable(self._parts())
 
-    def _parts(self) -> Iterator[Iterable[Any]]:
-        unpacked, given = _bounded(self._data), 0
+    def _parts(self) -> Iterator[list[Any]]:
+        """Yield the records, each part when the next one is known to be sound.
+
+        So one whose offset is the batch's last is not handed out before all others are: from there
+        a consumer goes on behind the batch, and would not learn that it is broken.
+        """
+        waiting = list[Any]()
+        for part in self._sound():
+            yield waiting
+            waiting = part
+        yield waiting
+
+    def _sound(self) -> Iterator[list[Any]]:
+        """Yield the records by the C decoder, and what it cannot read by the slow one."""
+        unpacked, given, last = _bounded(self._data), 0, self.base_offset - 1
         try:
             whole = self._whole if unpacked is None else _whole(unpacked)
             records = chain(whole)  # which asks aiokafka's for an iterator once: twice raises
-            part = [None] * _AT_A_TIME
-            while len(part) == _AT_A_TIME:
-                part = list(islice(records, _AT_A_TIME))
+            while part := list(islice(records, _AT_A_TIME)):
+                self._check(part, last)
                 yield part
-                given += len(part)
-        except UnicodeDecodeError:
-            yield islice(_leniently(unpacked or self._data), given, None)
+                given, last = given + len(part), part[-1].offset
+        except (UnicodeDecodeError, CorruptRecordException):
+            records = chain(islice(_leniently(unpacked or self._data), given, None))
+            while part := list(islice(records, _AT_A_TIME)):
+                part = self._numbered(part, last + 1) if self._is_dense else part
+                self._check(part, last)
+                yield part
+                last = part[-1].offset
+
+    def _numbered(self, part: list[Any], first: int) -> list[Any]:
+        """Give each record the offset that the broker has counted for it, whatever it says.
+
+        Of an uncompressed batch a broker looks at the header only: it has an offset per record.
+        """
+        return [
+            dataclasses.replace(one, offset=offset) for offset, one in enumerate(part, start=first)
+        ]
+
+    def _check(self, part: list[Any], last: int) -> None:
+        """Look at each offset. CorruptRecordException: they do not rise, or leave the batch."""
+        offsets = [last, *map(_OFFSET, part), self.next_offset]
+        if self._is_dense and offsets[1:-1] == list(range(last + 1, last + 1 + len(part))):
+            return
+        at = next((at for at in range(1, len(offsets)) if offsets[at - 1] >= offsets[at]), 0)
+        if at or self._is_dense:
+            message = (
+                f"offset {offsets[at]} behind {offsets[at - 1]}, in a batch of "
+                f"{self.base_offset} to {self.next_offset - 1}"
+            )
+            raise CorruptRecordException(message)
 
 
 def _leniently(data: memoryview) -> Iterator[Any]:
@@ -139,7 +193,28 @@ def _leniently(data: memoryview) -> Iterator[Any]:
     batch._maybe_uncompress()  # noqa: SLF001
     batch._buffer = _Lenient(batch._buffer)  # noqa: SLF001
     for _ in range(batch._num_records):  # noqa: SLF001
-        yield batch._read_msg(decode_varint_py)  # noqa: SLF001
+        yield batch._read_msg(_Numbers())  # noqa: SLF001
+    if batch._pos != len(batch._buffer):  # noqa: SLF001
+        message = f"{batch._pos} bytes of records, in a batch of {len(batch._buffer)}"  # noqa: SLF001
+        raise CorruptRecordException(message)
+
+
+class _Numbers:
+    """Decodes the numbers of one record, of which the second, its attributes, is a byte.
+
+    aiokafka takes it for a varint: from 0x80 on it reads all that follows at a wrong place.
+    """
+
+    def __init__(self) -> None:
+        self._decoded = 0
+
+    def __call__(self, buffer: bytearray, at: int) -> tuple[int, int]:
+        """-> the number at a place, and the place behind it."""
+        self._decoded += 1
+        if self._decoded == 2:  # noqa: PLR2004
+            return buffer[at], at + 1
+        number, end = decode_varint_py(buffer, at)
+        return int(number), int(end)
 
 
 class _Lenient(bytearray):

@@ -113,11 +113,7 @@ class Lag:
         """Ask for ever. A broker that does not answer leaves what is known, which ages."""
         while True:
             consumer = clients.consumer(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
-            everything = clients.consumer(
-                self._settings,
-                max_partition_fetch_bytes=_FETCH_BYTES,
-                isolation_level="read_uncommitted",
-            )
+            everything = clients.consumer(self._settings, isolation_level="read_uncommitted")
             try:
                 await clients.start(consumer)
                 await clients.start(everything)

@@ -10,12 +10,12 @@ watermark, and nothing that was published. So the rebuilt position lies behind a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from service.engine import Checkpoint, Counts, Engine, Rules
-from service.engine.checkpoint import SweepPosition
+from service.engine.checkpoint import MOST_UNFORESEEN, SweepPosition
 from service.events import Forget, RawRecord, read
 from service.results import Source
 from service.rule_versions import Ranges, version_at
@@ -28,6 +28,28 @@ class Counted(NamedTuple):
     position: int
     watermark_ms: int
     counts: Counts
+
+
+def checkpoint_of(
+    counted: Counted,
+    traces: Traces,
+    settings: Mapping[str, str | int],
+    ranges: Ranges,
+    *,
+    is_cut: bool,
+) -> Checkpoint:
+    """Put together what was counted and what the results tell. `is_cut`: see `Traces.sweep`."""
+    return Checkpoint(
+        counted.position,
+        counted.watermark_ms,
+        counted.counts,
+        traces.sweep(counted.watermark_ms, is_cut=is_cut),
+        settings,
+        rows=len(traces.rows),
+        rules=ranges,
+        skipped=traces.skipped,
+        unforeseen=tuple(sorted(traces.unforeseen))[-MOST_UNFORESEEN:],
+    )
 
 
 class _Engine(Engine):

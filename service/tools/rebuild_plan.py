@@ -21,7 +21,7 @@ from service.results import Source as Place
 from service.rule_versions import CURRENT, Ranges
 from service.settings import Settings
 from service.skipped import around
-from service.tools.rebuild_count import Counted, Recount
+from service.tools.rebuild_count import Counted, Recount, checkpoint_of
 from service.tools.rebuild_traces import Result, Traces
 from service.tools.stopped import Refused
 
@@ -88,16 +88,8 @@ class Planner:
     async def _plan(self, snapshot: Snapshot, traces: Traces, ranges: Ranges) -> Plan:
         counted = await self._recount(snapshot.extents[INPUT], traces, ranges)
         is_cut = snapshot.extents["windows"].start > 0
-        checkpoint = Checkpoint(
-            counted.position,
-            counted.watermark_ms,
-            counted.counts,
-            traces.sweep(counted.watermark_ms, is_cut=is_cut),
-            self.settings.fingerprint(self.partitions),
-            rows=len(traces.rows),
-            rules=ranges,
-            skipped=traces.skipped,
-        )
+        settings = self.settings.fingerprint(self.partitions)
+        checkpoint = checkpoint_of(counted, traces, settings, ranges, is_cut=is_cut)
         proposed = Proposed(self.source, snapshot, checkpoint)
         report = await audit(proposed, only=snapshot.partition, begin=self.begin)
         return Plan(checkpoint, report, self._unknown(snapshot, checkpoint))

@@ -23,6 +23,7 @@ from tests.audit.records import DAY, HOUR, MINUTE, T0, baseline, event, record
 from tests.audit.test_explain import certificate, explained
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World, judges_rules
+from tests.property_examples import some
 
 EXPIRING = Rules(expire_after_ms=3 * DAY)
 
@@ -170,7 +171,7 @@ def explanation(world: World, account_id: str, span: Span | None) -> Explanation
     return told
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", some(40))
 def test_random_lives_are_certified_and_explained_as_they_were_published(seed: int) -> None:
     random = Random(seed)
     world = World(small_rules(random), random_log(random))

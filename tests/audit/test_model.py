@@ -258,11 +258,12 @@ def test_followers_are_unknown_without_a_baseline() -> None:
     assert fed(event(0)).accounts["alice"].followers is None
 
 
-def test_followers_are_the_baseline_and_the_net_since_in_log_order() -> None:
-    model = fed(event(5), baseline(9, 100), event(2), event(3), event(4, "unfollow"))
+def test_followers_are_the_baseline_and_the_net_since_its_time() -> None:
+    times = [event(2), event(9), event(12), event(13, "unfollow")]
+    model = fed(event(5), baseline(9, 100), *times)
 
     alice = model.accounts["alice"]
-    assert (alice.net, alice.net_at_baseline, alice.followers) == (2, 1, 101)
+    assert (alice.net, alice.net_at_baseline, alice.followers) == (3, 2, 101)
 
 
 def test_a_later_baseline_replaces() -> None:

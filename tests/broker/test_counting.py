@@ -100,36 +100,18 @@ async def close_the_last_day(deployment: Deployment) -> None:
         await outbox.settle()
 
 
-async def test_the_real_channel_ends_at_its_real_size(deployed: Deploy) -> None:
-    deployment = await deployed()
-    worker = deployment.worker()
-    await deployment.produce(the_channel())
-    await close_the_last_day(deployment)
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await assert_it_is_the_channel(deployment)
-
-
-async def test_the_real_channel_survives_a_kill_in_the_middle(deployed: Deploy) -> None:
+async def test_the_real_channel_is_exact_after_a_kill_and_with_much_sent_twice(
+    deployed: Deploy,
+) -> None:
     deployment = await deployed(batch_records=2_000, session_timeout_s=SHORT_SESSION_S)
     worker = deployment.worker()
-    await deployment.produce(the_channel())
+    await deployment.produce(sent_twice(the_channel(), TWICE))
     await close_the_last_day(deployment)
     await some_committed(deployment, at_least=20_000)
     await worker.kill()
     middle = sum(commit.offset for commit in (await deployment.committed()).values())
     assert 20_000 <= middle < channel.EVENTS
     worker = deployment.worker()
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await assert_it_is_the_channel(deployment)
-
-
-async def test_what_is_sent_twice_of_the_real_channel_counts_once(deployed: Deploy) -> None:
-    deployment = await deployed()
-    worker = deployment.worker()
-    await deployment.produce(sent_twice(the_channel(), TWICE))
-    await close_the_last_day(deployment)
     await deployment.caught_up()
     assert await worker.stop() == 0
     await assert_it_is_the_channel(deployment)

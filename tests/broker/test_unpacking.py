@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from tests.broker.deployment import Deployment
 from tests.broker.test_audit import run
 from tests.broker.test_loudness import RUN
 from tests.broker.test_refused import command
-from tests.shell.test_batches import latin
+from tests.engine.mutations import offset_places
+from tests.shell.test_batches import latin, repaired
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -28,9 +30,12 @@ def event(number: int, **more: object) -> bytes:
 
 
 async def send(
-    deployment: Deployment, *sent: tuple[bytes, list[Any]], compression: str | None = None
+    deployment: Deployment,
+    *sent: tuple[bytes, list[Any]],
+    compression: str | None = None,
+    change: Callable[[bytes], bytes] = latin,
 ) -> int:
-    """Send one batch, the name XXXX in it not UTF-8; -> its first offset."""
+    """Send one batch, changed: by default the name XXXX in it is not UTF-8; -> its first offset."""
     settings = deployment.settings
     producer = clients.producer(settings, compression_type=compression, max_batch_size=2**26)
     await clients.start(producer)
@@ -40,7 +45,7 @@ async def send(
             assert batch.append(key=b"a1", value=value, timestamp=None, headers=headers)
         batch.close()
         built = bytes(batch._build())
-        batch._buffer = latin(built) if compression is None else built
+        batch._buffer = change(built) if compression is None else built
         stored = await (await producer.send_batch(batch, settings.input_topic, partition=0))
         return int(stored.offset)
     finally:
@@ -109,3 +114,42 @@ async def test_a_batch_that_unpacks_to_too_much_ends_the_worker_and_is_named(
     await deployment.caught_up()
     assert await whole.stop() == 0
     await deployment.audit()
+
+
+def all_the_same(batch: bytes) -> bytes:
+    """The batch, in which each record says that its offset is that of the first."""
+    changed = bytearray(batch)
+    for place in offset_places(batch):
+        changed[place] = 0
+    return repaired(bytes(changed))
+
+
+def with_attributes(batch: bytes) -> bytes:
+    """The batch, in which each record has attributes, which mean nothing to anybody."""
+    changed = bytearray(batch)
+    for place in offset_places(batch):
+        assert changed[place - 2] == 0  # the time in front of the offset takes one byte
+        changed[place - 2] = 0xFE
+    return repaired(bytes(changed))
+
+
+@pytest.mark.parametrize("change", [all_the_same, with_attributes])
+async def test_records_with_a_wrong_offset_or_attributes_are_counted_and_all_who_read_agree(
+    deployed: Deploy, change: Callable[[bytes], bytes]
+) -> None:
+    deployment = await deployed(partitions=1)
+    worker = deployment.worker()
+    await worker.until("ready")
+    await send(deployment, (event(0), []))
+    lying = await send(deployment, *((event(one), []) for one in range(1, 5)), change=change)
+    assert await send(deployment, (event(5), [])) == lying + 4
+    await deployment.caught_up()
+    await worker.kill()
+    again = deployment.worker()  # it reads the same records again to remember their ids
+    await again.until("ready")
+    await send(deployment, (event(2), []), (event(6), []))
+    await deployment.caught_up()
+    assert await again.stop() == 0
+    report = await deployment.audit()
+    assert report.compared["applied"] == 7
+    assert report.compared["duplicate"] == 1

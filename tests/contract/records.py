@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Final
 
+import orjson
 from jsonschema_rs import Draft202012Validator
 
 from service.engine import Sealed
@@ -105,7 +106,7 @@ def _text(name: str, content: bytes | None) -> str | None:
 def _value(name: str, content: bytes | None) -> object:
     if content is None or name in AS_BYTES:
         return _text(name, content)
-    return json.loads(content)
+    return orjson.loads(content)
 
 
 def _twice(headers: Headers) -> str | None:

@@ -6,7 +6,7 @@ from functools import partial
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from service.engine import Engine, Grain, Rules
@@ -14,9 +14,10 @@ from service.results import Source
 from tests.engine.logs import Counted
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World
+from tests.property_examples import many
 
 RULES = Rules(grains=(Grain.parse("1m:30s:15m"), Grain.parse("1h:1m:3h")))
-MANY = settings(max_examples=60, derandomize=True, deadline=None)
+MANY = many(60)
 MINUTE_S = 60
 KEPT_S = 16 * MINUTE_S
 """A minute's window and its keep."""
@@ -97,6 +98,28 @@ def test_it_reaches_as_far_back_as_windows_are_kept(now_s: int, *, is_kept: bool
         counted.baseline(60, 1_000)
         assert followers(counted) == (1_001 if is_kept else 1_000)
         assert counted.engine.tally.baselines_uncertain == (not is_kept)
+
+
+def test_an_event_that_comes_behind_it_and_happened_before_its_time_is_contained() -> None:
+    counted = Counted(RULES)
+    counted.baseline(60, 1_000)
+    counted.event(30)
+    counted.event(59.999, "unfollow")
+    counted.event(20)
+    assert followers(counted) == 1_000
+    assert counted.rows["a"]["net"] == 1
+    counted.event(60)
+    assert followers(counted) == 1_001
+
+
+def test_a_late_event_is_told_by_its_own_time_too() -> None:
+    counted = Counted(RULES)
+    counted.baseline(60, 1_000)
+    counted.heartbeat(100_000)
+    counted.event(61)
+    counted.event(59)
+    assert followers(counted) == 1_001
+    assert counted.counts() == {"applied": 1, "late": 2, "heartbeat": 1}
 
 
 def test_one_that_is_older_than_the_last_is_counted_and_ignored() -> None:

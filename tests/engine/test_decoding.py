@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from random import Random
 from typing import Any, Final
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from service.audit import model
@@ -29,11 +28,10 @@ from service.events import (
     judge,
     read,
 )
-from tests.engine.fuzz import CHUNK, fuzz
 from tests.engine.world import SOURCE, World
+from tests.property_examples import many
 
 NOW_MS: Final = 1_700_000_000_000
-MANY = partial(settings, derandomize=True, deadline=None, database=None)
 
 Members = list[tuple[str, str]]
 """The members of a JSON object, in order: name and value, both as JSON text."""
@@ -323,19 +321,19 @@ def assert_agreement(record: LogRecord) -> None:
     assert true_reasons is None or reason in true_reasons
 
 
-@MANY(max_examples=1_500)
+@many(1_500)
 @given(RECORDS)
 def test_a_record_is_read_as_the_model_reads_it(record: LogRecord) -> None:
     assert_agreement(record)
 
 
-@MANY(max_examples=1_000)
+@many(1_000)
 @given(in_envelopes())
 def test_a_cloud_event_is_read_as_the_model_reads_it(record: LogRecord) -> None:
     assert_agreement(record)
 
 
-@MANY(max_examples=300)
+@many(300)
 @given(st.binary(max_size=60), KEYS, st.sampled_from(HEADERS))
 @example(b"", b"ann", [])
 @example(b"\xef\xbb\xbf{}", b"ann", [])
@@ -345,7 +343,7 @@ def test_arbitrary_bytes_are_read_as_the_model_reads_them(
     assert_agreement(LogRecord(0, NOW_MS, key, value, headers))
 
 
-@MANY(max_examples=150)
+@many(150)
 @given(st.lists(RECORDS, min_size=2, max_size=12), st.randoms(use_true_random=False))
 def test_a_log_of_spoilt_records_ends_as_the_model_has_it(
     records: list[LogRecord], random: Random
@@ -374,7 +372,7 @@ def labelled(record: LogRecord) -> LogRecord:
 
 
 @pytest.mark.parametrize("change", [longer, labelled])
-@MANY(max_examples=300)
+@many(300)
 @given(members=event_members(), key=KEYS, headers=st.sampled_from(HEADERS))
 def test_what_means_nothing_does_not_change_the_verdict(
     change: Callable[[LogRecord], LogRecord],
@@ -388,7 +386,7 @@ def test_what_means_nothing_does_not_change_the_verdict(
     assert verdict(change(record)) == verdict(record)
 
 
-@MANY(max_examples=500)
+@many(500)
 @given(RECORDS)
 def test_the_short_way_ends_where_the_long_way_does(record: LogRecord) -> None:
     short, whole = read(record), judge(record)
@@ -436,7 +434,7 @@ def test_the_spoilt_records_hold_what_they_promise() -> None:
     """The tests above saw every outcome and every reason, not one kind of failure only."""
     seen: Counter[str] = Counter()
 
-    @MANY(max_examples=1_500)
+    @many(1_500)
     @given(st.one_of(RECORDS, RECORDS, in_envelopes()))
     def see(record: LogRecord) -> None:
         outcome, reason = verdict(record)
@@ -507,11 +505,3 @@ def test_a_number_beyond_a_double_is_judged_where_it_is_read(
 )
 def test_the_engine_and_the_model_agree_on_rarities(members: Members, headers: Headers) -> None:
     assert_agreement(LogRecord(0, NOW_MS, b"ann", as_text(members).encode(), headers))
-
-
-def test_mutated_records_are_read_as_the_model_reads_them() -> None:
-    """A chunk of `make fuzz`."""
-    seen = fuzz(seed=1)
-    records = [number for name, number in seen.items() if not name.startswith("(")]
-    assert sum(records) == CHUNK
-    assert len(seen) > 12

@@ -16,7 +16,7 @@ from service.events import Headers, LogRecord, PlainEvent, Reason, Rejection, ju
 from service.results import Source
 from service.tools.refused import Refused
 from service.tools.results_lines import ResultsFile
-from tests.engine.fuzz import said
+from tests.engine.verdicts import said
 
 T0 = 1_700_000_000_000
 EVENT = {"event_id": "e", "account_id": "a", "follower_id": "f", "action": "follow"}

@@ -16,6 +16,7 @@ from service.engine.rows import Row, new_row
 from service.events import HEARTBEAT_HEADER, LogRecord
 from service.results import Source
 from tests.engine.randomlog import SMALL, START_MS
+from tests.property_examples import some
 
 DEPTH, ROOM, TRIMMED = 3, 10, 6
 RULES = Rules(grains=SMALL, max_ahead_ms=800, dedup_generation=10_000, sweep_buckets=5)
@@ -169,7 +170,7 @@ class Life:
                 assert ranking.first(DEPTH) == first(places), by
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", some(30))
 def test_the_first_places_are_those_of_all_rows(seed: int) -> None:
     life = Life(Random(seed))
     for _ in range(150):
@@ -179,7 +180,7 @@ def test_the_first_places_are_those_of_all_rows(seed: int) -> None:
     assert life.grown > 1_000
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", some(8))
 def test_a_restart_in_the_middle_of_a_sweep_loses_nobody(
     monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
@@ -194,7 +195,7 @@ def test_a_restart_in_the_middle_of_a_sweep_loses_nobody(
     assert life.exact > 0.8 * life.looked > 500
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", some(40))
 def test_a_ranking_is_the_head_of_a_sorted_list(seed: int) -> None:
     """Few values and many ties: places are given, lost and taken again all the time."""
     random, ranking, truth = Random(seed), Ranking(), dict[bytes, int]()

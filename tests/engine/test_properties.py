@@ -6,7 +6,7 @@ import json
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import service.engine.engine as engine_module
@@ -16,9 +16,10 @@ from service.engine import Rules
 from service.events import LogRecord
 from tests.engine.randomlog import SMALL, START_MS, random_log, small_rules
 from tests.engine.world import World, judges_rules
+from tests.property_examples import many
 
 SEEDS = st.integers(0, 2**32)
-MANY = settings(max_examples=200, derandomize=True, deadline=None)
+MANY = many(200)
 
 
 @pytest.fixture(autouse=True, scope="module")

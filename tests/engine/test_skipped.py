@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from service.engine import Checkpoint, Counts, Engine, Rules
-from service.engine.checkpoint import MAX_METADATA_BYTES, SweepPosition
+from service.engine.checkpoint import MAX_METADATA_BYTES, MOST_UNFORESEEN, SweepPosition
 from service.results import Source
 from service.settings import Settings
 from service.skipped import MAX_WHY, MOST, Skipped, around
@@ -49,6 +49,7 @@ def test_as_many_ranges_as_there_may_be_fit_into_the_metadata() -> None:
         rows=last,
         rules=tuple((last - 32 + number, 1) for number in range(32)),
         skipped=full,
+        unforeseen=(last,) * MOST_UNFORESEEN,
     )
     assert len(checkpoint.to_metadata()) <= MAX_METADATA_BYTES
     none = msgspec.structs.replace(checkpoint, skipped=())

@@ -74,6 +74,34 @@ def test_a_restore_judges_it_as_it_was_judged_live() -> None:
     assert again.remembered_ids == engine.remembered_ids == 2
 
 
+@pytest.mark.parametrize("restarts", [1, 2])
+def test_what_was_refused_can_be_sent_again_when_the_bug_is_mended(
+    monkeypatch: pytest.MonkeyPatch, restarts: int
+) -> None:
+    """A restart of the mended program reads the refused record again. It was not counted."""
+    world = World(Rules(), LOG)
+    with monkeypatch.context() as planted:
+        plant(planted, ZeroDivisionError("planted"))
+        world.run(Random(1), crashes=0.0)
+    again = [LogRecord(4, T0, b"a", LOG[1].value, []), LogRecord(5, T0, b"a", LOG[3].value, [])]
+    world.log += again
+    for _ in range(restarts):
+        world.restart()
+        world.publish(world.engine.seal())
+    world.engine.apply(again, 6)
+    world.publish(world.engine.seal())
+    assert (world.engine.counts.applied, world.engine.counts.duplicate) == (4, 0)
+    found = world.findings().mismatches
+    assert all("rejected as unforeseen" in one for one in found), found
+
+
+def test_a_checkpoint_names_the_newest_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, ZeroDivisionError("planted"))
+    engine = Engine(Rules(), Source("in", 0))
+    engine.apply([event(number, BITTEN) for number in range(50)], 50)
+    assert engine.seal().checkpoint.unforeseen == tuple(range(30, 50))
+
+
 def test_an_error_in_the_short_way_is_decided_by_all_the_rules(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

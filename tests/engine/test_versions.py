@@ -8,7 +8,7 @@ from functools import partial
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import service.engine.engine as engine_module
@@ -23,9 +23,10 @@ from service.rule_versions import BEFORE_RANGES, CURRENT, MOST, TooNew, continue
 from tests.engine.logs import T0
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World
+from tests.property_examples import many
 
 SEEDS = st.integers(0, 2**32)
-MANY = settings(max_examples=60, derandomize=True, deadline=None)
+MANY = many(60)
 SOURCE = Rules(grains=(Grain.parse("1m:30s:15m"),), dedup_generation=100)
 STRUCTURED: list[tuple[str, bytes | None]] = [("content-type", b"application/cloudevents+json")]
 

@@ -7,8 +7,11 @@ https://kafka.apache.org/documentation/#recordbatch
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Final
 
+from aiokafka import codec
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
@@ -16,6 +19,14 @@ from service.events import LogRecord
 from service.kafka import batches
 
 TP = TopicPartition("fuzzed", 0)
+BODY: Final = 61
+"""Where the records of a batch begin."""
+_PACK: Final[dict[int, Callable[[bytes], bytes]]] = {
+    1: lambda body: codec.gzip_encode(body, 1),
+    2: codec.snappy_encode,
+    3: codec.lz4_encode,
+    4: codec.zstd_encode,
+}
 
 
 def packed(records: Sequence[LogRecord]) -> bytes:
@@ -28,12 +39,57 @@ def packed(records: Sequence[LogRecord]) -> bytes:
     return struct.pack(">qiibI", base, 9 + len(checked), 0, 2, crc) + checked
 
 
+def compressed(batch: bytes, by: int) -> bytes:
+    """The batch with its records packed by a codec (0: none); length and CRC are right."""
+    whole = bytearray(batch)
+    if by:
+        whole[BODY:] = _PACK[by](bytes(whole[BODY:]))
+        whole[22] |= by
+        struct.pack_into(">i", whole, 8, len(whole) - 12)
+    return repaired(bytes(whole))
+
+
+def repaired(batch: bytes) -> bytes:
+    """The batch with the CRC that its bytes have."""
+    whole = bytearray(batch)
+    if len(whole) > BODY:
+        struct.pack_into(">I", whole, 17, calc_crc32c(bytes(whole[21:])))
+    return bytes(whole)
+
+
+def fetched(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
+    """What a consumer gets, who asks again until it has all: records, next offset, why no more.
+
+    AssertionError: offsets do not rise, leave what was asked for, or the consumer stands still.
+    """
+    found: list[LogRecord] = []
+    position = first
+    while True:
+        source = batches.Batches(data)
+        if not source.has_next():
+            return found, position, "the batch is cut"  # aiokafka's fetcher refuses it
+        kept = batches._Records(TP, source, [], position, None, None, True, 1)  # noqa: FBT003
+        try:
+            part = [
+                LogRecord(one.offset, one.timestamp, one.key, one.value, list(one.headers))
+                for one in kept
+            ]
+        except batches.CannotUnpack as error:
+            return found, position, str(error)
+        end = kept.next_fetch_offset
+        offsets = [position - 1, *(one.offset for one in part), end]
+        assert all(one < after for one, after in pairwise(offsets)), f"{offsets} do not rise"
+        found, position = found + part, end
+        if position >= source.end:
+            return found, position, ""
+
+
 def unpacked(data: bytes, first: int = 0) -> list[LogRecord]:
     """What a consumer gets. `CannotUnpack`."""
-    kept = batches._Records(TP, batches.Batches(data), [], first, None, None, True, 1)  # noqa: FBT003
-    return [
-        LogRecord(one.offset, one.timestamp, one.key, one.value, list(one.headers)) for one in kept
-    ]
+    records, _, why = fetched(data, first)
+    if why:
+        raise batches.CannotUnpack(why)
+    return records
 
 
 def _record(one: LogRecord, base: int, first: int) -> bytes:

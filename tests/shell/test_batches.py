@@ -16,8 +16,11 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
+from service.events import LogRecord
 from service.kafka import batches
 from service.kafka.batches import Batches, CannotUnpack
+from tests.engine import wire
+from tests.engine.mutations import offset_places
 
 Sent = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -96,6 +99,7 @@ def spoilt(batch: bytes, at: int, to: int, *, crc: bool = True) -> bytes:
 
 BROKEN = {
     "a wrong CRC": spoilt(built(FEW), 70, 0xFF, crc=False),
+    "an unknown format": spoilt(built(FEW), 16, 3, crc=False),
     "an unknown codec": spoilt(built(FEW), 22, 5),
     "a codec that its bytes are not of": spoilt(built(FEW), 22, 4),
     "a number of records that are not there": spoilt(built(FEW), 60, 200),
@@ -113,6 +117,85 @@ def test_what_cannot_be_unpacked_is_named_with_its_place(broken: bytes) -> None:
         unpacked(data, first=4)  # where the next fetch begins
     assert "follow-events" in str(found.value)
     assert "partition=3 offset=4 next=" in str(found.value)
+
+
+def numbered(offsets: Sequence[int], last: int, *, name: str = "trace") -> bytes:
+    """A batch whose records say that they have these offsets, and its header that it ends there."""
+    records = [LogRecord(at, 1_700_000_000_000, b"k", b"%d" % at, [(name, b"1")]) for at in offsets]
+    batch = bytearray(wire.packed(records))
+    struct.pack_into(">i", batch, 23, last)
+    return repaired(bytes(batch))
+
+
+LYING: dict[str, tuple[list[int], int]] = {
+    "all the same": ([0, 0, 0, 0], 9),
+    "one goes back": ([0, 1, 9, 3], 9),
+    "one is beyond the last": ([0, 1, 2, 17], 9),
+    "one is before the first": ([0, -3, 1, 2], 9),
+    "more than there is room for": ([0, 1, 2, 3], 2),
+    "the last is before the first": ([0, 1, 2, 3], -1),
+    "the last of the batch comes before its others": ([*range(499), 600, 499, 500], 600),
+    "one goes back, later": ([*range(600), 3], 700),
+}
+
+
+@pytest.mark.parametrize("name", ["trace", "tr\udcffce"])
+@pytest.mark.parametrize(("offsets", "last"), LYING.values(), ids=LYING)
+@pytest.mark.parametrize("codec", [0, 4])
+def test_offsets_that_lie_are_refused_and_no_record_is_left_out_silently(
+    codec: int, offsets: list[int], last: int, name: str
+) -> None:
+    data = wire.compressed(numbered(offsets, last, name=name), codec)
+    found, position, why = wire.fetched(data, 0)
+    assert "cannot unpack" in why
+    assert position <= max(0, last), "whoever goes on from there comes to the same batch"
+    assert [one.offset for one in found] == list(range(position))
+
+
+@pytest.mark.parametrize("name", ["trace", "tr\udcffce"])
+@pytest.mark.parametrize(
+    "offsets",
+    [[0, 0, 0, 0], [3, 2, 1, 0], [0, 1, 2, 7], [0, -3, 1, 2], [*range(600), *range(600)]],
+    ids=["all the same", "falling", "one beyond the last", "one before the first", "twice"],
+)
+def test_records_that_lie_have_the_offsets_that_the_broker_has_counted(
+    offsets: list[int], name: str
+) -> None:
+    data = numbered(offsets, len(offsets) - 1, name=name)
+    data = struct.pack(">q", 0) + data[8:]  # as the broker writes it
+    records, position, why = wire.fetched(data, 2)
+    assert [one.offset for one in records] == list(range(2, len(offsets)))
+    values = [b"%d" % at for at in offsets]
+    assert [one.value for one in records] == values[2:]
+    assert [one.headers for one in records] == [[(name, b"1")]] * (len(offsets) - 2)
+    assert (position, why) == (len(offsets), "")
+
+
+@pytest.mark.parametrize("attributes", [1, 0x7F, 0x80, 0xFE])
+@pytest.mark.parametrize("key", [b"a", b"b", b"account"])
+def test_attributes_of_a_record_are_one_byte_whatever_they_are(key: bytes, attributes: int) -> None:
+    sent = [LogRecord(at, 1_700_000_000_000, key, b"v" * at, [("t", b"1")]) for at in range(8)]
+    batch = bytearray(wire.packed(sent))
+    place = offset_places(bytes(batch))[4] - 2
+    assert batch[place - 1 : place + 3] == bytes([batch[place - 1], 0, 0, 8])
+    batch[place] = attributes
+    assert unpacked(repaired(bytes(batch))) == [
+        (one.offset, one.timestamp, one.key, one.value, one.headers) for one in sent
+    ]
+
+
+def test_offsets_with_gaps_and_a_fetch_that_begins_among_them_are_fine() -> None:
+    data = numbered([0, 3, *range(10, 1_500)], 1_600)
+    records, position, why = wire.fetched(data, 2)
+    assert [one.offset for one in records] == [3, *range(10, 1_500)]
+    assert (position, why) == (1_601, "")
+
+
+def test_a_value_of_a_header_that_is_cut_is_refused_beside_a_bad_name_too() -> None:
+    whole = bytearray(latin(built([*FEW, (b"e", b"v4", [("trace", b"long")])]))[:-1])
+    struct.pack_into(">i", whole, 8, len(whole) - 12)
+    with pytest.raises(CannotUnpack, match="in a batch of"):
+        unpacked(repaired(bytes(whole)))
 
 
 @pytest.mark.parametrize("codec", ["gzip", "lz4", "zstd"])

@@ -11,7 +11,7 @@ from service.audit.published import Committed, Place
 from service.audit.refused import unforeseen_in
 from service.engine import Checkpoint
 from service.rule_versions import CURRENT, Ranges
-from service.tools.rebuild_count import Recount
+from service.tools.rebuild_count import Recount, checkpoint_of
 from service.tools.rebuild_traces import Traces
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import SOURCE, World, judges_rules
@@ -47,14 +47,7 @@ def rebuilt(world: World, traces: Traces, versions: Ranges = NEW, *, start: int 
         if not recount.feed(log[first : first + 7]):
             break
     counted = recount.counted(world.log[-1].offset + 1)
-    return Checkpoint(
-        *counted,
-        traces.sweep(counted.watermark_ms, is_cut=False),
-        world.engine.settings,
-        len(traces.rows),
-        versions,
-        traces.skipped,
-    )
+    return checkpoint_of(counted, traces, world.engine.settings, versions, is_cut=False)
 
 
 def judged(world: World, checkpoint: Checkpoint) -> Findings:

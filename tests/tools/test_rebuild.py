@@ -8,7 +8,7 @@ from random import Random
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import service.engine.engine as engine_module
@@ -18,7 +18,7 @@ from service.engine.checkpoint import Counts, SweepPosition
 from service.events import LogRecord
 from service.rule_versions import BEFORE_RANGES, CURRENT, Ranges
 from service.tools.option_types import ranges
-from service.tools.rebuild_count import Recount
+from service.tools.rebuild_count import Recount, checkpoint_of
 from service.tools.rebuild_plan import check_log
 from service.tools.rebuild_sweep import FirstSweep, Gap, Swept, sweep_position
 from service.tools.rebuild_traces import Traces
@@ -27,6 +27,7 @@ from tests.engine.logs import ONE_MINUTE, T0, Counted
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.test_versions import event, upgraded
 from tests.engine.world import SOURCE, World
+from tests.property_examples import many
 from tests.tools.rebuild_world import (
     NEW,
     Overwritten,
@@ -37,7 +38,7 @@ from tests.tools.rebuild_world import (
 )
 
 SEEDS = st.integers(0, 2**32)
-MANY = settings(max_examples=25, derandomize=True, deadline=None)
+MANY = many(25)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -183,6 +184,8 @@ def test_ranges_stepped_over_and_records_that_could_not_be_judged_are_found_agai
     found = recount.counted(7)
     assert found.position == 6
     assert (found.counts.applied, found.counts.rejected) == (1, 5)
+    checkpoint = checkpoint_of(found, traces, {}, NEW, is_cut=False)
+    assert (checkpoint.skipped, checkpoint.unforeseen) == (((2, 6, "CRC"),), (1,))
 
 
 def done(final_at_ms: int, bucket: int) -> Swept:

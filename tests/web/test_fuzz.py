@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.property_examples import some
 from tests.web.port import ask, count, follows, listening, question, raw
 from tests.web.test_proof import OURS, THEIRS, introduced, looked, row, shard_top, stranger, window
 from tests.web.told import START_MS
@@ -60,7 +61,7 @@ async def test_whatever_is_asked_of_internal_is_answered_or_refused() -> None:
     async with listening(partitions=range(2), of=2, api_rate=1e6) as port:
         for shard in port.shards:
             count(shard, follows(["a", "b"], [START_MS]))
-        for _ in range(1_500):
+        for _ in some(1_500):
             asked = good
             for _ in range(draw.randrange(1, 4)):
                 asked = mutated(draw, asked)
@@ -89,7 +90,7 @@ async def test_whatever_another_worker_answers_is_believed_or_503() -> None:
         introduced(port, url)
         count(port.shards[0], follows(OURS, [START_MS]))
         for path, found in statuses.items():
-            for _ in range(500):
+            for _ in some(500):
                 answer = await ask(port, path)
                 found.add(answer.status)
                 assert answer.status != 200 or answer.json
@@ -107,7 +108,7 @@ REQUEST = (
 async def test_whatever_bytes_come_the_port_lives() -> None:
     draw = random.Random(3)
     async with listening(api_rate=1e6) as port:
-        for _ in range(400):
+        for _ in some(400):
             text = bytearray(REQUEST)
             for _ in range(draw.randrange(1, 6)):
                 at = draw.randrange(len(text))
