@@ -76,7 +76,7 @@ async def _partition(
         if plan is None:
             print(f"partition {partition}: nothing was counted there: nothing to rebuild")
             return DONE
-        print(f"partition {partition}: {why}")
+        print(why)
         _show(plan)
         if not plan.report.ok:
             raise Refused(_disagrees(arguments))
@@ -108,16 +108,17 @@ async def _commit(
 
 async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]:
     """Find a checkpoint of ours, and say what is wrong."""
+    here = f"partition {journal.source.partition}"
     try:
         found = await journal.committed()
     except NotOurs as lost:
-        return None, str(lost).split(":", 1)[0]
+        return None, lost.what
     if found is None:
         return None, (
-            "the group has no commit: it has expired or was deleted. Or another "
+            f"{here} has no commit: it has expired or was deleted. Or another "
             "NETFOLLOWERS_APP_ID counts into these topics: then do not go on"
         )
-    return found, f"the commit at {found.position} is ours, and named to be rebuilt"
+    return found, f"{here}: the commit at {found.position} is ours, and named to be rebuilt"
 
 
 def _check_settings(settings: Settings, found: Checkpoint, count: int) -> None:
