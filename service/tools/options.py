@@ -324,7 +324,7 @@ def _add_rebuild(commands: Commands) -> None:
         "committed while no worker ran, or the offsets have expired. Finds position, watermark,\n"
         "counts and sweep again, from the result topics and the input log. Needs a stopped group\n"
         "and the settings of the workers. The audit must agree, else nothing is committed. A dry\n"
-        "run unless --yes. Exit code 1: refused, and why; 4: done, but a log was cut.",
+        "run unless --yes. Exit code 1: refused, and why; 4: done, but not all could be checked.",
         "netfollowers rebuild",
         "netfollowers rebuild --yes",
         "netfollowers rebuild --partition 3 --rules 0:1,81234:2 --yes",
