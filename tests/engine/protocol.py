@@ -92,6 +92,7 @@ class _Bytes:
             _demand(name is not None)
             headers.append(((name or b"").decode(errors="surrogateescape"), self._text()))
         _demand(self.at == end)
+        at = (at + 2**63) % 2**64 - 2**63  # a time is 64 bits
         return LogRecord(offset, at if stamp is None else stamp, key, value, headers)
 
     def _text(self) -> bytes | None:
