@@ -172,9 +172,10 @@ class Batch:
 
     def _check(self, part: list[Any], last: int) -> None:
         """Look at each offset. CorruptRecordException: they do not rise, or leave the batch."""
-        offsets = [last, *map(_OFFSET, part), self.next_offset]
-        if self._is_dense and offsets[1:-1] == list(range(last + 1, last + 1 + len(part))):
+        offsets = list(map(_OFFSET, part))
+        if self._is_dense and offsets == list(range(last + 1, last + 1 + len(part))):
             return
+        offsets = [last, *offsets, self.next_offset]
         at = next((at for at in range(1, len(offsets)) if offsets[at - 1] >= offsets[at]), 0)
         if at or self._is_dense:
             message = (

@@ -191,7 +191,7 @@ def offset_places(plain: bytes) -> list[int]:
 def _with(data: bytes, changes: Iterable[tuple[int, int]]) -> bytes:
     whole = bytearray(data)
     for at, byte in changes:
-        whole[at % len(whole)] = byte
+        whole[at if at < len(whole) else BODY + at % (len(whole) - BODY)] = byte
     return bytes(whole)
 
 

@@ -85,12 +85,14 @@ class _Bytes:
         at = first + self._number()
         offset = base + self._number()
         key, value = self._text(), self._text()
-        headers = []
-        for _ in range(self._number()):
+        headers, count = [], self._number()
+        _demand(count >= 0)
+        for _ in range(count):
             name = self._text()
             _demand(name is not None)
             headers.append(((name or b"").decode(errors="surrogateescape"), self._text()))
         _demand(self.at == end)
+        at = (at + 2**63) % 2**64 - 2**63  # a time is 64 bits
         return LogRecord(offset, at if stamp is None else stamp, key, value, headers)
 
     def _text(self) -> bytes | None:
@@ -110,5 +112,6 @@ class _Bytes:
             number |= (byte & 0x7F) << shift
             shift += 7
             if byte < 0x80:
+                _demand(number < 2**64)
                 return (number >> 1) ^ -(number & 1)
             _demand(shift <= 63)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import pairwise, zip_longest
 from typing import Final
 
+import msgspec
+
 from service.audit import arrival
 from service.events import Baseline, Forget, Heartbeat, LogRecord, PlainEvent, Rejection, read
 from service.rule_versions import CURRENT
@@ -78,6 +80,14 @@ def arrived(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
         assert not is_sound, f"it can be read by the protocol, and is refused: {why}"
         return records, end, why
     for ours, theirs in zip_longest(records, told):
-        is_same = ours == theirs or (is_odd and ours.offset == theirs.offset)
-        assert is_same, f"unpacked {ours}; by the protocol {theirs}"
+        is_odd_too = is_odd and ours and theirs and ours.offset == theirs.offset
+        assert is_odd_too or _is_same(ours, theirs), f"unpacked {ours}; by the protocol {theirs}"
     return records, end, why
+
+
+def _is_same(ours: LogRecord | None, theirs: LogRecord | None) -> bool:
+    """Tell whether two records are the same; aiokafka's slow decoder lets a time grow too long."""
+    if ours is None or theirs is None:
+        return False
+    is_time_same = (ours.timestamp - theirs.timestamp) % 2**64 == 0
+    return is_time_same and msgspec.structs.replace(ours, timestamp=theirs.timestamp) == theirs
