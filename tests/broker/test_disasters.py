@@ -254,7 +254,7 @@ async def test_a_log_that_ends_before_our_position_is_not_waited_for(
         again = deployment.worker()
         assert await again.ended() == 70
         assert "exit: refused to open: partition" in critical(again.said())
-        assert "before our position 1000000" in critical(again.said())
+        assert "before the position 1000000" in critical(again.said())
 
 
 HELD_RESTORE = """
