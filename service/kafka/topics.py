@@ -33,9 +33,9 @@ MIN_MESSAGE_BYTES: Final = 1_000_000
 _MUST: Final = ("cleanup.policy", "max.message.bytes")
 _COMPACTED: Final = (
     ": compaction keeps only the newest event of each account. It deletes the other events, "
-    "counted or not, and deleted events cannot be counted. Set the policy to delete; then the remaining "
-    "events are counted. If the topic was compacted already, count the accounts again from "
-    "baselines"
+    "counted or not, and deleted events cannot be counted. Set the policy to delete; then the "
+    "remaining events are counted. If the topic was compacted already, count the accounts again "
+    "from baselines"
 )
 
 
