@@ -67,7 +67,7 @@ SAYS: Final[dict[Rule, str]] = {
     Rule.NULL_ADDED: "a result field that was never null does not become null",
     Rule.NULL_REMOVED: "an input field that could be null still can be",
     Rule.ENUM_WIDENED: "results get no value that readers do not know (x-known lists may grow)",
-    Rule.ENUM_NARROWED: "a published value stays and keeps its meaning, in the input and in results",
+    Rule.ENUM_NARROWED: "a published value stays and keeps its meaning, in input and results",
     Rule.LIMIT_WIDENED: "results stay within the published limits",
     Rule.LIMIT_NARROWED: "the input gets no tighter limit",
     Rule.PATTERN_WIDENED: "results keep the published pattern",
@@ -92,7 +92,7 @@ SAYS: Final[dict[Rule, str]] = {
     Rule.CLEANUP_CHANGED: "a topic keeps its cleanup policy",
     Rule.RETENTION_SHORTENED: "records stay readable at least as long as before",
     Rule.TIMESTAMPS_CHANGED: "record timestamps keep their meaning",
-    Rule.RECORD_SIZE_CHANGED: "the input accepts records of the same size; result records get no larger",
+    Rule.RECORD_SIZE_CHANGED: "the input accepts as large records as before; results get no larger",
     Rule.DELIVERY_CHANGED: "a delivery guarantee stays",
     Rule.RELEASE_CHANGED: "a release is not edited",
 }
