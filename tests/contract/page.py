@@ -34,10 +34,10 @@ In the tests every record that the service writes is checked against its schema.
 valid examples. Invalid ones are in [counterexamples](counterexamples). Both are tests.
 
 Times are integers in milliseconds since 1970, UTC, with names that end in `_ms` (`occurred_at` of
-the input may be text). Keys and headers are bytes; the schemas describe them as UTF-8 text. Bytes of
-input records are described as Latin-1: each character is a byte. A header of an input record may be
-null. A late or rejected record keeps it as null under `original:`, and the schemas describe it as
-empty text. A byte in the name of a header that is not UTF-8 is written as `\\xNN` there.
+the input may be text). Keys and headers are bytes; the schemas describe them as UTF-8 text. Bytes
+of input records are described as Latin-1: each character is a byte. A header of an input record
+may be null. A late or rejected record keeps it as null under `original:`, and the schemas describe
+it as empty text. A byte in the name of a header that is not UTF-8 is written as `\\xNN` there.
 
 **Input.** {produced}
 
