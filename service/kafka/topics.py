@@ -134,7 +134,7 @@ def grown(settings: Settings, found: int, counted: int) -> str:
     """Say what it means that the input's partition count has changed, and the way that works."""
     return (
         f"{settings.input_topic} has {found} partitions now, {counted} are counted: producers put "
-        "accounts into other partitions than before, where their totals would begin anew. Count "
+        "accounts into other partitions than before, where their totals would start at 0. Count "
         "the whole log again, with new result topics and a new NETFOLLOWERS_APP_ID: see "
         "`Partitions added to the input` in docs/runbook.md"
     )

@@ -244,7 +244,7 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
     try:
         checkpoint = Checkpoint.from_metadata(at.offset, at.metadata)
     except ValueError as error:
-        text = f"{where}: the commit at {at.offset} is not ours ({error})"
+        text = f"{where}: the commit at {at.offset} is not a checkpoint ({error})"
         way = (
             "stop the workers, then: netfollowers rebuild (docs/runbook.md, Checkpoint overwritten)"
         )

@@ -270,7 +270,7 @@ def _add_rejected(commands: Commands) -> None:
         "netfollowers rejected stats --since 2026-11-23T00:00:00Z",
         "netfollowers rejected list --reason bad_time --limit 20",
         "netfollowers rejected show 3:1742",
-        "netfollowers rejected replay --reason bad_time --filter ./mend.py --rate 500 --send",
+        "netfollowers rejected replay --reason bad_time --filter ./correct.py --rate 500 --send",
     )
     actions = rejected.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_reading(actions)

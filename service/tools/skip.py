@@ -40,7 +40,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _check_usage(arguments: argparse.Namespace) -> None:
     if arguments.start >= arguments.end:
-        message = f"--to {arguments.end}: the offset to go on from, larger than --from"
+        message = (
+            f"--to {arguments.end}: the offset to continue from; it must be larger than --from"
+        )
         raise UsageError(message)
     why = arguments.reason
     is_plain = why.isascii() and why.isprintable() and not set('"\\') & set(why)
