@@ -202,7 +202,7 @@ async def test_an_updates_topic_created_again_is_not_taken_for_an_empty_table(
         assert "exit: refused to open: partition" in line
         assert f"{topic} h" in line
         assert "was deleted and created again" in line
-        assert "new NETFOLLOWERS_APP_ID with new result topics" in line
+        assert "new NETFOLLOWERS_APP_ID and new result topics" in line
         if guarantee == "exactly_once":
             assert await deployment.committed() == before
 
