@@ -25,6 +25,10 @@ TABLE: Final = MappingProxyType(
         "tests/broker": "test",
         "tests/broker/test_disasters.py": "rest",  # a broker of its own for each test
         "tests/broker/test_failover.py": "rest",
+        "tests/broker/test_rebuild.py::"
+        "test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too": "rest",
+        "tests/broker/test_rebuild.py::"
+        "test_after_a_kill_in_the_middle_and_with_events_that_wait": "rest",
         "tests/broker/test_upgrade.py": "rest",  # two releases, several workers each
         "tests/broker/test_security.py": "rest",  # a broker with TLS, SASL and many users
         "tests/channel": "test",  # half a million real events

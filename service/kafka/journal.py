@@ -57,7 +57,12 @@ class RefusedToOpen(Exception):  # noqa: N818 - it is a refusal, with its way fo
 
 
 class NotOurs(RefusedToOpen):
-    """The group has a commit that is not a checkpoint; `netfollowers rebuild` mends it."""
+    """The group has a commit that no worker has made; `netfollowers rebuild` mends it."""
+
+    def __init__(self, what: str, way_back: str) -> None:
+        """`what` was found, in a sentence."""
+        super().__init__(f"{what}: {way_back}")
+        self.what = what
 
 
 class Overtaken(Exception):  # noqa: N818 - it is what happened
@@ -233,12 +238,12 @@ class KafkaJournal:
         try:
             return Checkpoint.from_metadata(found.offset, found.metadata)
         except ValueError as error:
-            message = (
+            what = (
                 f"partition {self.source.partition} of {self.source.topic} has a commit at "
                 f"{found.offset} by group {self._settings.app_id} that is not a checkpoint "
-                f"({error}): {self._way_back}"
+                f"({error})"
             )
-            raise NotOurs(message) from error
+            raise NotOurs(what, self._way_back) from error
 
     def _check_log_start(self, checkpoint: Checkpoint, start: int) -> None:
         if start > checkpoint.position:

@@ -196,7 +196,11 @@ async def _commits(settings: Settings) -> list[Note]:
     commits = {tp: at for tp, at in found.items() if at.offset >= 0}
     if not commits:
         text = f"group {settings.app_id} has committed nothing yet"
-        return [*hidden, Note("warning", text, "this is normal before the first worker has run")]
+        way = (
+            "this is normal before the first worker has run; later: its offsets have expired or "
+            "were deleted (docs/runbook.md, Checkpoint overwritten)"
+        )
+        return [*hidden, Note("warning", text, way)]
     notes = list(hidden)
     for tp, at in sorted(commits.items()):
         notes += _commit(settings, count, tp, at, starts[tp])

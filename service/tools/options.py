@@ -374,8 +374,8 @@ def _add_rebuild(commands: Commands) -> None:
         "committed while no worker ran, or the offsets expired. Computes position, watermark,\n"
         "counts and sweep from the result topics and the input log. Stop all workers first, and\n"
         "use their settings. Nothing is committed unless the audit agrees. A dry run unless\n"
-        "--yes. Exit code 1: the command refused, and says why. 4: done, but retention had\n"
-        "deleted records that the audit needs.",
+        "--yes. Exit code 1: the command refused, and says why. 4: done, but not every check was\n"
+        "possible.",
         "netfollowers rebuild",
         "netfollowers rebuild --yes",
         "netfollowers rebuild --partition 3 --rules 0:1,81234:2 --yes",

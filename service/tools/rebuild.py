@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 
+from aiokafka.errors import ProducerFenced
+
 from service.audit.source import Source
 from service.engine import Checkpoint, Sealed
 from service.kafka.journal import NotOurs, RefusedToOpen, TransactionalJournal
@@ -74,12 +76,12 @@ async def _partition(
         if plan is None:
             print(f"partition {partition}: nothing was counted there: nothing to rebuild")
             return DONE
-        print(f"partition {partition}: {why}")
+        print(why)
         _show(plan)
         if not plan.report.ok:
             raise Refused(_disagrees(arguments))
         if arguments.yes:
-            await journal.commit(Sealed(plan.checkpoint, [], [], [], []))
+            await _commit(settings, journal, plan.checkpoint)
             print(
                 f"partition {partition}: rebuilt at {plan.checkpoint.position}: start the workers"
             )
@@ -90,18 +92,33 @@ async def _partition(
     return INCOMPLETE if plan.unknown else verdict(plan.report)
 
 
+async def _commit(
+    settings: Settings, journal: TransactionalJournal, checkpoint: Checkpoint
+) -> None:
+    """A supervisor may have started a worker meanwhile: it has fenced us, and we commit nothing."""
+    await check_stopped(settings)
+    try:
+        await journal.commit(Sealed(checkpoint, [], [], [], []))
+    except ProducerFenced:
+        message = (
+            "a worker has opened the partition meanwhile: stop every worker, and its supervisor"
+        )
+        raise Refused(message) from None
+
+
 async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]:
     """Find a checkpoint of ours, and say what is wrong."""
+    here = f"partition {journal.source.partition}"
     try:
         found = await journal.committed()
     except NotOurs as lost:
-        return None, str(lost).split(":", 1)[0]
+        return None, lost.what
     if found is None:
         return None, (
-            "the group has no commit: it has expired or was deleted. Or another "
+            f"{here} has no commit: it has expired or was deleted. Or another "
             "NETFOLLOWERS_APP_ID counts into these topics: then do not continue"
         )
-    return found, f"the commit at {found.position} is valid, and --partition names it"
+    return found, f"{here}: the commit at {found.position} is valid, and --partition names it"
 
 
 def _check_settings(settings: Settings, found: Checkpoint, count: int) -> None:

@@ -76,6 +76,7 @@ class Planner:
             return None
         if before is not None:
             traces.skipped = tuple(sorted({*traces.skipped, *before.skipped}))
+            traces.unforeseen |= set(before.unforeseen)
             ranges = ranges or before.rules
         tried = [ranges] if ranges else [((0, one),) for one in range(CURRENT, 0, -1)]
         plans: list[Plan] = []

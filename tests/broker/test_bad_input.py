@@ -99,7 +99,7 @@ async def test_bad_input_is_rejected_with_its_reason_or_counted_by_rule(deployed
     finally:
         await producer.stop()
     await deployment.caught_up()
-    assert worker.get("/ready")[0] == 200
+    await worker.until("ready")
     assert await worker.stop() == 0
     await assert_nothing_vanished(deployment, sent)
     await deployment.audit()

@@ -108,7 +108,7 @@ async def test_transactions_that_end_are_no_reason_to_be_unready(deployed: Deplo
             await asyncio.sleep(0.1)
         await producer.commit_transaction()
     await deployment.caught_up()
-    assert (await asyncio.to_thread(worker.get, "/ready"))[0] == 200
+    await worker.until("ready")
     assert "nothing behind it is counted" not in worker.said()
     assert await worker.stop() == 0
     await deployment.audit()

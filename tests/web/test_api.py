@@ -14,7 +14,7 @@ import pytest
 from service.kafka import clients
 from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment, Worker
-from tests.patience import Patience
+from tests.patience import POLL_S, Patience
 from tests.web.told import HOSTILE, HOUR_MS, START_MS, Answer, Sums, ask, baseline, event, of
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
@@ -244,7 +244,10 @@ async def test_errors_are_problem_details_and_headers_are_safe(deployed: Deploy)
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
         assert answer.headers["Cache-Control"] == "no-store"
         assert "Access-Control-Allow-Origin" not in answer.headers
-    assert (await get(worker, "/ready")).text == "ready\n"
+    patience = Patience("a ready worker that says so")
+    while (said := (await get(worker, "/ready")).text) != "ready\n":
+        patience.look(said)
+        await asyncio.sleep(POLL_S)
 
 
 async def test_a_token_is_asked_for_and_workers_prove_that_they_have_it(
