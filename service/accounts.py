@@ -142,12 +142,16 @@ def _followers(row: Row) -> int | None:
 
 
 _LABELS: Final = ("account", "grain")
-_WHERE: Final = "in the grain's current window; grain total: since counting began."
+_WHERE: Final = "in the current window of the grain. Grain `total` means since counting began."
 _HELP: Final = (
     f"Followers gained, {_WHERE}",
     f"Followers lost, {_WHERE}",
-    f"Followers gained minus lost, {_WHERE}",
+    f"Followers gained minus followers lost, {_WHERE}",
 )
-_HELP_FOLLOWERS: Final = "Followers now: baseline plus net since; only accounts with a baseline."
-_HELP_SERIES: Final = "Series of single accounts that this worker exports now."
-_HELP_LIMIT: Final = "At most so many series of single accounts; the watch list comes first."
+_HELP_FOLLOWERS: Final = (
+    "Followers now: the baseline plus all changes since. Only for accounts with a baseline."
+)
+_HELP_SERIES: Final = "Number of per-account series that this worker exports now."
+_HELP_LIMIT: Final = (
+    "Largest number of per-account series of this worker. Watched accounts come first."
+)

@@ -207,7 +207,7 @@ def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
 
 def _why_not_ready(shards: Shards, lag: Lag) -> str:
     if not shards.is_known:
-        return "the group has assigned nothing yet"
+        return "the group has assigned no partition yet"
     if not shards.is_ready:
         return "a partition is being restored"
     if any(shard.reader is not None and not shard.reader.is_answered for shard in shards):
@@ -294,7 +294,7 @@ def _end_with_it(chore: asyncio.Task[None]) -> None:
     """A chore that has failed is never missed in silence: metrics of it would stand still."""
     error = None if chore.cancelled() else chore.exception()
     if error is not None:
-        exit_now("a task that must not end has failed", error)
+        exit_now("a background task has failed", error)
 
 
 async def _stop(worker: Worker) -> None:

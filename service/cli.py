@@ -66,7 +66,7 @@ def _failed(error: Exception, settings: Settings) -> Exit:
         code = Exit.USAGE
     elif _is_unreachable(error):
         code = Exit.BROKER
-        error = ConnectionError(f"no broker can be used: {_why_unreachable(settings) or error}")
+        error = ConnectionError(f"no broker could be used: {_why_unreachable(settings) or error}")
     elif _is_forbidden(error):
         code = Exit.BROKER
         error = PermissionError(f"this user may not (docs/security.md): {error}")
@@ -115,7 +115,7 @@ def _topics(settings: Settings, arguments: argparse.Namespace) -> int:
     for finding in findings:
         print(f"{finding.text}\n    fix: {finding.fix}")
     if not findings:
-        print("topics are as they must be")
+        print("the topics are configured correctly")
     return Exit.WRONG if findings else Exit.OK
 
 
@@ -124,7 +124,7 @@ def _leave(settings: Settings, arguments: argparse.Namespace) -> int:
 
     instance_id = arguments.instance_id or settings.instance_id
     if not instance_id:
-        message = "leave: which worker? INSTANCE_ID, or NETFOLLOWERS_INSTANCE_ID"
+        message = "leave: name a worker: INSTANCE_ID or NETFOLLOWERS_INSTANCE_ID"
         raise UsageError(message)
     try:
         remaining = asyncio.run(members.leave(settings, instance_id))

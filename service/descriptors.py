@@ -32,7 +32,7 @@ def fit(settings: Settings, partitions: int) -> Settings:
         return settings
     fitting = max(_LEAST, soft - others)
     log.warning(
-        "web: this process may open %d files, so that only %d connections are let in, not "
+        "web: this process may open %d files, so it accepts only %d connections, not "
         "NETFOLLOWERS_API_CONNECTIONS=%d: raise its limit (ulimit -n) to %d",
         soft,
         fitting,

@@ -56,7 +56,7 @@ class OncePerInterval(logging.Filter):
             self._last.clear()
         self._last[key] = (now, 0)
         if held_back:
-            record.msg = f"{record.getMessage()} (and {held_back} like it before)"
+            record.msg = f"{record.getMessage()} (and {held_back} similar lines before)"
             record.args = ()
         return True
 

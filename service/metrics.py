@@ -127,49 +127,49 @@ READINGS: Final = (
     Reading(
         "netfollowers_records",
         "counter",
-        "Input records by outcome since counting began; the outcomes sum to the records seen.",
+        "Input records by outcome since counting began. The outcomes sum to all records read.",
         ("outcome",),
         _outcomes,
     ),
     Reading(
         "netfollowers_events",
         "counter",
-        "Follows and unfollows counted by this worker since it opened the partition.",
+        "Follows and unfollows that this worker has counted since it opened the partition.",
         ("action",),
         _actions,
     ),
     Reading(
         "netfollowers_table_gained",
         "gauge",
-        "Followers gained, summed over all rows of the table.",
+        "Followers gained, the sum of all rows of the table.",
         (),
         _one(lambda shard: shard.engine.table_gained),
     ),
     Reading(
         "netfollowers_table_lost",
         "gauge",
-        "Followers lost, summed over all rows of the table.",
+        "Followers lost, the sum of all rows of the table.",
         (),
         _one(lambda shard: shard.engine.table_lost),
     ),
     Reading(
         "netfollowers_table_net",
         "gauge",
-        "Followers gained minus lost, summed over all rows of the table.",
+        "Followers gained minus followers lost, the sum of all rows of the table.",
         (),
         _one(lambda shard: shard.engine.table_gained - shard.engine.table_lost),
     ),
     Reading(
         "netfollowers_rejected",
         "counter",
-        "Refused records by reason since this worker opened the partition.",
+        "Rejected records by reason since this worker opened the partition.",
         ("reason",),
         lambda shard, _: [((k,), shard.engine.tally.rejected_by_reason[k]) for k in Reason],
     ),
     Reading(
         "netfollowers_missed_windows",
         "counter",
-        "Windows missed by late events, by grain, since this worker opened the partition.",
+        "Windows that late events missed, by grain, since this worker opened the partition.",
         ("grain",),
         lambda shard, _: [
             ((grain.name,), shard.engine.tally.late_by_grain[grain.name])
@@ -179,49 +179,49 @@ READINGS: Final = (
     Reading(
         "netfollowers_clamped",
         "counter",
-        "Events from the future, counted at their log timestamp.",
+        "Events with a time too far in the future. They were counted at their log timestamp.",
         (),
         _one(lambda shard: shard.engine.tally.clamped),
     ),
     Reading(
         "netfollowers_ids_under_two_accounts",
         "counter",
-        "Duplicates whose id came with another account: two producers may number alike.",
+        "Duplicates whose id belongs to another account. Two producers may use the same ids.",
         (),
         _one(lambda shard: shard.engine.tally.ids_under_two_accounts),
     ),
     Reading(
         "netfollowers_ids_with_two_actions",
         "counter",
-        "Events counted though their id came with another action before: ids are not unique.",
+        "Counted events whose id came before with the other action. Such ids are not unique.",
         (),
         _one(lambda shard: shard.engine.tally.ids_with_two_actions),
     ),
     Reading(
         "netfollowers_baselines_ignored",
         "counter",
-        "Baselines that were older than the last one of their account, and changed nothing.",
+        "Baselines that were older than the last one of the account. They changed nothing.",
         (),
         _one(lambda shard: shard.engine.tally.baselines_ignored),
     ),
     Reading(
         "netfollowers_baselines_uncertain",
         "counter",
-        "Baselines of which it is not known whether all that happened since their time counts.",
+        "Baselines for which events since their time may be missing from the number of followers.",
         (),
         _one(lambda shard: shard.engine.tally.baselines_uncertain),
     ),
     Reading(
         "netfollowers_accounts_below_zero",
         "gauge",
-        "Accounts whose followers are below 0: their baseline and their events contradict.",
+        "Accounts with fewer than 0 followers. Their baseline and their events contradict.",
         (),
         _one(lambda shard: len(shard.engine.below_zero)),
     ),
     Reading(
         "netfollowers_expired_on_arrival",
         "counter",
-        "Events and baselines older than the expiry time: their account is forgotten at once.",
+        "Events and baselines older than the expiry time. Their account is forgotten at once.",
         (),
         _one(lambda shard: shard.engine.tally.expired_on_arrival),
     ),
@@ -235,85 +235,85 @@ READINGS: Final = (
     Reading(
         "netfollowers_window_revisions",
         "counter",
-        "Corrections of window results that had been published.",
+        "Corrections of window results that were published before.",
         (),
         _one(lambda shard: shard.engine.tally.revisions),
     ),
     Reading(
         "netfollowers_open_windows",
         "gauge",
-        "Windows in the table that are not final yet, or not published yet.",
+        "Windows in the table that are not yet final, or final but not yet published.",
         (),
         _one(lambda shard: shard.engine.open_windows),
     ),
     Reading(
         "netfollowers_sampled_keys",
         "counter",
-        "Changed accounts looked at, by the partitioner that puts their key here: a mixture "
-        "splits accounts (one key in as many as there are partitions fits murmur2 by chance).",
+        "Sampled accounts by the partitioner that would put their key into this partition. "
+        "Two partitioners split accounts. With N partitions, 1 key in N fits murmur2 by chance.",
         ("partitioner",),
         lambda shard, _: [((k,), shard.metrics.sampled_keys[k]) for k in get_args(Partitioner)],
     ),
     Reading(
         "netfollowers_running",
         "gauge",
-        "1 while this worker runs the partition's shard, 0 while it opens or holds it.",
+        "1 while this worker counts the partition, 0 while it opens the partition or waits.",
         (),
         _one(lambda shard: shard.is_running),
     ),
     Reading(
         "netfollowers_position",
         "gauge",
-        "Offset of the next input record.",
+        "Offset of the next input record to read.",
         (),
         _one(lambda shard: shard.engine.position),
     ),
     Reading(
         "netfollowers_lag_records",
         "gauge",
-        "Records between the last stable offset and the position (asked of the broker every 5 s).",
+        "Records between the position and the last stable offset, measured every 5 s.",
         (),
         lambda shard, host: [((), host.lag.records(shard))],
     ),
     Reading(
         "netfollowers_oldest_unprocessed_age_seconds",
         "gauge",
-        "Since when the oldest record that is not counted has been in the log; 0 without one.",
+        "Age of the oldest record that is not counted yet, in seconds; 0 if all are counted.",
         (),
         lambda shard, host: [((), host.lag.age_s(shard))],
     ),
     Reading(
         "netfollowers_last_stable_offset_lag_records",
         "gauge",
-        "Records and markers that a producer's open transaction hides, up to the end of the log.",
+        "Records and markers that are hidden behind the open transaction of a producer.",
         (),
         lambda shard, host: [((), host.lag.hidden(shard))],
     ),
     Reading(
         "netfollowers_last_stable_offset_lag_age_seconds",
         "gauge",
-        "For how long this worker has seen a producer's transaction open; 0 without one.",
+        "Seconds for which a transaction of a producer has been open; 0 without an open one.",
         (),
         lambda shard, host: [((), host.lag.hidden_s(shard))],
     ),
     Reading(
         "netfollowers_last_checkpoint_timestamp_seconds",
         "gauge",
-        "When the partition was last committed, or opened, seconds since the epoch.",
+        "Time of the last checkpoint, or of opening, in seconds since the epoch.",
         (),
         _one(lambda shard: shard.metrics.committed_s),
     ),
     Reading(
         "netfollowers_restore_progress_ratio",
         "gauge",
-        "Of the table's log, how much has been read, 0 to 1; 1 once the partition is open.",
+        "Part of the table's log that the restore has read, from 0 to 1; 1 when it is finished.",
         (),
         _one(lambda shard: shard.restored_part),
     ),
     Reading(
         "netfollowers_watermark_timestamp_seconds",
         "gauge",
-        "Largest event time seen, seconds since the epoch.",
+        "Largest event time read, in seconds since the epoch.",
         (),
         _one(lambda shard: shard.engine.watermark_ms / 1_000),
     ),
@@ -327,21 +327,21 @@ READINGS: Final = (
     Reading(
         "netfollowers_table_bytes",
         "gauge",
-        "Bytes of the packed rows, without keys and index (measured every 15 s).",
+        "Bytes of the packed rows, without keys and index, measured every 15 s.",
         (),
         lambda shard, host: [((), host.table_bytes.get(shard.partition, 0))],
     ),
     Reading(
         "netfollowers_remembered_ids",
         "gauge",
-        "Event ids in which a duplicate would be recognised.",
+        "Number of event ids that are remembered to find duplicates.",
         (),
         _one(lambda shard: shard.engine.remembered_ids),
     ),
     Reading(
         "netfollowers_dedup_horizon_cut_records",
         "gauge",
-        "Records whose ids could not be read again at open: input retention had cut the log.",
+        "Records whose ids were lost: input retention had deleted them before the restore.",
         (),
         _one(lambda shard: float(shard.metrics.horizon_cut_records)),
     ),
@@ -362,60 +362,62 @@ WORKER: Final = (
     WorkerReading(
         "netfollowers_rebalances",
         "counter",
-        "Assignments that this worker has been given.",
+        "Partition assignments that this worker has received.",
         (),
         _of_group(lambda membership: membership.assignments),
     ),
     WorkerReading(
         "netfollowers_tasks",
         "gauge",
-        "Tasks of the worker's main loop.",
+        "Number of asyncio tasks in the worker.",
         (),
         lambda _: [((), _tasks())],
     ),
     WorkerReading(
         "netfollowers_build_info",
         "gauge",
-        "Version.",
+        "Version of the worker; the value is always 1.",
         ("version",),
         lambda _: [((__version__,), 1)],
     ),
     WorkerReading(
         "netfollowers_settings_info",
         "gauge",
-        "What it counts under.",
+        "Settings that results depend on; the value is always 1.",
         ("app_id", "guarantee", "grains"),
         _settings,
     ),
 )
 
 CHECKPOINT: Final = Observed(
-    "netfollowers_checkpoint_duration_seconds", "From seal to committed.", _SECONDS
+    "netfollowers_checkpoint_duration_seconds",
+    "Seconds from sealing a checkpoint to its commit.",
+    _SECONDS,
 )
 CHECKPOINT_SIZE: Final = Observed(
-    "netfollowers_checkpoint_size_bytes", "Result records of one checkpoint, batched.", _BYTES
+    "netfollowers_checkpoint_size_bytes", "Bytes of the result records of one checkpoint.", _BYTES
 )
 SEAL: Final = Observed(
     "netfollowers_seal_duration_seconds",
-    "Encoding what changed; the loop stands still.",
+    "Seconds to encode what changed. The worker does nothing else meanwhile.",
     _SECONDS,
 )
 OPEN: Final = Observed(
     "netfollowers_open_duration_seconds",
-    "From assignment to open, restore included.",
+    "Seconds from assignment of a partition to its opening, with the restore.",
     _SECONDS,
 )
 LOOP_DELAY: Final = Observed(
-    "netfollowers_loop_delay_seconds", "How much later than asked a sleeping task wakes.", _DELAYS
+    "netfollowers_loop_delay_seconds", "Seconds by which a sleeping task wakes too late.", _DELAYS
 )
 OBSERVED: Final = (CHECKPOINT, CHECKPOINT_SIZE, SEAL, OPEN, LOOP_DELAY)
 FAILURES: Final = (
     "netfollowers_checkpoint_failures",
-    "Checkpoints that failed. Each ends the worker: look at its restarts (docs/runbook.md).",
+    "Failed checkpoints. Each one ends the worker: see its restarts (docs/runbook.md).",
 )
 REFUSED: Final = (
     "netfollowers_web_refused",
-    "Requests and connections that the web port has turned away, by reason.",
+    "Requests and connections that the web port has refused, by reason.",
 )
 REFUSALS: Final = ("connections", "host", "origin", "proof", "rate", "streams", "token")
 ACCOUNTS: Final = (

@@ -315,59 +315,85 @@ _LIMITS: Final[dict[str, _Limit]] = {
 
 _MEANINGS: Final[dict[str, str]] = {
     "brokers": "bootstrap addresses, comma separated",
-    "app_id": "consumer group, and prefix of the transactional ids",
-    "input_topic": "follow events arrive here",
-    "updates_topic": "the table: one row per account, compacted",
-    "windows_topic": "final window results and their revisions",
-    "late_topic": "events that missed a window",
-    "rejected_topic": "records that could not be read",
-    "partitions": "partitions that `topics create` makes",
-    "replication_factor": "copies that `topics create` makes (3 in production)",
-    "min_isr": "min.insync.replicas that `topics create` sets (2 in production)",
-    "input_retention_days": "retention of the input that `topics create` sets",
-    "results_retention_days": "retention of windows, late and rejected that `topics create` sets",
+    "app_id": "consumer group id, and prefix of the transactional ids",
+    "input_topic": "topic of the follow events",
+    "updates_topic": "topic of the table: compacted, one row per account",
+    "windows_topic": "topic of the final window results and their revisions",
+    "late_topic": "topic of the events that came too late for a window",
+    "rejected_topic": "topic of the records that are not valid events",
+    "partitions": "number of partitions per topic, set by `topics create`",
+    "replication_factor": "number of replicas per topic, set by `topics create` (3 in production)",
+    "min_isr": "min.insync.replicas per topic, set by `topics create` (2 in production)",
+    "input_retention_days": "retention of the input topic in days, set by `topics create`",
+    "results_retention_days": (
+        "retention of windows, late and rejected topics in days, set by `topics create`"
+    ),
     "guarantee": "`exactly_once`, or `at_least_once` for brokers without transactions",
-    "flush_interval_s": "a checkpoint at most so often",
-    "flush_records": "a checkpoint also after so many records",
-    "grains": "size:grace:keep of each window length, or a default grain by name",
-    "max_ahead_s": "an event further ahead of its log timestamp counts at the log timestamp",
-    "dedup_generation": "records per generation of event ids; the last one to two are remembered",
-    "expire_after_days": "an account without events for so long is forgotten (0: never)",
-    "sweep_buckets": "parts that the accounts are cut into when windows close",
-    "instance_id": "static group membership: a restart is not a rebalance (stable per worker)",
-    "session_timeout_s": "a silent worker loses its partitions after so long",
-    "heartbeat_interval_s": "group heartbeats; a member hears of a rebalance at its next one",
-    "transaction_timeout_s": "a broker away for longer ends the worker",
-    "stuck_after_s": "lag without movement for so long ends the worker",
-    "batch_records": "records per batch",
-    "fetch_bytes": "bytes per fetch and partition",
-    "web_host": "address of the page, /api, /live, /ready and /metrics",
-    "web_port": "port of the page, /api, /live, /ready and /metrics (0: any free one)",
-    "advertised_url": "where the other workers find this one's web port (empty: by host and port)",
-    "web_names": "more host names by which the web port may be asked, such as a proxy's",
-    "api_token_file": "file with the bearer token that /api asks for (empty: it asks for none)",
-    "peer_secret_file": "file with the secret that workers prove to each other (empty: the token)",
-    "api_rate": "API requests per second and client address, twice as many in a burst",
-    "api_streams": "clients of /api/stream at a time; one address has half of them at most",
-    "api_connections": "connections at a time; one address has half of them at most",
+    "flush_interval_s": "seconds between two checkpoints",
+    "flush_records": "number of records after which a checkpoint is made earlier",
+    "grains": "size:grace:keep of each window length, or the name of a default grain",
+    "max_ahead_s": (
+        "seconds that an event time may be ahead of the log timestamp; beyond, the log timestamp "
+        "counts"
+    ),
+    "dedup_generation": (
+        "records per generation of event ids; duplicates are found in the newest one to two"
+    ),
+    "expire_after_days": "days without events after which an account is forgotten (0: never)",
+    "sweep_buckets": "number of parts in which the accounts are searched for windows to close",
+    "instance_id": (
+        "stable, unique name of the worker (static membership): a restart then causes no rebalance"
+    ),
+    "session_timeout_s": "seconds of silence after which a worker loses its partitions",
+    "heartbeat_interval_s": (
+        "seconds between group heartbeats; a worker notices a rebalance at its next one"
+    ),
+    "transaction_timeout_s": "seconds without a broker after which the worker ends",
+    "stuck_after_s": "seconds with lag and without progress after which the worker ends",
+    "batch_records": "largest number of records in a batch",
+    "fetch_bytes": "largest number of bytes per fetch and partition",
+    "web_host": "address on which the page, /api, /live, /ready and /metrics are served",
+    "web_port": (
+        "port on which the page, /api, /live, /ready and /metrics are served (0: any free port)"
+    ),
+    "advertised_url": (
+        "URL under which other workers reach this web port (empty: host name and port)"
+    ),
+    "web_names": (
+        "further host names that requests may use, such as the name of a proxy, comma separated"
+    ),
+    "api_token_file": "file with the bearer token that /api requires (empty: no token is required)",
+    "peer_secret_file": (
+        "file with the secret by which workers authenticate each other (empty: the API token)"
+    ),
+    "api_rate": "API requests per second and client address; a burst may have twice as many",
+    "api_streams": "largest number of /api/stream clients; one address may have half of them",
+    "api_connections": "largest number of connections; one address may have half of them",
     "log_level": "debug, info, warning or error",
-    "log_format": "`text` (key=value) or `json`: one event a line",
-    "watch": "account ids with metrics of their own, comma separated, at most 1000",
-    "top_accounts": "so many gainers and losers of the current hour have metrics too (0: none)",
-    "top_grains": "grains whose leaders are kept, or `none` (each costs a seal a little)",
-    "account_series_limit": "a worker exports at most so many series of single accounts",
+    "log_format": "`text` (key=value) or `json`; each event is one line",
+    "watch": "account ids that always get metrics of their own, comma separated, at most 1000",
+    "top_accounts": (
+        "number of gainers and of losers of the current hour that get metrics (0: none)"
+    ),
+    "top_grains": (
+        "grains with a leaderboard, comma separated, or `none`; each makes checkpoints a little "
+        "slower"
+    ),
+    "account_series_limit": "largest number of per-account series that a worker exports",
     "security_protocol": "PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
     "sasl_mechanism": "PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER",
-    "sasl_username": "SASL user",
+    "sasl_username": "SASL user name",
     "sasl_password": "SASL password",
-    "sasl_password_file": "file that holds the SASL password (instead)",
-    "sasl_oauth_token_file": "file that holds the OAUTHBEARER token, read for every connection",
-    "ssl_cafile": "CA certificates, PEM",
-    "ssl_certfile": "client certificate, PEM",
-    "ssl_keyfile": "client key, PEM",
+    "sasl_password_file": "file with the SASL password, in place of the variable above",
+    "sasl_oauth_token_file": "file with the OAUTHBEARER token; it is read for every connection",
+    "ssl_cafile": "file with CA certificates, PEM",
+    "ssl_certfile": "file with the client certificate, PEM",
+    "ssl_keyfile": "file with the client key, PEM",
     "ssl_key_password": "password of the client key",
-    "ssl_key_password_file": "file that holds the password of the client key (instead)",
-    "ssl_check_hostname": "`true` or `false`",
+    "ssl_key_password_file": (
+        "file with the password of the client key, in place of the variable above"
+    ),
+    "ssl_check_hostname": "`true` or `false`: check that the broker's certificate names its host",
 }
 
 SETTINGS_VARIABLES: Final[Mapping[str, Variable]] = {

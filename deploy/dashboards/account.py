@@ -45,7 +45,7 @@ def build() -> dashboard.Dashboard:
         Row("How it compares with itself", _ratios()),
         Row("Words", [words("account", height=9)]),
     ]
-    says = "One account: how it rises and falls. Choose it at the top."
+    says = "Followers that one account gains and loses. Choose the account at the top."
     account = dashboard.QueryVariable("account").label("Account").datasource(DATASOURCE)
     account.query("label_values(netfollowers_account_net, account)")
     account.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED)
@@ -63,7 +63,8 @@ def _now() -> list[Drawn]:
         figure(
             About(
                 "Followers",
-                "Baseline plus net since. Unknown without a baseline, never guessed.",
+                "Baseline plus net since then. Unknown without a baseline: the number is never "
+                "guessed.",
                 "short",
                 empty=_UNKNOWN,
             ),
@@ -72,12 +73,12 @@ def _now() -> list[Drawn]:
         _net_of("1m", "Net this minute", "Gained minus lost in the current minute (UTC)."),
         _net_of("1h", "Net this hour", "Gained minus lost in the current hour (UTC)."),
         _net_of("1d", "Net today", "Gained minus lost in the current day (UTC)."),
-        _net_of("total", "Net since counting began", "Gained minus lost in all."),
+        _net_of("total", "Net since counting began", "Gained minus lost, since counting began."),
         figure(
             About(
                 "Surge (z)",
-                "Net of the last minute against the last 15, in standard deviations. Beyond 3 or "
-                "-3 it is no chance.",
+                "Net of the last minute against the last 15, in standard deviations. A value "
+                "beyond 3 or -3 is very unlikely to be chance.",
                 "none",
                 steps=((None, RED), (-3, YELLOW), (-2, GREEN), (2, YELLOW), (3, RED)),
                 decimals=1,
@@ -93,7 +94,7 @@ def _ebb_and_flow() -> list[Drawn]:
         graph(
             About(
                 "Ebb and flow of $account",
-                "Followers gained (above the axis) and lost (below it) per minute, and net.",
+                "Followers gained (above the axis) and lost (below the axis) per minute, and net.",
                 "short",
             ),
             Query(rate.format("gained"), GAINED),
@@ -117,7 +118,7 @@ def _ebb_and_flow() -> list[Drawn]:
         graph(
             About(
                 "Followers over time",
-                "Baseline plus net since; no line without a baseline.",
+                "Baseline plus net since then. There is no line without a baseline.",
                 "short",
                 empty=_UNKNOWN,
             ),
@@ -155,7 +156,8 @@ def _ratios() -> list[Drawn]:
         figure(
             About(
                 "Lost per gained, this hour",
-                "Unfollow ratio: above 1 more go than come. Undefined while nobody came.",
+                "Unfollow ratio: above 1 the account loses more than it gains. Undefined without "
+                "gains.",
                 "none",
                 steps=((None, GREEN), (0.8, YELLOW), (1, RED)),
                 decimals=2,

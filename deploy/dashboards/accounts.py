@@ -35,7 +35,7 @@ def _this(what: str, grain: str) -> str:
 
 def build() -> dashboard.Dashboard:
     """Build the dashboard."""
-    says = "Whether accounts rise or fall, all together and each by itself."
+    says = "Growth of all accounts together, and of single accounts."
     rows = [
         Row("Rise or fall, now", _now()),
         Row("Ebb and flow", _ebb_and_flow()),
@@ -51,8 +51,8 @@ def _now() -> list[Drawn]:
         figure(
             About(
                 "Net per minute",
-                "Followers gained minus lost, all accounts together, over the last minute. "
-                "Green: they rise; red: they fall.",
+                "Followers gained minus lost, of all accounts, over the last minute. Green: "
+                "growth; red: decline.",
                 "short",
                 steps=FALLS_OR_RISES,
                 decimals=0,
@@ -83,22 +83,24 @@ def _now() -> list[Drawn]:
         figure(
             About(
                 "Net since counting began",
-                "Sum of net over every account in the table.",
+                "Net since counting began, the sum of all accounts in the table.",
                 "short",
                 steps=FALLS_OR_RISES,
             ),
             Query("sum(netfollowers_table_net)", NET),
         ),
         figure(
-            About("Accounts", "Accounts in the table: those that ever had an event.", "short"),
+            About(
+                "Accounts", "Accounts in the table: all accounts that have had an event.", "short"
+            ),
             Query("sum(netfollowers_table_rows)", "accounts"),
             width=3,
         ),
         figure(
             About(
                 "These numbers are behind by",
-                "How far the newest event of the slowest partition is behind the clock. "
-                "See the dashboard Service when it is not green.",
+                "Time between the newest event of the slowest partition and now. If it is not "
+                "green, see the dashboard Service.",
                 "s",
                 runbook="NetFollowersTimeStandsStill",
                 steps=((None, GREEN), (60, YELLOW), (900, RED)),
@@ -114,8 +116,7 @@ def _ebb_and_flow() -> list[Drawn]:
         graph(
             About(
                 "Ebb and flow of all accounts",
-                "Followers gained (above the axis) and lost (below it) per minute, and what is "
-                "left: net.",
+                "Followers gained (above the axis) and lost (below the axis) per minute, and net.",
                 "short",
             ),
             Query("60 * netfollowers:gained:rate1m", GAINED),
@@ -128,7 +129,7 @@ def _ebb_and_flow() -> list[Drawn]:
         graph(
             About(
                 "Gained and lost since counting began",
-                "Sums over every account in the table. Where the two lines part, accounts grow.",
+                "Sums of all accounts in the table. Accounts grow where the two lines move apart.",
                 "short",
             ),
             Query("sum(netfollowers_table_gained)", GAINED),
@@ -145,11 +146,11 @@ def _movers() -> list[Drawn]:
         ranking(
             About(
                 "Top gainers this hour",
-                "The ten accounts with the largest net of this hour. Exact: each worker exports "
-                "its own largest.",
+                "The ten accounts with the largest net of this hour. The list is exact: each "
+                "worker exports its largest accounts.",
                 "short",
                 steps=((None, GREEN),),
-                empty="nobody gains followers",
+                empty="no account gains followers",
             ),
             Query(f"sort_desc(topk(10, {net} > 0))", BY_ACCOUNT),
         ),
@@ -159,7 +160,7 @@ def _movers() -> list[Drawn]:
                 "The ten accounts with the smallest net of this hour, if it is below 0.",
                 "short",
                 steps=((None, RED),),
-                empty="nobody loses followers",
+                empty="no account loses followers",
             ),
             Query(f"sort(bottomk(10, {net} < 0))", BY_ACCOUNT),
         ),
@@ -167,7 +168,8 @@ def _movers() -> list[Drawn]:
             About(
                 "Surges and declines",
                 "Net of the last minute against the account's own last 15 minutes, in standard "
-                "deviations (z). Beyond the dashed lines it is no chance. The ten furthest from 0.",
+                "deviations (z). A value beyond the dashed lines is very unlikely to be chance. "
+                "The ten values furthest from 0.",
                 "none",
                 steps=((None, RED), (-3, GREEN), (3, RED)),
                 decimals=1,
@@ -187,7 +189,7 @@ def _each() -> list[Drawn]:
         graph(
             About(
                 "Net by account, this hour so far",
-                "Begins at 0 with each full hour (UTC). The ten largest.",
+                "Net starts at 0 at each full hour (UTC). The ten largest values.",
                 "short",
             ),
             Query(f"topk(10, {_this('net', '1h')})", BY_ACCOUNT),
@@ -196,8 +198,8 @@ def _each() -> list[Drawn]:
         listing(
             About(
                 "Accounts shown, this hour",
-                "The watch list and those who move most. Followers: empty without a baseline, "
-                "for it is never guessed.",
+                "Accounts of the watch list, and accounts that change most. Followers is empty "
+                "without a baseline: the number is never guessed.",
                 "short",
             ),
             "account",

@@ -130,7 +130,7 @@ def listing(
 
 def words(name: str, *, height: int) -> text.Panel:
     """Explain the words of a dashboard: words/NAME.md, over the whole width."""
-    panel = text.Panel().title("What the words mean").description("The words of this page.")
+    panel = text.Panel().title("What the words mean").description("Words that this page uses.")
     panel.mode(TextMode.MARKDOWN).content((_WORDS / f"{name}.md").read_text())
     return panel.span(_WIDTH).height(height)
 

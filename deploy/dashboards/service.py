@@ -42,7 +42,7 @@ def build() -> dashboard.Dashboard:
         Row("Process", process()),
         Row("Words", [words("service", height=11)]),
     ]
-    return board(UID, "Service", "Whether the service is well, and where it hurts.", rows)
+    return board(UID, "Service", "Health of the service, and where problems are.", rows)
 
 
 def _well() -> list[Drawn]:
@@ -50,7 +50,7 @@ def _well() -> list[Drawn]:
         figure(
             About(
                 "Alerts firing",
-                "0 is well. Each alert has a heading in the runbook.",
+                "0 is good. The runbook has a section for each alert.",
                 "short",
                 runbook="How to read this",
                 steps=ZERO_IS_WELL,
@@ -61,7 +61,7 @@ def _well() -> list[Drawn]:
         figure(
             About(
                 "Workers that do not answer",
-                "Workers that Prometheus knows of and cannot reach.",
+                "Workers in the configuration of Prometheus that it cannot reach.",
                 "short",
                 runbook="NetFollowersWorkerDown",
                 steps=ZERO_IS_WELL,
@@ -72,7 +72,7 @@ def _well() -> list[Drawn]:
         figure(
             About(
                 "Partitions not counted",
-                "Partitions that were held within the last day and that no worker runs now.",
+                "Partitions that a worker held within the last day and that no worker counts now.",
                 "short",
                 runbook="NetFollowersPartitionNotCounted",
                 steps=ZERO_IS_WELL,
@@ -98,7 +98,7 @@ def _well() -> list[Drawn]:
         figure(
             About(
                 "Oldest that waits",
-                "Age of the oldest record that is not yet read; 0 when all is read.",
+                "Age of the oldest record that is not yet read; 0 if there is no lag.",
                 "s",
                 runbook="NetFollowersFallingBehind",
                 steps=((None, GREEN), (10, YELLOW), (300, RED)),
@@ -109,8 +109,8 @@ def _well() -> list[Drawn]:
         figure(
             About(
                 "Event-time lag",
-                "How far the watermark of the slowest partition is behind the clock. It grows "
-                "also when nobody sends.",
+                "Time between the watermark of the slowest partition and now. It also grows if no"
+                " producer sends.",
                 "s",
                 runbook="NetFollowersTimeStandsStill",
                 steps=((None, GREEN), (60, YELLOW), (900, RED)),
@@ -122,7 +122,7 @@ def _well() -> list[Drawn]:
         figure(
             About(
                 "Rejected",
-                "Share of the records of the last five minutes that could not be read.",
+                "Share of the records of the last five minutes that were rejected.",
                 "percentunit",
                 runbook="NetFollowersRejecting",
                 steps=((None, GREEN), (0.001, YELLOW), (0.01, RED)),

@@ -44,20 +44,20 @@ def flow() -> list[Drawn]:
         graph(
             About(
                 "Records by outcome",
-                "Every record has exactly one outcome; together they are the throughput.",
+                "Every record has exactly one outcome. The sum is the throughput.",
                 "cps",
             ),
             Query(_per_second("netfollowers_records_total", "outcome"), "{{outcome}}"),
         ),
         graph(
-            About("Events by action", "Follows and unfollows that counted.", "cps"),
+            About("Events by action", "Follows and unfollows that were counted.", "cps"),
             Query(_per_second("netfollowers_events_total", "action"), "{{action}}"),
         ),
         graph(
             About(
                 "Throughput by partition",
-                "Input offsets per second. One partition far above the others is a hot account, "
-                "or keys that are not spread.",
+                "Input offsets per second. If one partition is far above the others, it has a "
+                "very active account, or the keys are not evenly distributed.",
                 "cps",
             ),
             Query(_per_second("netfollowers_position", "partition"), _BY_PARTITION),
@@ -71,7 +71,7 @@ def flow() -> list[Drawn]:
         graph(
             About(
                 "Age of the oldest that waits",
-                "0 when all is read.",
+                "0 if there is no lag.",
                 "s",
                 runbook=lag,
                 steps=((None, GREEN), (300, RED)),
@@ -82,8 +82,8 @@ def flow() -> list[Drawn]:
         graph(
             About(
                 "Hidden by open transactions",
-                "For how long a producer's transaction has been seen open; 0 without one. Nothing "
-                "behind its first record is counted.",
+                "Time since an open transaction of a producer was first seen; 0 without one. No "
+                "record after the first record of the transaction is counted.",
                 "s",
                 runbook="NetFollowersHidden",
                 steps=((None, GREEN), (60, RED)),
@@ -101,7 +101,7 @@ def flow() -> list[Drawn]:
         graph(
             About(
                 "Event-time lag by partition",
-                "How far each watermark is behind the clock.",
+                "Time between each watermark and now.",
                 "s",
                 runbook="NetFollowersTimeStandsStill",
                 steps=((None, GREEN), (900, RED)),
@@ -118,7 +118,7 @@ def not_counted() -> list[Drawn]:
         graph(
             About(
                 "Rejected by reason",
-                "Per minute. `netfollowers rejected stats` names the accounts.",
+                "Records per minute. `netfollowers rejected stats` lists the accounts.",
                 "short",
                 runbook="NetFollowersRejecting",
                 empty="nothing was rejected",
@@ -129,7 +129,7 @@ def not_counted() -> list[Drawn]:
         graph(
             About(
                 "Windows missed by late events",
-                "Per minute and grain: how many windows late events have missed.",
+                "Windows per minute that late events missed, by grain.",
                 "short",
                 runbook="NetFollowersLate",
                 empty="no event was late",
@@ -140,9 +140,9 @@ def not_counted() -> list[Drawn]:
         graph(
             About(
                 "Duplicates, clamped, conflicts of ids",
-                "Per minute. Clamped: from the future, counted at the log's time. An id under two "
-                "accounts is an event that was lost as a duplicate. An id with two actions counts "
-                "once for each.",
+                "Records per minute. Clamped: events with a time too far in the future; they "
+                "count at the log timestamp. An id under two accounts: the second event was lost "
+                "as a duplicate. An id with two actions: each action counts once.",
                 "short",
                 runbook="NetFollowersIdsUnderTwoAccounts",
             ),
@@ -164,9 +164,9 @@ def not_counted() -> list[Drawn]:
         graph(
             About(
                 "Baselines and expiry",
-                "Accounts whose followers are below 0: baseline and events contradict. Per minute: "
-                "baselines that were ignored as older than the last, or came too late to know all "
-                "since their time; and what came so old that its account expired at once.",
+                "Accounts with fewer than 0 followers: baseline and events contradict. Per "
+                "minute: baselines that were ignored because a newer one exists; baselines that "
+                "came too late for an exact number; events older than the expiry time.",
                 "short",
                 runbook="NetFollowersBelowZero",
             ),
@@ -182,8 +182,8 @@ def not_counted() -> list[Drawn]:
         graph(
             About(
                 "Keys in a foreign partition",
-                "Share of the sampled accounts that murmur2 would put elsewhere; 0 when all "
-                "producers are Kafka's own, or hash alike.",
+                "Share of the sampled accounts that murmur2 would put into another partition. 0 "
+                "if all producers use the default partitioner of the Java client.",
                 "percentunit",
                 runbook="NetFollowersMixedPartitioners",
                 steps=((None, GREEN), (0.01, RED)),
@@ -194,8 +194,8 @@ def not_counted() -> list[Drawn]:
         graph(
             About(
                 "Ids that could not be read again",
-                "Records before the position that retention had cut when the partition was "
-                "opened: duplicates of them would count twice. 0 is well.",
+                "Records before the position that retention had deleted when the partition was "
+                "opened. Duplicates of these records would be counted. 0 is good.",
                 "short",
                 runbook="Duplicates beyond a cut log",
                 steps=((None, GREEN), (1, YELLOW)),
@@ -213,7 +213,8 @@ def checkpoints() -> list[Drawn]:
         graph(
             About(
                 "Checkpoint duration",
-                "From seal to committed: the median, and what one in a hundred exceeds.",
+                "Seconds from sealing a checkpoint to its commit: the median and the 99th "
+                "percentile.",
                 "s",
                 runbook=stalled,
                 steps=((None, GREEN), (10, RED)),
@@ -225,7 +226,7 @@ def checkpoints() -> list[Drawn]:
         graph(
             About(
                 "Sealing",
-                "Encoding what changed; the worker does nothing else meanwhile.",
+                "Time to encode what changed. The worker does nothing else meanwhile.",
                 "s",
                 steps=((None, GREEN), (1, YELLOW)),
             ),
@@ -234,14 +235,16 @@ def checkpoints() -> list[Drawn]:
             width=8,
         ),
         graph(
-            About("Size of a checkpoint", "Mean of the bytes sent in one transaction.", "bytes"),
+            About(
+                "Size of a checkpoint", "Mean number of bytes that one transaction sends.", "bytes"
+            ),
             Query(_mean("netfollowers_checkpoint_size_bytes"), "mean"),
             width=8,
         ),
         graph(
             About(
                 "Checkpoints per second",
-                "All partitions. None while nothing arrives.",
+                "Checkpoints of all partitions. There are no checkpoints while no records arrive.",
                 "cps",
             ),
             Query(
@@ -253,7 +256,8 @@ def checkpoints() -> list[Drawn]:
         graph(
             About(
                 "Age of the last checkpoint",
-                "By partition. It grows while nothing arrives; it is bad only with lag.",
+                "By partition. It grows while no records arrive. It is a problem only together "
+                "with lag.",
                 "s",
                 runbook=stalled,
             ),
@@ -263,7 +267,7 @@ def checkpoints() -> list[Drawn]:
         graph(
             About(
                 "Failed checkpoints",
-                "A failure ends the worker, which says why in its last log line.",
+                "A failure ends the worker. Its last log line gives the reason.",
                 "short",
                 runbook="NetFollowersWorkerRestarting",
                 steps=((None, GREEN), (1, RED)),
@@ -281,7 +285,8 @@ def restores() -> list[Drawn]:
         graph(
             About(
                 "Partitions by state",
-                "Opening: being restored. Held: handed over at the moment. Running: counted.",
+                "Opening: the partition is being restored. Held: it is being handed over. "
+                "Running: it is being counted.",
                 "short",
                 runbook=unowned,
             ),
@@ -291,7 +296,7 @@ def restores() -> list[Drawn]:
         graph(
             About(
                 "Restore progress",
-                "1: restored. A partition that stays below it, and does not move, ends its worker.",
+                "1 means restored. If a partition stays below 1 without progress, its worker ends.",
                 "percentunit",
                 runbook=unowned,
             ),
@@ -301,7 +306,7 @@ def restores() -> list[Drawn]:
         graph(
             About(
                 "Partitions opened, and how long it took",
-                "Since the workers started: how many were opened, and the mean time from "
+                "Since the workers started: number of opened partitions, and mean time from "
                 "assignment to running.",
                 "short",
                 runbook=unowned,
@@ -317,8 +322,8 @@ def restores() -> list[Drawn]:
         graph(
             About(
                 "Group generation and rebalances",
-                "The generation rises by one with every rebalance; rebalances as each worker has "
-                "seen them since it started.",
+                "The generation increases by one with every rebalance. Rebalances: by worker, "
+                "since its start.",
                 "short",
                 runbook="NetFollowersWorkerRestarting",
             ),
@@ -327,7 +332,7 @@ def restores() -> list[Drawn]:
             width=6,
         ),
         listing(
-            About("Versions", "What each worker runs.", "short"),
+            About("Versions", "Version and settings of each worker.", "short"),
             "instance",
             [
                 Query("max by (instance, version) (netfollowers_build_info)", "up"),
@@ -348,7 +353,7 @@ def windows() -> list[Drawn]:
         graph(
             About(
                 "Windows published",
-                "Per minute: results that became final, and corrections of final ones.",
+                "Per minute: results that became final, and corrections of final results.",
                 "short",
             ),
             Query(f"60 * sum(rate(netfollowers_windows_finalised_total[{_RATE}]))", "final"),
@@ -365,13 +370,15 @@ def windows() -> list[Drawn]:
             width=6,
         ),
         graph(
-            About("Rows of the table", "Accounts, and event ids that are remembered.", "short"),
+            About("Rows of the table", "Number of accounts, and of remembered event ids.", "short"),
             Query("sum(netfollowers_table_rows)", "rows"),
             Query("sum(netfollowers_remembered_ids)", "remembered ids"),
             width=6,
         ),
         graph(
-            About("Bytes of the table", "Packed rows, without their keys in memory.", "bytes"),
+            About(
+                "Bytes of the table", "Bytes of the packed rows, without keys and index.", "bytes"
+            ),
             Query("sum by (instance) (netfollowers_table_bytes)", _BY_WORKER),
             width=6,
         ),
@@ -384,7 +391,7 @@ def process() -> list[Drawn]:
         graph(
             About(
                 "CPU",
-                "Of one core: a worker counts on one.",
+                "Share of one core. A worker counts on one core.",
                 "percentunit",
                 runbook="NetFollowersFallingBehind",
                 steps=((None, GREEN), (0.9, YELLOW)),
@@ -400,8 +407,8 @@ def process() -> list[Drawn]:
         graph(
             About(
                 "Delay of the loop",
-                "What one in a hundred ticks of the worker's loop comes too late: while it "
-                "stands, nothing answers.",
+                "Delay of the event loop of the worker, 99th percentile. While the loop is "
+                "blocked, the worker does not answer.",
                 "s",
                 steps=((None, GREEN), (1, YELLOW)),
             ),
@@ -411,7 +418,7 @@ def process() -> list[Drawn]:
         graph(
             About(
                 "Open files",
-                "Share of what the process may open.",
+                "Open files as a share of the limit of the process.",
                 "percentunit",
                 steps=((None, GREEN), (0.8, RED)),
             ),
@@ -419,12 +426,12 @@ def process() -> list[Drawn]:
             width=6,
         ),
         graph(
-            About("Tasks", "Of the worker's loop. It must not grow.", "short"),
+            About("Tasks", "Number of asyncio tasks in the worker. It must not grow.", "short"),
             Query("max by (instance) (netfollowers_tasks)", _BY_WORKER),
             width=6,
         ),
         graph(
-            About("Garbage collections", "Per minute and generation.", "short"),
+            About("Garbage collections", "Garbage collections per minute, by generation.", "short"),
             Query(
                 _in_minute(f"python_gc_collections_total{_OURS}", "generation"), "{{generation}}"
             ),
@@ -433,7 +440,7 @@ def process() -> list[Drawn]:
         graph(
             About(
                 "Account series",
-                "Exported now, and the limit that is never passed.",
+                "Number of exported series, and its limit.",
                 "short",
             ),
             Query("sum by (instance) (netfollowers_account_series)", _BY_WORKER),
@@ -453,8 +460,9 @@ def process() -> list[Drawn]:
         graph(
             About(
                 "Turned away at the web port",
-                "Requests and connections per minute, by reason. Token: somebody guesses, or has "
-                "an old token. Proof: a worker has another secret, or is no worker of ours.",
+                "Refused requests and connections per minute, by reason. Token: a client guesses,"
+                " or has an old token. Proof: a worker has another secret, or the sender is not a"
+                " worker of this deployment.",
                 "short",
                 runbook="Requests that are turned away",
             ),

@@ -33,18 +33,18 @@ Signed = Annotated[int, Meta(ge=-MOST, le=MOST)]
 
 
 class Freshness(msgspec.Struct, frozen=True, gc=False):
-    """What of the log an answer contains, and how old that is."""
+    """The part of the log that an answer contains, and the age of the answer."""
 
     partition: Count
     owner: Annotated[
         str,
-        Meta(max_length=300, description="Address of the worker that counts this partition."),
+        Meta(max_length=300, description="URL of the worker that counts this partition."),
     ]
     watermark_ms: Annotated[
         Millis | None, Meta(description="Largest event time seen; null before the first event.")
     ]
     applied_offset: Annotated[
-        int, Meta(ge=0, le=MOST, description="Every record before this offset is contained.")
+        int, Meta(ge=0, le=MOST, description="The answer contains every record before this offset.")
     ]
     committed_offset: Annotated[
         int,
@@ -57,7 +57,10 @@ class Freshness(msgspec.Struct, frozen=True, gc=False):
     age_ms: Annotated[
         int,
         Meta(
-            ge=0, le=MOST, description="So long ago the answer was certainly up to the log's end."
+            ge=0,
+            le=MOST,
+            description="Age of the answer in milliseconds: at that moment it "
+            "contained every record in the log.",
         ),
     ]
 
@@ -82,12 +85,12 @@ class Account(msgspec.Struct, frozen=True, gc=False):
     lost: Count
     net: Signed
     followers: Annotated[
-        Signed | None, Meta(description="Baseline plus net since; null when no baseline was told.")
+        Signed | None, Meta(description="Baseline plus net since then; null without a baseline.")
     ]
     baseline: Count | None
     last_event_ms: Millis
     offset: Annotated[
-        int, Meta(ge=0, le=MOST, description="The last record that changed this row.")
+        int, Meta(ge=0, le=MOST, description="Offset of the last record that changed this row.")
     ]
     windows: dict[str, list[Window]]
     freshness: Freshness
@@ -103,7 +106,7 @@ class Windows(msgspec.Struct, frozen=True, gc=False):
 
 
 class Place(msgspec.Struct, frozen=True, gc=False):
-    """One place of a ranking: largest value first, equal ones by account id."""
+    """One place of a ranking: largest value first, equal values by account id."""
 
     account_id: AccountId
     value: Annotated[
@@ -111,13 +114,13 @@ class Place(msgspec.Struct, frozen=True, gc=False):
         Meta(
             ge=1,
             le=MOST,
-            description="Of losers: how many more were lost than gained. Of growing and shrinking: "
-            "net over followers before the window, in parts per billion, without its sign.",
+            description="For losers: lost minus gained. For growing and shrinking: the absolute "
+            "value of net divided by followers before the window, in parts per billion.",
         ),
     ]
     trail: Annotated[
         list[tuple[Millis, Signed]],
-        Meta(description="(start_ms, net) of the kept windows of the grain `trail`, oldest first."),
+        Meta(description="[start_ms, net] of each kept window of the grain `trail`, oldest first."),
     ]
 
 
@@ -127,18 +130,19 @@ class Board(msgspec.Struct, frozen=True, gc=False):
     start_ms: Annotated[int | None, Meta(description="Null before the first window.")]
     end_ms: int | None
     state: WindowState
-    is_exact: Annotated[
-        bool, Meta(description="False while a shard looks again who has come to the first places.")
-    ]
+    is_exact: Annotated[bool, Meta(description="False while a shard recomputes its first places.")]
     pending_partitions: Annotated[
         list[int],
-        Meta(description="Partitions in which this window is not final yet: they are not in it."),
+        Meta(
+            description="Partitions that have not published this window yet. Their accounts "
+            "are missing."
+        ),
     ]
     rankings: dict[Ranking, list[Place]]
 
 
 class Top(msgspec.Struct, frozen=True, gc=False):
-    """Who gains and loses most, in the current window and in the last final one."""
+    """Accounts that gain and lose most, in the current window and in the last final one."""
 
     grain: str
     by: By
@@ -159,7 +163,7 @@ class Outcomes(msgspec.Struct, frozen=True, gc=False):
 
 
 class ShardStatus(msgspec.Struct, frozen=True, gc=False):
-    """One partition. Without an answer of its owner the state is `unknown`."""
+    """One partition. The state is `unknown` if its owner does not answer."""
 
     partition: Count
     owner: Annotated[str, Meta(max_length=300)] | None
@@ -179,7 +183,7 @@ class WorkerStatus(msgspec.Struct, frozen=True, gc=False):
 
 
 class GrainRule(msgspec.Struct, frozen=True, gc=False):
-    """The length of windows; `is_ranked`: leaders are kept of it."""
+    """The rule of one window length; `is_ranked`: it has a leaderboard."""
 
     name: str
     size_ms: Count
@@ -196,16 +200,19 @@ class Service(msgspec.Struct, frozen=True, gc=False):
     guarantee: str
     input_topic: str
     partitions: Count
-    generation: Annotated[int, Meta(description="Of the consumer group; -1 before the first.")]
+    generation: Annotated[
+        int, Meta(description="Generation of the consumer group; -1 before the first.")
+    ]
     is_rebalancing: bool
-    is_complete: Annotated[bool, Meta(description="True when every partition has answered.")]
+    is_complete: Annotated[bool, Meta(description="True if every partition has answered.")]
     now_ms: Millis
-    lag_records: Annotated[int, Meta(description="Of the shards that have answered.")]
+    lag_records: Annotated[int, Meta(description="Lag of the shards that have answered.")]
     accounts: Count
     outcomes: Outcomes
     grains: list[GrainRule]
     settings: Annotated[
-        dict[str, str | int], Meta(description="The fingerprint: what results depend on.")
+        dict[str, str | int],
+        Meta(description="The fingerprint: the settings that results depend on."),
     ]
     workers: list[WorkerStatus]
     shards: list[ShardStatus]

@@ -39,11 +39,11 @@ class Parameters:
         for name, value in pairs:
             if name not in known:
                 allowed = ", ".join(sorted(known)) or "none"
-                raise Wrong("bad-request", f"there is no such parameter; known: {allowed}")
+                raise Wrong("bad-request", f"unknown parameter; allowed: {allowed}")
             self._values.setdefault(name, []).append(value)
         for name, values in self._values.items():
             if len(values) > 1 and name not in repeated:
-                raise Wrong("bad-request", f"{name} is given more than once")
+                raise Wrong("bad-request", f"{name} may be given only once")
 
     def one_of(self, name: str, allowed: Sequence[str], default: str) -> str:
         """A value of a closed list."""
@@ -67,7 +67,7 @@ class Parameters:
         """Account ids, each once, in the order given."""
         found = list(dict.fromkeys(self._values.get(name, [])))
         if len(found) > most:
-            raise Wrong("bad-request", f"at most {most} accounts at a time")
+            raise Wrong("bad-request", f"at most {most} accounts are allowed")
         return [checked_id(one) for one in found]
 
 

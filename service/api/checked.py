@@ -36,11 +36,11 @@ def why_wrong(told: Told, question: Question, *, partitions: int, grains: Collec
         return f"{len(told.accounts)} accounts instead of {len(question.accounts)}"
     for (partition, account_id), looked in zip(question.accounts, told.accounts, strict=True):
         if not _is_of(looked, partition, account_id, grains):
-            return "an account that was not asked for, or counts that do not fit together"
+            return "an account that was not requested, or counts that contradict each other"
     if not _are_tops(told.top, question.top, partitions):
-        return "leaders that were not asked for"
+        return "leaders that were not requested"
     if not _are_statuses(told.shards, is_asked=question.service, partitions=partitions):
-        return "shards that there are not"
+        return "shards that do not exist"
     return ""
 
 

@@ -110,17 +110,19 @@ class Cluster:
     def _owner(self, partition: int) -> str:
         owners = self._owners
         if not owners:
-            message = f"the group is rebalancing: who counts partition {partition} is not known yet"
+            message = f"the group is rebalancing: partition {partition} has no known worker yet"
             raise unavailable(message)
         url = owners.get(partition)
         if url is None or (url == self._local.url and not self._local.holds(partition)):
             message = (
-                f"who counts partition {partition} is not known: do all workers have addresses of "
-                "their own (NETFOLLOWERS_ADVERTISED_URL)?"
+                f"the worker of partition {partition} is not known: does each worker have an "
+                "address of its own (NETFOLLOWERS_ADVERTISED_URL)?"
             )
             raise unavailable(message, 5)
         if url == self._local.url:
-            message = f"partition {partition} is being restored, or this worker had stood still"
+            message = (
+                f"partition {partition} is being restored, or this worker was stopped for a moment"
+            )
             raise unavailable(message)
         return url
 
@@ -216,13 +218,13 @@ class Cluster:
     async def answer(self, question: Question) -> Told:
         """Answer another worker, from our own shards alone. Wrong: 421 of another group, 400."""
         if question.app_id != self._settings.app_id:
-            message = f"this worker counts {self._settings.app_id}"
+            message = f"this worker belongs to the deployment {self._settings.app_id}"
             raise Wrong("other-deployment", message)
         top, names = question.top, {None, *(grain.name for grain in self.grains)}
         if top is not None and not {top.grain, top.trail} <= names:
             raise Wrong("bad-request", "there is no such grain")
         if top is not None and len(set(top.rankings)) < len(top.rankings):
-            raise Wrong("bad-request", "a ranking is asked for more than once")
+            raise Wrong("bad-request", "a ranking may be requested only once")
         return await self._local.answer(question)
 
 

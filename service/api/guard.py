@@ -83,22 +83,22 @@ class Guard:
             except web.HTTPException as error:
                 return _as_problem(error).response()
             except Exception:
-                log.exception("api: no answer could be made path=%.*r", _SHOWN, request.path)
-                return Wrong("failed", "see the worker's log").response()
+                log.exception("api: request failed path=%.*r", _SHOWN, request.path)
+                return Wrong("failed", "see the log of the worker").response()
 
     def _check(self, request: web.Request, *, is_spare: bool) -> None:
         reason = self._visitors.why_refused(request)
         if reason == "host":
             self._refused(reason)
-            raise Wrong("foreign", "this host name is not ours (NETFOLLOWERS_WEB_NAMES)")
+            raise Wrong("foreign", "this host name is not allowed (NETFOLLOWERS_WEB_NAMES)")
         if reason:
             self._refused(reason)
-            raise Wrong("foreign", "another site's page may not ask here")
+            raise Wrong("foreign", "a page of another site sent the request")
         if request.path == INTERNAL:
             return
         if is_spare:
             self._refused("connections")
-            raise unavailable("there are too many connections, or too many of this address")
+            raise unavailable("too many connections, in total or from this address")
         if request.path == _METRICS:
             return
         client = client_of(request.remote)
@@ -107,7 +107,9 @@ class Guard:
         if not self._rate.take(client, _COSTS.get(request.path, 1)):
             self._refused("rate")
             raise Wrong(
-                "too-many-requests", "slower, please (NETFOLLOWERS_API_RATE)", retry_after_s=1
+                "too-many-requests",
+                "too many requests from this address (NETFOLLOWERS_API_RATE)",
+                retry_after_s=1,
             )
 
     def _check_token(self, request: web.Request, client: str) -> None:
@@ -121,13 +123,15 @@ class Guard:
         if not self._guesses.has(client):
             self._refused("token")
             wait_s = self._guesses.wait_s()
-            raise Wrong("too-many-requests", "too many wrong tokens", retry_after_s=wait_s)
+            raise Wrong(
+                "too-many-requests", "too many wrong tokens from this address", retry_after_s=wait_s
+            )
         scheme, _, token = given.partition(" ")
         right = hmac.compare_digest(token.strip().encode(errors="surrogateescape"), self._token)
         if not right or scheme.lower() != "bearer":
             self._guesses.take(client)
             self._refused("token")
-            log.warning("web: a wrong token address=%s path=%.*r", client, _SHOWN, request.path)
+            log.warning("web: wrong token address=%s path=%.*r", client, _SHOWN, request.path)
             raise Wrong("unauthorized", "send Authorization: Bearer TOKEN")
 
 

@@ -57,11 +57,11 @@ class Internal:
         try:
             question = asked.decode_question(body)
         except (ValueError, RecursionError) as error:
-            raise Wrong("bad-request", "this is no question of a worker") from error
+            raise Wrong("bad-request", "the body is not a request of a worker") from error
         cost = 1 + len(question.accounts) // _ACCOUNTS + (_TOP if question.top else 0)
         if not self._rate.take(client_of(request.remote), cost):
             self._refused("rate")
-            raise Wrong("too-many-requests", "a worker asks less than this", retry_after_s=1)
+            raise Wrong("too-many-requests", "too many requests for a worker", retry_after_s=1)
         answer = asked.encode(await self._cluster.answer(question))
         proof = {HEADER: self._proofs.of_answer(nonce, answer)} if nonce else {}
         return web.Response(body=answer, content_type="application/json", headers=proof)
@@ -77,7 +77,7 @@ class Internal:
         except UnprovedError as error:
             self._refused("proof")
             log.warning(
-                "web: a question that no worker has proved was refused address=%s: %s",
+                "web: refused a request without a valid worker proof address=%s: %s",
                 request.remote,
                 error,
             )
@@ -89,4 +89,4 @@ async def _read(request: web.Request) -> bytes:
         async with asyncio.timeout(_READ_S):
             return await request.read()
     except (TimeoutError, web.RequestPayloadError) as error:
-        raise Wrong("bad-request", "the question did not come whole") from error
+        raise Wrong("bad-request", "the request body is incomplete") from error

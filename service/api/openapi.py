@@ -20,12 +20,12 @@ _TYPES: Final = (
     answers.Problem,
 )
 _WRONG: Final = {
-    "400": "What is wrong with the request.",
-    "401": "A bearer token is needed.",
-    "403": "Asked from a page of another site, or under a foreign host name.",
-    "404": "Nothing of the kind has been counted.",
+    "400": "The request is not valid; `detail` says why.",
+    "401": "A bearer token is required.",
+    "403": "The request came from a page of another site, or used a host name that is not allowed.",
+    "404": "There is no such account or resource.",
     "429": "Too many requests.",
-    "503": "Not known at the moment; ask again after Retry-After.",
+    "503": "The answer is not available at the moment; try again after Retry-After.",
 }
 
 
@@ -37,7 +37,7 @@ def document(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
         "info": {
             "title": "Net followers",
             "version": __version__,
-            "summary": "What accounts gain and lose, live, from any worker.",
+            "summary": "Followers that accounts gain and lose, live, from any worker.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],
@@ -48,7 +48,7 @@ def document(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "Only where NETFOLLOWERS_API_TOKEN_FILE is set.",
+                    "description": "Required only if NETFOLLOWERS_API_TOKEN_FILE is set.",
                 }
             },
         },
@@ -65,7 +65,7 @@ def _paths(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
     )
     account["example"] = "acct-1"
     grain = _parameter("grain", "query", _names(grains), "Length of the windows.")
-    board = _parameter("grain", "query", _names(ranked), "Grains whose leaders are kept.")
+    board = _parameter("grain", "query", _names(ranked), "Window length of the leaderboard.")
     return {
         "/api/accounts/{id}": _get(
             "account", "One account: totals, followers, kept windows.", [account], "Account"
@@ -75,20 +75,20 @@ def _paths(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
         ),
         "/api/top": _get(
             "top",
-            "Who gains and loses most, exact over all shards, ties by account id.",
+            "Accounts that gain and lose most: exact over all shards, equal values by account id.",
             [
                 board,
                 _parameter(
                     "by",
                     "query",
                     {"enum": list(answers.RANKINGS), "default": "net"},
-                    "net: gainers and losers; growth: growing and shrinking, of known followers.",
+                    "net: gainers and losers; growth: growing and shrinking (with a baseline).",
                 ),
                 _parameter(
                     "n",
                     "query",
                     {"type": "integer", "minimum": 1, "maximum": MAX_PLACES, "default": 10},
-                    "So many places.",
+                    "Number of places in each ranking.",
                 ),
                 _parameter(
                     "trail",
@@ -126,7 +126,7 @@ def _stream(board: dict[str, Any]) -> dict[str, Any]:
             "maxItems": MAX_CHOSEN,
             "items": {"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES},
         },
-        "Accounts to follow; may be repeated.",
+        "Account id to follow; repeat it for more accounts.",
     )
     resume = _parameter(
         "Last-Event-ID", "header", {"type": "string"}, "Resume after the event with this id."
@@ -134,11 +134,11 @@ def _stream(board: dict[str, Any]) -> dict[str, Any]:
     return {
         "get": {
             "operationId": "stream",
-            "summary": "Server-sent events: `account`, `top`, `service`, `problem`.",
+            "summary": "Server-sent events named `account`, `top`, `service` and `problem`.",
             "parameters": [chosen, board, resume],
             "responses": {
                 "200": {
-                    "description": "Each event's data is the answer of the same name, as JSON.",
+                    "description": "Each event contains the answer of the same name, as JSON.",
                     "content": {"text/event-stream": {"schema": {"type": "string"}}},
                 },
                 **_wrong("400", "401", "403", "429", "503"),

@@ -60,7 +60,7 @@ class Peers:
             why = f": {error}"[:_SHOWN] if isinstance(error, ValueError) else ""
             message = f"the worker at {url} does not answer ({type(error).__name__}{why})"
             raise unavailable(message) from error
-        why = "of another group" if told.app_id != question.app_id else why_wrong(told)
+        why = "it belongs to another group" if told.app_id != question.app_id else why_wrong(told)
         if why:
             raise _no_answer(url, why)
         return told
@@ -71,7 +71,9 @@ class Peers:
         if answer.body is None:
             raise _no_answer(url, "too many bytes")
         if self._proofs.is_needed and not self._proofs.is_answer(answer.proof, nonce, answer.body):
-            raise _no_answer(url, "no proof of our secret (NETFOLLOWERS_PEER_SECRET_FILE)")
+            raise _no_answer(
+                url, "it has no proof of the shared secret (NETFOLLOWERS_PEER_SECRET_FILE)"
+            )
         return asked.decode_told(answer.body)
 
     async def _send(self, url: str, body: bytes, most_bytes: int) -> tuple[_Answer, str]:
@@ -108,4 +110,4 @@ class Peers:
 
 
 def _no_answer(url: str, why: str) -> Wrong:
-    return unavailable(f"what answers at {url} is not our worker: {why}")
+    return unavailable(f"the answer from {url} is not from a worker of this deployment: {why}")

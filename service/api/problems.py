@@ -10,19 +10,19 @@ from service.api.answers import Freshness, Problem, encode
 
 CONTENT_TYPE: Final = "application/problem+json"
 TITLES: Final = {
-    "bad-request": (400, "The request cannot be understood"),
-    "unauthorized": (401, "A bearer token is needed"),
-    "unproved": (401, "Only workers of this deployment may ask this"),
-    "foreign": (403, "This was asked from, or under, a foreign name"),
-    "not-found": (404, "There is no such thing"),
+    "bad-request": (400, "The request is not valid"),
+    "unauthorized": (401, "A bearer token is required"),
+    "unproved": (401, "Only workers of this deployment may send this request"),
+    "foreign": (403, "The host name or the origin of the request is not allowed"),
+    "not-found": (404, "There is no such resource"),
     "unknown-account": (404, "No event of this account has been counted"),
-    "method-not-allowed": (405, "This can only be read"),
+    "method-not-allowed": (405, "Only GET and HEAD are allowed"),
     "too-large": (413, "The request is too large"),
-    "unsupported-media-type": (415, "The request must be JSON"),
+    "unsupported-media-type": (415, "The request body must be JSON"),
     "other-deployment": (421, "This worker belongs to another deployment"),
     "too-many-requests": (429, "Too many requests"),
-    "failed": (500, "The answer could not be made"),
-    "unavailable": (503, "The answer is not known at the moment"),
+    "failed": (500, "The worker failed to answer"),
+    "unavailable": (503, "The answer is not available at the moment"),
 }
 
 

@@ -69,14 +69,14 @@ class Proofs:
         """-> the nonce of a question that was sent to us, by a worker, now. UnprovedError."""
         found = _PROOF.fullmatch(header)
         if found is None:
-            raise UnprovedError("it has no proof of a worker of this version")
+            raise UnprovedError("it has no proof that this version accepts")
         at, nonce, mac = found.groups()
         if not hmac.compare_digest(mac, self._mac("question", target, path, at, nonce, body)):
-            raise UnprovedError("its proof is not of our secret, or of a question to this address")
+            raise UnprovedError("its proof is for another secret or another address")
         now_ms = round(self._now() * 1_000)
         if abs(now_ms - int(at)) > TOLERANCE_MS:
             seconds = (now_ms - int(at)) / 1_000
-            raise UnprovedError(f"it is {seconds:.0f} s old by this worker's clock")
+            raise UnprovedError(f"it is {seconds:.0f} s old by the clock of this worker")
         self._once(nonce, int(at) + TOLERANCE_MS, now_ms)
         return nonce
 
@@ -85,7 +85,7 @@ class Proofs:
         while self._seen and next(iter(self._seen.values())) < now_ms:
             del self._seen[next(iter(self._seen))]
         if nonce in self._seen:
-            raise UnprovedError("it was asked before")
+            raise UnprovedError("it was received before")
         self._seen[nonce] = max(until_ms, now_ms)
 
     def is_answer(self, header: str, nonce: str, body: bytes) -> bool:

@@ -124,13 +124,17 @@ class Api:
     async def _look(self, account_id: str, _: Parameters) -> Any:  # noqa: ANN401 - Account
         [looked] = await self.cluster.accounts([account_id])
         if looked.row is None:
-            raise Wrong("unknown-account", "nothing was counted", freshness=looked.freshness)
+            raise Wrong(
+                "unknown-account",
+                "the table has no row of this account",
+                freshness=looked.freshness,
+            )
         return looked.row
 
     async def _top(self, request: web.Request) -> web.Response:
         parameters = Parameters(request, ("grain", "by", "n", "trail"))
         if not self._ranked:
-            raise Wrong("not-found", "no leaders are kept (NETFOLLOWERS_TOP_GRAINS)")
+            raise Wrong("not-found", "there are no leaderboards (NETFOLLOWERS_TOP_GRAINS)")
         grain = parameters.one_of("grain", self._ranked, self._ranked[0])
         by: Any = parameters.one_of("by", tuple(RANKINGS), "net")
         places = parameters.number("n", _DEFAULT_PLACES, MAX_PLACES)
@@ -163,8 +167,8 @@ class Api:
         is_full = self._streams.total() >= most
         if is_full or self._streams[address] >= max(1, most // 2):
             self._refused("streams")
-            whose = "" if is_full else "of this address "
-            raise unavailable(f"too many clients {whose}are connected already", 5)
+            whose = "" if is_full else " from this address"
+            raise unavailable(f"too many stream clients{whose} (NETFOLLOWERS_API_STREAMS)", 5)
         self._streams[address] += 1
         try:
             yield

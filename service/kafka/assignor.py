@@ -37,8 +37,8 @@ class Assignor(PartitionAssignor):
         own = str(self._url)
         if told.url != own:
             log.warning(
-                "back at another address: the other workers ask for this one at %s, not at %s, "
-                "until the next rebalance (NETFOLLOWERS_ADVERTISED_URL: one that stays)",
+                "back at another address: the other workers send requests to %s, not to %s, "
+                "until the next rebalance (set NETFOLLOWERS_ADVERTISED_URL to a stable URL)",
                 told.url,
                 own,
             )

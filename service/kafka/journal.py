@@ -240,7 +240,8 @@ class KafkaJournal:
         except ValueError as error:
             what = (
                 f"partition {self.source.partition} of {self.source.topic} has a commit at "
-                f"{found.offset} by group {self._settings.app_id} that is not ours ({error})"
+                f"{found.offset} by group {self._settings.app_id} that is not a checkpoint "
+                f"({error})"
             )
             raise NotOurs(what, self._way_back) from error
 
@@ -248,9 +249,10 @@ class KafkaJournal:
         if start > checkpoint.position:
             message = (
                 f"partition {self.source.partition}: the log of {self.source.topic} starts at "
-                f"{start}, after our position {checkpoint.position}: records were deleted before "
-                "they were counted. To count on from here, start a new NETFOLLOWERS_APP_ID with "
-                "new result topics and baselines; raise retention.ms of the input"
+                f"{start}, after the position {checkpoint.position}: records were deleted before "
+                "they were counted. To continue from here, use a new NETFOLLOWERS_APP_ID, new "
+                "result topics and baselines. Raise retention.ms of the input topic, so that it "
+                "does not happen again"
             )
             raise RefusedToOpen(message)
 
@@ -310,9 +312,9 @@ class KafkaJournal:
         if end < position:
             message = (
                 f"partition {self.source.partition}: the log of {self.source.topic} ends at "
-                f"{end}, before our position {position}: the topic was deleted and created again, "
-                "or has lost records. To count what is there, start a new NETFOLLOWERS_APP_ID "
-                "with new result topics and baselines"
+                f"{end}, before the position {position}: the topic was deleted and created again, "
+                "or has lost records. To count the remaining records, use a new "
+                "NETFOLLOWERS_APP_ID, new result topics and baselines"
             )
             raise RefusedToOpen(message)
 
@@ -364,7 +366,7 @@ class TransactionalJournal(KafkaJournal):
 
     is_atomic = True
     _way_back = (
-        "another client has overwritten our checkpoint. Stop every worker and run `netfollowers "
+        "another client has overwritten the checkpoint. Stop every worker and run `netfollowers "
         "rebuild`; see `Checkpoint overwritten` in docs/runbook.md"
     )
 
@@ -507,7 +509,7 @@ class PlainJournal(KafkaJournal):
                 f"partition {self.source.partition}: {self._settings.updates_topic} has no "
                 f"checkpoint, but group {self._settings.app_id} has committed "
                 f"{checkpoint.position}: the topic was deleted and created again. Count again "
-                "under a new NETFOLLOWERS_APP_ID with new result topics"
+                "with a new NETFOLLOWERS_APP_ID and new result topics"
             )
             raise RefusedToOpen(message)
         return checkpoint

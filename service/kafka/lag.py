@@ -122,7 +122,7 @@ class Lag:
                     self._tell()
                     await asyncio.sleep(INTERVAL_S)
             except (KafkaError, OSError) as error:
-                log.debug("lag is not known: %r", error)
+                log.debug("the lag could not be read: %r", error)
             finally:
                 await consumer.stop()
                 await everything.stop()
@@ -180,7 +180,7 @@ async def _stamps(
                 if records and tp not in stamps:
                     stamps[tp] = records[0].timestamp
     except CannotUnpack as error:  # the shard's reader meets it too, and ends the worker
-        log.debug("the age of the oldest record is not known: %s", error)
+        log.debug("the age of the oldest record could not be read: %s", error)
     finally:
         consumer.unsubscribe()
     return stamps

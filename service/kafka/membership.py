@@ -27,7 +27,7 @@ def usable(owners: Mapping[int, str]) -> dict[int, str]:
     wrong = sorted({url for url in owners.values() if not is_web_address(url)})
     if wrong:
         log.warning(
-            "members of the group that advertise no http://HOST:PORT are not asked: %d, one %.200r",
+            "members without an http://HOST:PORT address get no requests: %d, one %.200r",
             len(wrong),
             wrong[0],
         )

@@ -173,4 +173,4 @@ def _token_in_words(settings: Settings) -> str:
         claims = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=="), type=_Claims)
     except (OSError, IndexError, ValueError, msgspec.DecodeError):
         return name  # not a JSON Web Token
-    return f"{name}, which is good until {formatdate(claims.exp)}," if claims.exp else name
+    return f"{name}, which is valid until {formatdate(claims.exp)}," if claims.exp else name

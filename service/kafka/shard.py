@@ -171,9 +171,7 @@ class Shard:
         if checkpoint is None:
             return
         for name, theirs, ours in self._settings.differences(checkpoint.settings, self._partitions):
-            way = (
-                "Set it back, or count again under a new NETFOLLOWERS_APP_ID with new result topics"
-            )
+            way = "Set it back, or count again with a new NETFOLLOWERS_APP_ID and new result topics"
             if name == "partitions":
                 way = "See `Partitions added to the input` in docs/runbook.md"
             self._refuse(
@@ -188,8 +186,8 @@ class Shard:
         if missing > 0:
             self.metrics.horizon_cut(missing)
             log.warning(
-                "input retention has cut the log: duplicates of the records before offset %d "
-                "will count again partition=%d records=%d",
+                "input retention has cut the log: duplicates of records before offset %d will be "
+                "counted again partition=%d records=%d",
                 restored.recent_from,
                 self.partition,
                 missing,
@@ -215,21 +213,21 @@ class Shard:
                 restored,
                 f"{self._settings.updates_topic} holds {found} rows, but {checkpoint.rows} were "
                 "committed: the topic was deleted and created again, or rows were removed from "
-                "it. Count again under a new NETFOLLOWERS_APP_ID with new result topics",
+                "it. Count again with a new NETFOLLOWERS_APP_ID and new result topics",
             )
 
     def _without_commit(self) -> str:
         return (
             f"{self._settings.updates_topic} holds rows, but group {self._settings.app_id} has no "
-            "commit. Offsets that expired or were deleted: run `netfollowers rebuild`, see "
-            "`Checkpoint overwritten` in docs/runbook.md. Another NETFOLLOWERS_APP_ID on the same "
-            "topics: give this one its own result topics"
+            "commit. If the offsets have expired or were deleted, run `netfollowers rebuild`; see "
+            "`Checkpoint overwritten` in docs/runbook.md. If another NETFOLLOWERS_APP_ID uses "
+            "these topics, give this one result topics of its own"
         )
 
     async def _refuse_rows(self, restored: Restored, why: str) -> NoReturn:
         """Rows ahead of the commit are wrong, unless their commit has come since we looked."""
         if await self._journal.committed() != restored.checkpoint:
-            message = "another worker took the shard over while this one opened it"
+            message = "another worker took over the partition while this worker opened it"
             raise Overtaken(message)
         self._refuse(why)
 

@@ -182,7 +182,7 @@ class Shards:
         except (KafkaError, Overtaken, RefusedToOpen) as error:
             if epoch == self._epoch:
                 raise
-            log.info("an open was overtaken by a rebalance partition=%d: %r", partition, error)
+            log.info("a rebalance interrupted the opening partition=%d: %r", partition, error)
             await self._let_go(partition)
             return None
 
@@ -195,7 +195,7 @@ class Shards:
             await shard.revoke()
         if await shard.reclaim():
             return shard
-        log.info("shard opens anew partition=%d: another worker has committed", partition)
+        log.info("shard opens again partition=%d: another worker has committed", partition)
         await self._let_go(partition)
         return None
 

@@ -55,7 +55,7 @@ class TopicWatch:
                     await self._look(admin, is_whole=turn % _EACH == 0 or bool(self._suspected))
                     turn += 1
             except (KafkaError, OSError, TimeoutError) as error:
-                log.debug("the topics cannot be looked at: %r", error)
+                log.debug("the topics could not be checked: %r", error)
             finally:
                 await admin.close()
             await asyncio.sleep(INTERVAL_S)

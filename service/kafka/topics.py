@@ -32,9 +32,10 @@ MIN_MESSAGE_BYTES: Final = 1_000_000
 """Our largest batch of results fits into this."""
 _MUST: Final = ("cleanup.policy", "max.message.bytes")
 _COMPACTED: Final = (
-    ": compaction keeps only the newest event of each account, so events are removed before or "
-    "after they are counted. What is gone cannot be counted; what is there can, once the policy is "
-    "delete. If it was compacted already, count the accounts anew from baselines"
+    ": compaction keeps only the newest event of each account. It deletes the other events, "
+    "counted or not, and deleted events cannot be counted. Set the policy to delete; then the "
+    "remaining events are counted. If the topic was compacted already, count the accounts again "
+    "from baselines"
 )
 
 
@@ -97,7 +98,7 @@ async def create(settings: Settings) -> list[str]:
             code = response.topic_errors[0][1]
             error = for_code(code)
             if code == TopicAlreadyExistsError.errno:
-                lines.append(f"{name}: exists already, left as it is")
+                lines.append(f"{name}: exists already, not changed")
             elif code:
                 message = f"{name}: {response.topic_errors[0][2]}"
                 raise error(message)
@@ -133,7 +134,7 @@ def grown(settings: Settings, found: int, counted: int) -> str:
     """Say what it means that the input's partition count has changed, and the way that works."""
     return (
         f"{settings.input_topic} has {found} partitions now, {counted} are counted: producers put "
-        "accounts into other partitions than before, where their totals would begin anew. Count "
+        "accounts into other partitions than before, where their totals would start at 0. Count "
         "the whole log again, with new result topics and a new NETFOLLOWERS_APP_ID: see "
         "`Partitions added to the input` in docs/runbook.md"
     )

@@ -10,17 +10,17 @@ const whole = new Intl.NumberFormat("en");
 const WORDS = {
   Throughput: "Records counted per second, all outcomes, over the last second.",
   Lag: "Records in the log that are not counted yet.",
-  "Watermark age": "How long ago the latest event happened, by its own time, in the shard that is furthest behind. Windows become final as the watermark passes them.",
-  Accounts: "Rows in the table: accounts of which something was counted.",
+  "Watermark age": "Age of the newest event, by its own time, in the shard that is furthest behind. A window becomes final when the watermark has passed it.",
+  Accounts: "Rows in the table: one for each account with a counted event.",
   Applied: "Records that were counted in full.",
   Late: "Events that came after at least one of their windows was closed. They still count in the totals.",
-  Duplicates: "Event ids seen before. They change nothing.",
-  Rejected: "Records that could not be read. They are kept, with the reason, in a topic of their own.",
-  Heartbeats: "Records that only move the time on.",
+  Duplicates: "Events whose id was read before. They change nothing.",
+  Rejected: "Records that are not valid events. They are kept, with the reason, in a topic of their own.",
+  Heartbeats: "Records that only advance the watermark.",
   Gained: "Follows since counting began.",
   Lost: "Unfollows since counting began.",
-  Net: "Gained minus lost: what is left.",
-  Followers: "The number that was told once, plus net since. Unknown when nobody told it: it is never guessed.",
+  Net: "Gained minus lost.",
+  Followers: "The baseline plus net since then. Unknown without a baseline: the number is never guessed.",
 };
 
 function make(name, attributes = {}, ...children) {

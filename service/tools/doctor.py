@@ -89,8 +89,9 @@ def _what_to_do(settings: Settings, error: BaseException) -> str:
     if "Authorization" in type(error).__name__:
         return "grant it: the table of rights is in docs/security.md"
     if isinstance(error, KafkaConnectionError | TimeoutError | OSError):
-        return f"is a broker at NETFOLLOWERS_BROKERS={settings.brokers}, and is the protocol right?"
-    return "look at the broker's log"
+        where = f"NETFOLLOWERS_BROKERS={settings.brokers}"
+        return f"is there a broker at {where}, and is the protocol correct?"
+    return "see the log of the broker"
 
 
 @asynccontextmanager
@@ -125,19 +126,25 @@ async def _topics(settings: Settings) -> list[Note]:
     return [
         Note("error" if finding.is_error else "warning", finding.text, finding.fix)
         for finding in findings
-    ] or [Note("ok", "all five are as they must be")]
+    ] or [Note("ok", "all five topics are configured correctly")]
 
 
 async def _transactions(settings: Settings) -> list[Note]:
     if not settings.is_exactly_once:
-        text = "guarantee at_least_once: one worker only, results may repeat"
-        return [Note("warning", text, "NETFOLLOWERS_GUARANTEE=exactly_once where the broker can")]
+        text = "guarantee at_least_once: only one worker is allowed, and results may repeat"
+        return [
+            Note(
+                "warning",
+                text,
+                "set NETFOLLOWERS_GUARANTEE=exactly_once if the broker has transactions",
+            )
+        ]
     producer = clients.transactional_producer(settings, f"{settings.app_id}-doctor")
     try:
         await clients.start(producer)
     except (KafkaError, TimeoutError) as error:
-        todo = "a broker with transactions and the right to write to transactional ids "
-        todo += f"{settings.app_id}-*; or NETFOLLOWERS_GUARANTEE=at_least_once"
+        todo = "use a broker with transactions and grant write on transactional ids "
+        todo += f"{settings.app_id}-*; or set NETFOLLOWERS_GUARANTEE=at_least_once"
         return [Note("error", f"a transactional producer cannot start: {error!r}", todo)]
     finally:
         await producer.stop()
@@ -190,8 +197,8 @@ async def _commits(settings: Settings) -> list[Note]:
     if not commits:
         text = f"group {settings.app_id} has committed nothing yet"
         way = (
-            "expected before the first worker has run; later: its offsets have expired or were "
-            "deleted (docs/runbook.md, Checkpoint overwritten)"
+            "this is normal before the first worker has run; later: its offsets have expired or "
+            "were deleted (docs/runbook.md, Checkpoint overwritten)"
         )
         return [*hidden, Note("warning", text, way)]
     notes = list(hidden)
@@ -224,7 +231,7 @@ async def _hidden(settings: Settings, ends: dict[TopicPartition, int]) -> list[N
         Note(
             "error",
             f"{tp.topic} partition {tp.partition}: an open transaction of a producer hides "
-            f"{heads[tp] - end:,} records, from offset {end} on; none of them is counted",
+            f"{heads[tp] - end:,} records, from offset {end} on; they are not counted",
             f"docs/runbook.md, NetFollowersHidden; if it hangs: kafka-transactions.sh "
             f"--bootstrap-server {settings.brokers} abort --topic {tp.topic} "
             f"--partition {tp.partition} --start-offset {end}",
@@ -248,7 +255,7 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
     try:
         checkpoint = Checkpoint.from_metadata(at.offset, at.metadata)
     except ValueError as error:
-        text = f"{where}: the commit at {at.offset} is not ours ({error})"
+        text = f"{where}: the commit at {at.offset} is not a checkpoint ({error})"
         way = (
             "stop the workers, then: netfollowers rebuild (docs/runbook.md, Checkpoint overwritten)"
         )

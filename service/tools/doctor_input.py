@@ -86,7 +86,7 @@ async def look_at_input(settings: Settings, note: Callable[..., Any], records: i
         for partition, why in sample.broken.items()
     ]
     if not sample.records:
-        empty = note("warning", "no record is there yet", "expected before the first event")
+        empty = note("warning", "there are no records yet", "expected before the first event")
         return broken or [empty]
     return [*broken, *_notes(sample, count, note)]
 
@@ -146,10 +146,10 @@ async def look_at_rows(settings: Settings, note: Callable[..., Any], records: in
     finally:
         await consumer.stop()
     if not below:
-        return [note("ok", f"{seen:,} of the newest rows looked at")]
+        return [note("ok", f"{seen:,} of the newest rows were read")]
     names = ", ".join(f"{name} ({followers:,})" for name, followers in list(below.items())[:_FEW])
     text = f"{len(below):,} accounts have fewer than 0 followers: {names}"
-    todo = "take their baselines again: docs/input.md, Baselines; netfollowers explain ACCOUNT"
+    todo = "send their baselines again: docs/input.md, Baselines; netfollowers explain ACCOUNT"
     return [note("warning", text, todo)]
 
 
@@ -166,36 +166,41 @@ def _note_row(record: Any, below: dict[str, int]) -> None:  # noqa: ANN401 - aio
 
 
 def _notes(sample: Sample, partitions: int, note: Callable[..., Any]) -> list[Any]:
-    notes = [note("ok", f"{sample.records:,} of the newest records looked at")]
+    notes = [note("ok", f"{sample.records:,} of the newest records were read")]
     split = [key for key, places in sample.split.items() if len(places) > 1]
     if split:
         names = ", ".join(key.decode(errors="replace") for key in split[:_FEW])
         text = f"{len(split):,} accounts are in more than one partition: {names}"
-        todo = "let all producers use murmur2 (librdkafka: partitioner=murmur2_random), then count "
-        notes.append(note("error", text, todo + "again under a new app id: docs/versioning.md"))
+        todo = "use murmur2 in all producers (librdkafka: partitioner=murmur2_random), then count "
+        notes.append(note("error", text, todo + "again with a new app id: docs/versioning.md"))
     others = sample.partitioners["crc32"] + sample.partitioners["other"]
     if others and partitions > 1:
         text = f"keys by partitioner: {_each(sample.partitioners)} (1 in {partitions} by chance)"
-        todo = "harmless only while every producer uses the same one; agree on murmur2"
+        todo = "harmless only while every producer uses the same partitioner; use murmur2 for all"
         notes.append(note("warning", text, todo))
     if sample.repeated:
         text = f"{len(sample.repeated):,} event ids under two accounts: {sample.repeated[:_FEW]}"
-        todo = "two producers number alike, and lose events as duplicates: use UUIDs, or source + "
+        todo = (
+            "two producers use the same ids, so events are lost as duplicates: use UUIDs, or "
+            "source + "
+        )
         notes.append(note("error", text, todo + "sequence"))
     if sample.reused:
         text = f"{len(sample.reused):,} event ids with two actions: {sample.reused[:_FEW]}"
-        todo = "both count, but a second follow under that id would not: an id for each event"
+        todo = "both count, but a second follow with that id would not: give each event its own id"
         notes.append(note("warning", text, todo))
     if sample.refused:
         text = f"{sample.refused.total():,} refused: {_each(sample.refused)}"
         notes.append(note("warning", text, "netfollowers rejected stats; rejected show"))
     if sample.ahead:
         text = f"{sample.ahead:,} events more than {_AHEAD_MS / 1_000:.0f} s ahead of the log"
-        notes.append(note("warning", text, "set the producers' clocks (NTP)"))
+        notes.append(note("warning", text, "correct the clocks of the producers (NTP)"))
     ahead_s = sample.newest_ms / 1_000 - time.time()
     if ahead_s > _AHEAD_MS / 1_000:
         text = f"the newest log timestamp is {ahead_s:.0f} s ahead of this machine's clock"
-        notes.append(note("warning", text, "set the broker's clock, or this machine's (NTP)"))
+        notes.append(
+            note("warning", text, "correct the clock of the broker or of this machine (NTP)")
+        )
     return notes
 
 

@@ -36,7 +36,7 @@ async def look_at_workers(assignments: Iterable[bytes], note: Callable[..., Any]
     named = ", ".join(f"{url} {version}" for url, version in zip(urls, versions, strict=False))
     if set(versions) == {__version__}:
         return [note("ok", f"workers: {named}")]
-    todo = "expected during a rolling upgrade only: docs/operate/upgrading.md"
+    todo = "this is normal only during a rolling upgrade: docs/operate/upgrading.md"
     return [note("warning", f"not every worker reports version {__version__}: {named}", todo)]
 
 
@@ -59,4 +59,4 @@ async def _version(session: aiohttp.ClientSession, url: str) -> str:
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return "does not answer"
     found = _VERSION.search(text)
-    return found[1] if found else "says no version"
+    return found[1] if found else "reports no version"

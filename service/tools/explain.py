@@ -70,7 +70,7 @@ def closing(explained: Explained) -> list[str]:
         told = f"gained {published['gained']}, lost {published['lost']}{_rest(published)}"
         lines.append(f"published: {told} ({explained.where})")
     if not explained.records:
-        return [*lines, "there is no record of it"]
+        return [*lines, "the account has no record"]
     if explained.gap:
         return [*lines, f"not compared: {explained.gap}"]
     return [*lines, "they agree" if explained.agrees else "they DIFFER"]

@@ -65,7 +65,7 @@ class Shape:
     def __post_init__(self) -> None:
         """Refuse shares that leave no room for events."""
         if self.duplicates + self.late + self.bad > 1:
-            message = "duplicates, late and bad are together more than all records"
+            message = "the shares of duplicates, late and bad add up to more than 1"
             raise ValueError(message)
 
 

@@ -90,7 +90,7 @@ def _numbers(frame: Frame) -> Table:
         f"{_seconds(frame.watermark_age_s)} ago (oldest partition)",
     )
     visible = f"p50 {_seconds(frame.latency_p50_s)}, p99 {_seconds(frame.latency_p99_s)}"
-    table.add_row("sent in all", f"{frame.sent:>7,}", "produce -> visible", visible)
+    table.add_row("sent in all", f"{frame.sent:>7,}", "produce to visible", visible)
     outcomes = "  ".join(f"{name} {frame.outcomes.get(name, 0):,}" for name in OUTCOMES)
     return _stacked(table, Text(outcomes))
 

@@ -17,7 +17,7 @@ def share(text: str) -> float:
     """Read a share, 0 to 1."""
     found = float(text)
     if not 0 <= found <= 1:
-        message = f"{text} is not a share from 0 to 1"
+        message = f"{text} is not a number from 0 to 1"
         raise argparse.ArgumentTypeError(message)
     return found
 
@@ -26,7 +26,7 @@ def number(text: str) -> float:
     """Read a finite number from 0 on."""
     found = float(text)
     if not 0 <= found < float("inf"):
-        message = f"{text} is not a number from 0 on"
+        message = f"{text} is not a number of at least 0"
         raise argparse.ArgumentTypeError(message)
     return found
 
@@ -44,7 +44,7 @@ def count(text: str) -> int:
     """Read a whole number from 1 on."""
     found = int(text)
     if found < 1:
-        message = f"{text} is not at least 1"
+        message = f"{text} must be at least 1"
         raise argparse.ArgumentTypeError(message)
     return found
 
@@ -58,7 +58,7 @@ def moment(text: str) -> int:
     except ValueError:
         found = None
     if found is None or found.tzinfo is None:
-        message = f"{text!r} is neither epoch milliseconds nor like 2024-05-01T10:00:00Z"
+        message = f"{text!r} is no time: write epoch milliseconds, or 2024-05-01T10:00:00Z"
         raise argparse.ArgumentTypeError(message)
     return round(found.timestamp() * 1_000)
 

@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 CODES: Final = """\
 exit codes:
-  0    done, and everything that was checked is right
-  1    what was checked is wrong (topics, the recomputation, an account or member that is not there)
-  2    wrong usage or a setting that cannot be used; one line names it
-  3    no broker could be reached, or it refused this user
-  4    all that could be checked is right, but not all could be: retention has cut a log
-  70   internal error, or the worker could not go on
+  0    success: every check passed
+  1    a check failed (topics, recomputation), or an account or a member does not exist
+  2    wrong usage or an invalid setting; one line names it
+  3    no broker could be reached, or the broker refused this user
+  4    every possible check passed, but retention has deleted records that other checks need
+  70   internal error, or the worker could not continue
   130  interrupted with Ctrl-C
 """
 
 SETTINGS: Final = """\
-Settings come from NETFOLLOWERS_* environment variables (NETFOLLOWERS_BROKERS, ...): see the README.
+Settings are environment variables (NETFOLLOWERS_BROKERS, ...). The README lists all of them.
 """
 
 
@@ -84,9 +84,9 @@ def _add_worker(commands: Commands) -> None:
     _add(
         commands,
         "worker",
-        "count: read the input topic, write the results",
-        "Run one worker until SIGTERM or Ctrl-C. Start more for more partitions at once;\n"
-        "the page, /api, /live, /ready and /metrics are served on NETFOLLOWERS_WEB_PORT.",
+        "count followers: read the input topic, write the result topics",
+        "Runs one worker until SIGTERM or Ctrl-C. Several workers share the partitions.\n"
+        "NETFOLLOWERS_WEB_PORT serves the page, /api, /live, /ready and /metrics.",
         "NETFOLLOWERS_BROKERS=kafka:9092 netfollowers worker",
         "NETFOLLOWERS_GUARANTEE=at_least_once netfollowers worker",
     )
@@ -96,9 +96,10 @@ def _add_topics(commands: Commands) -> None:
     topics = _add(
         commands,
         "topics",
-        "create the topics, or check how they are configured",
-        "`create` makes what is missing and changes nothing else. `check` compares partitions,\n"
-        "cleanup, timestamp type and message size with what the worker needs and prints the fix.",
+        "create the topics, or check their configuration",
+        "`create` creates missing topics and changes nothing else. `check` compares partitions,\n"
+        "cleanup policy, timestamp type and message size with what a worker needs. It prints the\n"
+        "command that corrects each difference.",
         "NETFOLLOWERS_PARTITIONS=12 netfollowers topics create",
         "netfollowers topics check",
     )
@@ -109,15 +110,19 @@ def _add_leave(commands: Commands) -> None:
     leave = _add(
         commands,
         "leave",
-        "scale in: hand the partitions of a stopped worker to the others at once",
-        "A worker with an instance id stays a member of the group when it stops: a restart is no\n"
-        "rebalance. To stop one for good: stop it, then name it here. Otherwise its partitions\n"
-        "wait for NETFOLLOWERS_SESSION_TIMEOUT_S. Exit code 1: no such member.",
+        "scale in: give the partitions of a stopped worker to the others at once",
+        "A stopped worker with an instance id remains a member of the group, so that a restart\n"
+        "causes no rebalance. To remove a worker for good, stop it and give its instance id\n"
+        "here. Without this command its partitions wait for NETFOLLOWERS_SESSION_TIMEOUT_S.\n"
+        "Exit code 1: the group has no such member.",
         "netfollowers leave worker-3",
         "NETFOLLOWERS_APP_ID=other NETFOLLOWERS_INSTANCE_ID=worker-3 netfollowers leave",
     )
     leave.add_argument(
-        "instance_id", nargs="?", metavar="INSTANCE_ID", help="(NETFOLLOWERS_INSTANCE_ID)"
+        "instance_id",
+        nargs="?",
+        metavar="INSTANCE_ID",
+        help="instance id of the stopped worker (NETFOLLOWERS_INSTANCE_ID)",
     )
 
 
@@ -126,71 +131,86 @@ def _add_generate(commands: Commands) -> None:
         commands,
         "generate",
         "send synthetic follow events to the input topic, or write them to a file",
-        'Synthetic events, labelled "synthetic": true. The same options and seed make the same\n'
-        "events; to a topic they happen now, unless --start-ms says when.",
+        'Every event is labelled "synthetic": true. The same options and seed give the same\n'
+        "events. Events for a topic have the current time, unless --start-ms sets another.",
         "netfollowers generate --rate 5000 --seconds 60 --surges 12 --heartbeats",
         "netfollowers generate --rate 0 --events 1000000 --duplicates 0.02 --late 0.01 --bad 0.01",
         "netfollowers generate --events 10000 --output events.jsonl.gz",
     )
     add = generate.add_argument
-    add("--seed", type=int, default=1, help="same seed, same events (%(default)s)")
-    add("--accounts", type=count, default=5_000, metavar="N", help="(%(default)s)")
+    add("--seed", type=int, default=1, help="the same seed gives the same events (%(default)s)")
+    add("--accounts", type=count, default=5_000, metavar="N", help="accounts (%(default)s)")
     add(
         "--skew",
         type=number,
         default=0.0,
         metavar="A",
-        help="0: all accounts alike (default); else Pareto's exponent: 1.1 few hot accounts",
+        help="0: equally many events per account (default); 1.1: most for a few (Pareto exponent)",
     )
     add(
         "--rate",
         type=number,
         default=1_000.0,
         metavar="N",
-        help="events per second; 0: as fast as it goes (%(default)g)",
+        help="events per second; 0: as fast as possible (%(default)g)",
     )
-    add("--unfollow-share", type=share, default=0.3, metavar="P", help="(%(default)s)")
+    add(
+        "--unfollow-share",
+        type=share,
+        default=0.3,
+        metavar="P",
+        help="share of unfollows, 0 to 1 (%(default)s)",
+    )
     add(
         "--disorder-s",
         type=number,
         default=0.5,
         metavar="S",
-        help="events come late by |normal(0, S)| seconds (%(default)s)",
+        help="events are late by |normal(0, S)| seconds (%(default)s)",
     )
-    add("--duplicates", type=share, default=0.0, metavar="P", help="share sent again (0)")
+    add("--duplicates", type=share, default=0.0, metavar="P", help="share of events sent twice (0)")
     add(
         "--late",
         type=share,
         default=0.0,
         metavar="P",
-        help="share older than the smallest window is kept (0)",
+        help="share of events too late for the smallest window (0)",
     )
-    add("--bad", type=share, default=0.0, metavar="P", help="share to be rejected (0)")
+    add("--bad", type=share, default=0.0, metavar="P", help="share of invalid records (0)")
     add(
         "--surges",
         type=whole,
         default=0,
         metavar="N",
-        help="accounts that surge or decline at any time (%(default)s)",
+        help="number of accounts that grow or shrink fast at a time (%(default)s)",
     )
     length = generate.add_mutually_exclusive_group()
-    length.add_argument("--events", type=count, metavar="N", help="stop after so many")
-    length.add_argument("--seconds", type=number, metavar="S", help="stop after so long")
-    add("--heartbeats", action="store_true", help="one per second and partition: windows close")
-    add("--baselines", action="store_true", help="first, how many followers each account has")
-    add("--start-ms", type=whole, metavar="MS", help="the first event's time (epoch ms)")
-    add("--output", metavar="FILE", help="JSON Lines instead of the topic; '-', *.gz")
-    add("--topic", help="instead of NETFOLLOWERS_INPUT_TOPIC")
+    length.add_argument("--events", type=count, metavar="N", help="stop after N events")
+    length.add_argument("--seconds", type=number, metavar="S", help="stop after S seconds")
+    add(
+        "--heartbeats",
+        action="store_true",
+        help="one heartbeat per second and partition, to close windows",
+    )
+    add(
+        "--baselines",
+        action="store_true",
+        help="first send the number of followers of each account",
+    )
+    add("--start-ms", type=whole, metavar="MS", help="time of the first event (epoch ms)")
+    add("--output", metavar="FILE", help="write JSON Lines to FILE, not to the topic ('-', *.gz)")
+    add("--topic", help="topic to send to (NETFOLLOWERS_INPUT_TOPIC)")
 
 
 def _add_replay(commands: Commands) -> None:
     replay = _add(
         commands,
         "replay",
-        "count JSON Lines without any broker: a table, results, a plot",
-        "Feeds files through the counting engine and prints the accounts that moved most.\n"
-        "Lines are follow events; `log_time_ms` in a line clamps its time as a broker's would.\n"
-        "--channel replays the real channel in the package: 7.4 years, checked day by day.",
+        "count JSON Lines without a broker: print a table, write results, draw a plot",
+        "Reads files into the counting engine and prints the accounts that changed most.\n"
+        "Each line is a follow event. `log_time_ms` in a line has the effect of the log timestamp\n"
+        "of a broker. --channel reads the real channel in the package: 7.4 years of events, with\n"
+        "a check of every day.",
         "netfollowers replay events.jsonl.gz --close --results results.jsonl",
         "netfollowers replay events.jsonl --plot acct-7 --grain 1h --png acct-7.png",
         "netfollowers replay --channel --plot",
@@ -198,7 +218,9 @@ def _add_replay(commands: Commands) -> None:
     )
     add = replay.add_argument
     add("files", nargs="*", metavar="FILE", help="JSON Lines, *.gz, or '-' for standard input")
-    add("--channel", action="store_true", help="the bundled real channel; exit 1 unless exact")
+    add(
+        "--channel", action="store_true", help="read the real channel; exit code 1 if a day differs"
+    )
     add("--top", type=whole, default=20, metavar="N", help="rows in the table (%(default)s)")
     add("--results", metavar="FILE", help="write every result record as JSON Lines ('-', *.gz)")
     add(
@@ -207,58 +229,75 @@ def _add_replay(commands: Commands) -> None:
         default=[],
         type=baseline,
         metavar="ACCOUNT=N[@MS]",
-        help="followers when counting began; may be given more than once",
+        help="followers of the account at the start (or at MS); repeat for more accounts",
     )
-    add("--close", action="store_true", help="a heartbeat at the end makes every window final")
-    add("--plot", nargs="?", const="", metavar="ACCOUNT", help="draw one account's ebb and flow")
+    add(
+        "--close",
+        action="store_true",
+        help="end with a heartbeat, so that every window becomes final",
+    )
+    add(
+        "--plot", nargs="?", const="", metavar="ACCOUNT", help="draw gains and losses of an account"
+    )
     add("--grain", default="1d", metavar="G", help="window length of the plot (%(default)s)")
-    add("--png", metavar="FILE", help="also draw the plot to a PNG")
+    add("--png", metavar="FILE", help="also write the plot as a PNG")
 
 
 def _add_show(commands: Commands) -> None:
     show = _add(
         commands,
         "show",
-        "print one account's latest row from the updates topic",
-        "Reads the updates topic as any consumer would (read_committed). Exit code 1 when the\n"
+        "print the newest row of an account from the updates topic",
+        "Reads the updates topic with read_committed, like any other consumer. Exit code 1: the\n"
         "account has no row.",
         "netfollowers show acct-7",
         "netfollowers show acct-7 --json | jq .followers",
     )
     show.add_argument("account", metavar="ACCOUNT")
-    show.add_argument("--json", action="store_true", help="the row's bytes as they are")
+    show.add_argument("--json", action="store_true", help="print the row as its original bytes")
 
 
 def _add_rejected(commands: Commands) -> None:
     rejected = _add(
         commands,
         "rejected",
-        "find, understand and send again what was refused",
-        "`list`, `show` and `stats` read the rejected topic. `replay` gives each record as a JSON\n"
-        "line to --filter, which answers with the corrected line (key, value), and sends them to\n"
-        "the input: a dry run unless --send. The producer's event id stays, so that a record that\n"
-        "is sent twice counts once; what has been replayed before is not replayed again.",
+        "find and understand rejected records, and send them again",
+        "`list`, `show` and `stats` read the rejected topic. `replay` writes each record as a\n"
+        "JSON line to the --filter command and reads a corrected line (key, value) from it. With\n"
+        "--send it sends these records to the input; otherwise it is a dry run. The event id\n"
+        "stays the same, so a record that is sent twice counts once. A record that was replayed\n"
+        "before is not replayed again.",
         "netfollowers rejected stats --since 2026-11-23T00:00:00Z",
         "netfollowers rejected list --reason bad_time --limit 20",
         "netfollowers rejected show 3:1742",
-        "netfollowers rejected replay --reason bad_time --filter ./mend.py --rate 500 --send",
+        "netfollowers rejected replay --reason bad_time --filter ./correct.py --rate 500 --send",
     )
     actions = rejected.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_reading(actions)
     replay = actions.add_parser("replay", help="send corrected records to the input again")
     _add_choice(replay)
     add = replay.add_argument
-    add("--filter", metavar="COMMAND", help="JSON Lines in, corrected JSON Lines out")
-    add("--rate", type=number, default=1_000.0, metavar="N", help="records/s, 0: all at once")
-    add("--send", action="store_true", help="really send; without it nothing is changed")
+    add(
+        "--filter",
+        metavar="COMMAND",
+        help="command that reads JSON Lines and writes them corrected",
+    )
+    add(
+        "--rate",
+        type=number,
+        default=1_000.0,
+        metavar="N",
+        help="records per second; 0: as fast as possible",
+    )
+    add("--send", action="store_true", help="send the records (otherwise a dry run)")
 
 
 def _add_late(commands: Commands) -> None:
     late = _add(
         commands,
         "late",
-        "find and understand what came too late for a window",
-        "Late events count in the totals already, so there is nothing to replay.",
+        "find and understand events that came too late for a window",
+        "The totals already contain late events, so there is nothing to replay.",
         "netfollowers late stats",
         "netfollowers late list --account acct-7",
         "netfollowers late show 3:1742",
@@ -267,29 +306,33 @@ def _add_late(commands: Commands) -> None:
 
 
 def _add_reading(actions: Commands) -> None:
-    listed = actions.add_parser("list", help="one line each")
+    listed = actions.add_parser("list", help="print one line per record")
     _add_choice(listed)
-    listed.add_argument("--limit", type=whole, default=50, metavar="N", help="(%(default)s)")
-    shown = actions.add_parser("show", help="one record: its bytes, its place, why")
-    shown.add_argument("place", metavar="PARTITION:OFFSET", help="where it lay in the input")
-    _add_choice(actions.add_parser("stats", help="how many, by reason, account and hour"))
+    listed.add_argument("--limit", type=whole, default=50, metavar="N", help="lines (%(default)s)")
+    shown = actions.add_parser(
+        "show", help="print one record: its bytes, its offset and the reason"
+    )
+    shown.add_argument(
+        "place", metavar="PARTITION:OFFSET", help="offset of the record in the input"
+    )
+    _add_choice(actions.add_parser("stats", help="print counts by reason, account and hour"))
 
 
 def _add_choice(action: argparse.ArgumentParser) -> None:
     add = action.add_argument
-    add("--reason", metavar="R", help="this reason; of late records a grain that they missed")
-    add("--account", metavar="A", help="this account")
-    add("--since", metavar="T", help="refused at T or later (RFC 3339 or epoch ms)")
-    add("--until", metavar="T", help="refused before T")
+    add("--reason", metavar="R", help="only this reason (of late events: only this missed grain)")
+    add("--account", metavar="A", help="only this account")
+    add("--since", metavar="T", help="only records rejected at T or later (RFC 3339 or epoch ms)")
+    add("--until", metavar="T", help="only records rejected before T")
 
 
 def _add_forget(commands: Commands) -> None:
     forget = _add(
         commands,
         "forget",
-        "erase an account, through the log",
-        "Sends a control event to the input, so that every recomputation forgets at the same\n"
-        "place. Says what remains in which topic, and for how long.",
+        "erase an account, by a control event in the input",
+        "Sends a control event to the input. Every recomputation then erases the account at the\n"
+        "same offset. Prints what remains in which topic, and for how long.",
         "netfollowers forget acct-7",
     )
     forget.add_argument("account", metavar="ACCOUNT")
@@ -299,20 +342,27 @@ def _add_skip(commands: Commands) -> None:
     skip = _add(
         commands,
         "skip",
-        "step over a range of the input that cannot be unpacked",
-        "For a batch that nobody can read, at which every worker ends with 70 and names topic,\n"
-        "partition, offset and the next one. Needs a stopped group. Every offset of the range\n"
-        "counts as rejected, one rejected record says why, and no other number changes. A dry\n"
-        "run unless --yes. Exit code 1: refused, and why.",
+        "skip a range of the input that cannot be unpacked",
+        "For a batch that no client can read. Every worker ends there with exit code 70 and logs\n"
+        "topic, partition, offset and next offset. Stop all workers first. Every offset of the\n"
+        "range then counts as rejected, one rejected record gives the reason, and no other number\n"
+        "changes. A dry run unless --yes. Exit code 1: the command refused, and says why.",
         "netfollowers skip --partition 3 --from 4711 --to 4760 --reason 'wrong CRC, disk of 2'",
         "netfollowers skip --partition 3 --from 4711 --to 4760 --reason 'wrong CRC' --yes",
     )
     add = skip.add_argument
-    add("--partition", type=whole, required=True, metavar="N", help="of the input topic")
-    add("--from", type=whole, required=True, dest="start", metavar="A", help="its first offset")
-    add("--to", type=whole, required=True, dest="end", metavar="B", help="the offset to go on from")
-    add("--reason", required=True, metavar="TEXT", help="why, for people; up to 60 characters")
-    add("--yes", action="store_true", help="really do it; without it nothing is changed")
+    add("--partition", type=whole, required=True, metavar="N", help="partition of the input topic")
+    add(
+        "--from",
+        type=whole,
+        required=True,
+        dest="start",
+        metavar="A",
+        help="first offset of the range",
+    )
+    add("--to", type=whole, required=True, dest="end", metavar="B", help="offset after the range")
+    add("--reason", required=True, metavar="TEXT", help="reason to record; up to 60 characters")
+    add("--yes", action="store_true", help="make the change (otherwise a dry run)")
 
 
 def _add_rebuild(commands: Commands) -> None:
@@ -320,68 +370,88 @@ def _add_rebuild(commands: Commands) -> None:
         commands,
         "rebuild",
         "rebuild a checkpoint that another client has overwritten",
-        "For a group whose commit is not ours, or is gone: a client with our group id has\n"
-        "committed while no worker ran, or the offsets have expired. Finds position, watermark,\n"
-        "counts and sweep again, from the result topics and the input log. Needs a stopped group\n"
-        "and the settings of the workers. The audit must agree, else nothing is committed. A dry\n"
-        "run unless --yes. Exit code 1: refused, and why; 4: done, but not all could be checked.",
+        "For a group whose commit was overwritten or lost: another client with the same group id\n"
+        "committed while no worker ran, or the offsets expired. Computes position, watermark,\n"
+        "counts and sweep from the result topics and the input log. Stop all workers first, and\n"
+        "use their settings. Nothing is committed unless the audit agrees. A dry run unless\n"
+        "--yes. Exit code 1: the command refused, and says why. 4: done, but not every check was\n"
+        "possible.",
         "netfollowers rebuild",
         "netfollowers rebuild --yes",
         "netfollowers rebuild --partition 3 --rules 0:1,81234:2 --yes",
     )
     add = rebuild.add_argument
-    add("--partition", type=whole, metavar="N", help="only this one, even if its commit is ours")
+    add(
+        "--partition",
+        type=whole,
+        metavar="N",
+        help="only this partition, even if its commit is valid",
+    )
     add(
         "--rules",
         type=ranges,
         metavar="R",
-        help="first offset of each version of the rules (the newest, or the first that agrees)",
+        help="first offset of each rule version (default: the newest, or the first that agrees)",
     )
-    add("--yes", action="store_true", help="really do it; without it nothing is changed")
+    add("--yes", action="store_true", help="make the change (otherwise a dry run)")
 
 
 def _add_doctor(commands: Commands) -> None:
     doctor = _add(
         commands,
         "doctor",
-        "look at brokers, topics, transactions, group, commits and input; say what to do",
-        "Looks at everything a deployment stands on and prints, for each thing that is not as it\n"
-        "should be, what to do. Exit code 1 when something is an error.",
+        "check brokers, topics, transactions, group, commits and input; print what to do",
+        "Checks everything that a deployment needs. For each problem it prints what to do.\n"
+        "Exit code 1: at least one problem is an error.",
         "netfollowers doctor",
         "netfollowers doctor --records 100000",
     )
     add = doctor.add_argument
-    add("--records", type=count, default=10_000, metavar="N", help="newest input records to read")
-    add("--timeout", type=number, default=30.0, metavar="S", help="for each look (%(default)g)")
+    add(
+        "--records",
+        type=count,
+        default=10_000,
+        metavar="N",
+        help="number of newest input records to read (%(default)s)",
+    )
+    add(
+        "--timeout",
+        type=number,
+        default=30.0,
+        metavar="S",
+        help="seconds for each check (%(default)g)",
+    )
 
 
 def _add_audit(commands: Commands) -> None:
     audit = _add(
         commands,
         "audit",
-        "recompute everything from the input, by other code, and compare",
-        "Reads the input and all results, recomputes them with an implementation that shares no\n"
-        "code with the worker, and compares every row, window, late and rejected record, and what\n"
-        "was committed. One partition after the other; memory grows with accounts and kept\n"
-        "windows, not with events. Workers may be running: a partition is judged as of one of its\n"
-        "commits, what comes later is not read. (At least once they should be at rest: results\n"
-        "are written before the position, and are all held in memory, for any may come again.)\n"
-        "Where retention has cut a log, says what could not be checked and exits with 4, unless\n"
-        "there is a difference.",
+        "recompute all results from the input, with independent code, and compare",
+        "Reads the input and all results. Recomputes the results with code that shares nothing\n"
+        "with the worker. Compares every row, window, late record, rejected record and the\n"
+        "commit. It reads one partition after the other. Memory grows with accounts and kept\n"
+        "windows, not with events. Workers may run meanwhile: a partition is compared as of one\n"
+        "of its commits, and later records are not read. (With at_least_once, stop the workers\n"
+        "first: they write results before the position. All results are then held in memory,\n"
+        "because any of them may be repeated.) If retention has deleted records, the audit\n"
+        "prints what it could not check and exits with 4, or with 1 if it found a difference.",
         "netfollowers audit",
         "netfollowers audit --partition 3",
         "netfollowers audit --dump audit-files && netfollowers audit --files audit-files",
     )
-    audit.add_argument("--partition", type=whole, metavar="N", help="only this one")
+    audit.add_argument("--partition", type=whole, metavar="N", help="only this partition")
     audit.add_argument(
         "--at-rest",
         action="store_true",
-        help="the workers have counted all and stopped: every final window must be published",
+        help="the workers have read everything and stopped: every final window must be published",
     )
     place = audit.add_mutually_exclusive_group()
     _add_files(place)
     place.add_argument(
-        "--dump", metavar="DIR", help="write what an audit reads to DIR, and do not audit"
+        "--dump",
+        metavar="DIR",
+        help="write the records that an audit needs to DIR, without an audit",
     )
 
 
@@ -389,19 +459,29 @@ def _add_explain(commands: Commands) -> None:
     explain = _add(
         commands,
         "explain",
-        "list the input records that made an account's number, and those refused",
-        "Reads the account's partition and prints every record of the account up to the\n"
-        "committed position: offset, times, what it changed, the sum so far, and why it was\n"
-        "refused or late. Ends with the sum and with what was published. Exit code 1 when they\n"
-        "differ, or there is no record of the account; 4 when the log no longer holds them all.",
+        "list the input records that make up an account's number, and the rejected ones",
+        "Reads the partition of the account and prints every record of the account up to the\n"
+        "committed position: offset, times, change, sum so far, and why it was rejected or late.\n"
+        "At the end it prints the sum and the published number. Exit code 1: they differ, or the\n"
+        "account has no record. 4: retention has deleted records of the account.",
         "netfollowers explain acct-7",
         "netfollowers explain acct-7 --window 2024-05-01T10:00:00Z --grain 1h",
     )
     add = explain.add_argument
     add("account", metavar="ACCOUNT")
-    add("--window", type=moment, metavar="START", help="only this window: epoch ms or RFC 3339")
+    add(
+        "--window",
+        type=moment,
+        metavar="START",
+        help="only the window that begins at START (RFC 3339 or epoch ms)",
+    )
     add("--grain", default="1h", metavar="G", help="length of the window (%(default)s)")
-    add("--partition", type=whole, metavar="N", help="instead of the one that Kafka's hash names")
+    add(
+        "--partition",
+        type=whole,
+        metavar="N",
+        help="partition of the account (default: by hash of its id)",
+    )
     _add_files(explain)
 
 
@@ -409,20 +489,30 @@ def _add_certify(commands: Commands) -> None:
     certify = _add(
         commands,
         "certify",
-        "print a hash per partition over everything that must be the same for the same input",
-        "Hashes, of what was published up to the committed offset: totals, kept windows, the\n"
-        "last revision of every window past its keep, late and rejected records, watermark and\n"
-        "counts. The same input and settings give the same hash for any number of workers, any\n"
-        "batch size and any restart. --recompute makes the hash from the input alone, by other\n"
-        "code: the same, if what was published is right. Exit code 4 when retention has cut a log.",
+        "print a hash per partition over all results that depend only on the input",
+        "The hash covers the results up to the committed offset: totals, kept windows, the last\n"
+        "revision of every older window, late and rejected records, watermark and counts. The\n"
+        "same input and settings give the same hash with any number of workers, any batch size\n"
+        "and any restarts. --recompute computes the hash from the input alone, with independent\n"
+        "code. It is equal if the published results are right. Exit code 4: retention has\n"
+        "deleted records that are needed.",
         "netfollowers certify",
         "netfollowers certify --recompute --partition 0",
         "netfollowers certify --offset 1000000",
     )
     add = certify.add_argument
-    add("--partition", type=whole, metavar="N", help="only this one")
-    add("--recompute", action="store_true", help="from the input, by the independent model")
-    add("--offset", type=whole, metavar="N", help="--recompute up to this offset, not the commit")
+    add("--partition", type=whole, metavar="N", help="only this partition")
+    add(
+        "--recompute",
+        action="store_true",
+        help="compute the hash from the input, with independent code",
+    )
+    add(
+        "--offset",
+        type=whole,
+        metavar="N",
+        help="with --recompute: up to this offset (default: the commit)",
+    )
     _add_files(certify)
 
 
@@ -430,7 +520,7 @@ def _add_files(place: argparse._ActionsContainer) -> None:
     place.add_argument(
         "--files",
         metavar="DIR",
-        help="read what `audit --dump` wrote (JSON Lines, gzip) instead of the broker",
+        help="read the files of `audit --dump` (JSON Lines, gzip), not the broker",
     )
 
 
@@ -438,24 +528,35 @@ def _add_demo(commands: Commands) -> None:
     demo = _add(
         commands,
         "demo",
-        "see it work: a broker, a worker, live events, a real channel, a check",
-        "Starts a local broker and a worker, which counts live synthetic events. Then a second\n"
-        "worker counts 7.4 years of a real channel. At the end an independent recomputation must\n"
-        "agree, for both.\n"
-        "Leaves nothing running. Files go to --output-dir.",
+        "see the service at work: a broker, workers, live events, a real channel, an audit",
+        "Starts a local broker and a worker that counts live synthetic events. Then a second\n"
+        "worker counts 7.4 years of a real channel. At the end an audit recomputes both results\n"
+        "with independent code and compares. Nothing keeps running. Files are in --output-dir.",
         "netfollowers demo",
         "netfollowers demo --seconds 15",
     )
     add = demo.add_argument
-    add("--seconds", type=number, default=60.0, metavar="S", help="of live events (%(default)g)")
-    add("--rate", type=number, default=5_000.0, metavar="N", help="live events/s (%(default)g)")
+    add(
+        "--seconds",
+        type=number,
+        default=60.0,
+        metavar="S",
+        help="seconds of live events (%(default)g)",
+    )
+    add(
+        "--rate",
+        type=number,
+        default=5_000.0,
+        metavar="N",
+        help="live events per second (%(default)g)",
+    )
     add("--accounts", type=count, default=3_000, metavar="N", help="live accounts (%(default)s)")
-    add("--seed", type=int, default=1, help="(%(default)s)")
-    add("--output-dir", default="demo-output", metavar="DIR", help="(%(default)s)")
-    add("--browser", action="store_true", help="open the worker's page in a browser")
+    add("--seed", type=int, default=1, help="seed of the live events (%(default)s)")
+    add("--output-dir", default="demo-output", metavar="DIR", help="folder for files (%(default)s)")
+    add("--browser", action="store_true", help="open the page of the worker in a browser")
     add(
         "--broker",
         default="auto",
         choices=("auto", "kafka", "tansu"),
-        help="auto: real Kafka if Java and Maven are there, else Tansu (%(default)s)",
+        help="auto: Kafka if Java and Maven are installed, otherwise Tansu (%(default)s)",
     )

@@ -21,7 +21,7 @@ def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str]) -> None:
             continue
         for before in taken:
             if _is_same(name, before):
-                message = f"{name} and {before} are one file: it would be lost"
+                message = f"{name} and {before} are one file: its content would be lost"
                 raise UsageError(message)
         taken.append(name)
 

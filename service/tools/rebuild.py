@@ -67,7 +67,7 @@ async def _partition(
             _check_settings(settings, found, count)
             if arguments.partition is None:
                 print(
-                    f"partition {partition}: the commit at {found.position} is ours: left as it is"
+                    f"partition {partition}: the commit at {found.position} is valid: not changed"
                 )
                 return DONE
         with Bar() as bar:
@@ -116,9 +116,9 @@ async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]
     if found is None:
         return None, (
             f"{here} has no commit: it has expired or was deleted. Or another "
-            "NETFOLLOWERS_APP_ID counts into these topics: then do not go on"
+            "NETFOLLOWERS_APP_ID counts into these topics: then do not continue"
         )
-    return found, f"{here}: the commit at {found.position} is ours, and named to be rebuilt"
+    return found, f"{here}: the commit at {found.position} is valid, and --partition names it"
 
 
 def _check_settings(settings: Settings, found: Checkpoint, count: int) -> None:
@@ -137,12 +137,12 @@ async def _in_table(settings: Settings, source: Source, partition: int) -> int:
     snapshot = await source.snapshot(partition)
     if snapshot.committed is None and snapshot.extents["updates"].stop > 0:
         message = (
-            f"at least once the checkpoint is a record of {settings.updates_topic}, and it is gone "
-            "from there: rows may be ahead of any position, so none can be rebuilt"
+            f"with at_least_once the checkpoint is a record of {settings.updates_topic}, and this "
+            "record is gone: rows may be ahead of any position, so no checkpoint can be rebuilt"
         )
         raise Refused(message)
     print(
-        f"partition {partition}: at least once the checkpoint is a record of "
+        f"partition {partition}: with at_least_once the checkpoint is a record of "
         f"{settings.updates_topic}; the group's commit is not read: nothing to rebuild"
     )
     return DONE

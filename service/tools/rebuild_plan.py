@@ -154,8 +154,8 @@ def check_log(topic: str, extent: Extent, traces: Traces) -> None:
         raise Refused(message)
     if traces.has_results and extent.start > traces.counted_to:
         message = (
-            f"the log of {topic} begins at {extent.start}, and the results name nothing behind "
-            f"offset {traces.counted_to - 1}: nobody knows what was counted of the records between"
+            f"the log of {topic} begins at {extent.start}, and the results name no offset after "
+            f"{traces.counted_to - 1}: it cannot be known what was counted of the records between"
         )
         raise Refused(message)
 

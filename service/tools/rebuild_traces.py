@@ -170,7 +170,7 @@ class Traces:
     def _span(self, grain: str) -> int:
         span = self._spans.get(grain)
         if span is None:
-            message = f"the results have windows of {grain}, these settings have none: {_SETTINGS}"
+            message = f"the results have windows of {grain}, these settings do not: {_SETTINGS}"
             raise Refused(message)
         return span
 

@@ -50,13 +50,13 @@ def _check(rules: Rules, arguments: argparse.Namespace) -> None:
     """UsageError when the options do not go together."""
     names = {grain.name: grain for grain in rules.grains}
     wrong = {
-        "name files to replay, or --channel": bool(arguments.files) == arguments.channel,
+        "give files to replay, or --channel": bool(arguments.files) == arguments.channel,
         "--plot needs an ACCOUNT": arguments.plot == "" and not arguments.channel,
         "--png goes with --plot": bool(arguments.png) and arguments.plot is None,
         f"--grain {arguments.grain}: should be one of {', '.join(names)}": (
             arguments.plot is not None and arguments.grain not in names
         ),
-        f"--channel is checked by grain {story.DAY_GRAIN}, which NETFOLLOWERS_GRAINS lacks": (
+        f"--channel needs grain {story.DAY_GRAIN}: add it to NETFOLLOWERS_GRAINS": (
             arguments.channel and story.DAY_GRAIN not in names
         ),
     }

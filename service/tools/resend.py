@@ -42,14 +42,14 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
     is_chosen = chosen_by(arguments)
-    records, skipped = [], {"replayed before": 0, "cut, its bytes are not all here": 0, GONE: 0}
+    records, skipped = [], {"replayed before": 0, "cut, some of its bytes are missing": 0, GONE: 0}
     async for one in read(settings, settings.rejected_topic):
         if not is_chosen(one):
             continue
         if any(name == REPLAYED for name, _ in one.headers):
             skipped["replayed before"] += 1
         elif one.labels[f"{OURS}truncated"] == "true":
-            skipped["cut, its bytes are not all here"] += 1
+            skipped["cut, some of its bytes are missing"] += 1
         elif one.why == Reason.SKIPPED:
             skipped[GONE] += 1
         else:

@@ -40,7 +40,9 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
 
 def _check_usage(arguments: argparse.Namespace) -> None:
     if arguments.start >= arguments.end:
-        message = f"--to {arguments.end}: the offset to go on from, larger than --from"
+        message = (
+            f"--to {arguments.end}: the offset to continue from; it must be larger than --from"
+        )
         raise UsageError(message)
     why = arguments.reason
     is_plain = why.isascii() and why.isprintable() and not set('"\\') & set(why)
@@ -79,7 +81,9 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def _checked(settings: Settings, checkpoint: Checkpoint | None, start: int) -> Checkpoint:
     if checkpoint is None:
-        message = f"group {settings.app_id} has counted nothing there: start a worker first"
+        message = (
+            f"group {settings.app_id} has counted nothing in this partition: start a worker first"
+        )
         raise Refused(message)
     position = checkpoint.position
     if start < position:
@@ -87,14 +91,14 @@ def _checked(settings: Settings, checkpoint: Checkpoint | None, start: int) -> C
         raise Refused(message)
     if start > position:
         message = (
-            f"the group has counted up to {position}: start a worker, which counts what can be "
-            "unpacked, ends with 70 and names the offset that cannot; begin at that offset"
+            f"the group has counted up to {position}: start a worker. It counts all "
+            "records that it can unpack, then ends with 70 and logs an offset: use it for --from"
         )
         raise Refused(message)
     if len(checkpoint.skipped) >= MOST:
         message = (
-            f"{MOST} ranges of this partition have been stepped over, and no more are kept. Count "
-            "again under a new NETFOLLOWERS_APP_ID, from a log that begins behind the last of them"
+            f"{MOST} ranges of this partition have been stepped over: that is the maximum. "
+            "Count again with a new NETFOLLOWERS_APP_ID, from a log that begins after the last one"
         )
         raise Refused(message)
     return checkpoint

@@ -24,7 +24,7 @@ def _ms(text: str) -> int:
 
 
 SCENES: Final = (
-    Scene(_ms("2019-10-21T17:02"), "+1,650 in one hour; exactly those go on 2019-10-30"),
+    Scene(_ms("2019-10-21T17:02"), "+1,650 in one hour; exactly those leave on 2019-10-30"),
     Scene(_ms("2021-03-23T01:04"), "a follow-bot raid: +26,344 in one hour"),
     Scene(_ms("2021-04-08T00:00"), "its purge begins: waves until 2021-05-04"),
 )

@@ -147,7 +147,7 @@ def test_an_account_without_any_record_ends_with_1(
     dump: Dump, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, said = explained(dump, capsys, "nobody", code=Exit.WRONG)
-    assert said[-1] == "there is no record of it"
+    assert said[-1] == "the account has no record"
 
 
 def test_a_log_that_no_longer_holds_all_records_ends_with_4(

@@ -202,7 +202,7 @@ async def test_an_updates_topic_created_again_is_not_taken_for_an_empty_table(
         assert "exit: refused to open: partition" in line
         assert f"{topic} h" in line
         assert "was deleted and created again" in line
-        assert "new NETFOLLOWERS_APP_ID with new result topics" in line
+        assert "new NETFOLLOWERS_APP_ID and new result topics" in line
         if guarantee == "exactly_once":
             assert await deployment.committed() == before
 
@@ -254,7 +254,7 @@ async def test_a_log_that_ends_before_our_position_is_not_waited_for(
         again = deployment.worker()
         assert await again.ended() == 70
         assert "exit: refused to open: partition" in critical(again.said())
-        assert "before our position 1000000" in critical(again.said())
+        assert "before the position 1000000" in critical(again.said())
 
 
 HELD_RESTORE = """

@@ -111,7 +111,7 @@ async def test_an_id_for_a_follow_and_for_an_unfollow(deployed: Deploy) -> None:
     await deployment.produce(two())
     said = await doctor(deployment, code=0)
     assert "15 event ids with two actions: ['d0', 'd1', 'd2'" in said
-    assert "an id for each event" in said
+    assert "give each event its own id" in said
 
 
 async def test_an_account_whose_followers_contradict_its_baseline(deployed: Deploy) -> None:

@@ -96,7 +96,7 @@ async def test_a_stray_commit_is_undone_and_every_number_is_as_if_it_had_never_b
             del found["sweep"]
         assert one == before[partition]
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
-    assert "is ours: left as it is" in capsys.readouterr().out
+    assert "is valid: not changed" in capsys.readouterr().out
     await goes_on(deployment, monkeypatch)
 
 
@@ -289,7 +289,7 @@ async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
     await overwrite(deployment, 3, "")
     stray = await deployment.committed()
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
-    assert "nobody knows what was counted of the records between" in capsys.readouterr().out
+    assert "it cannot be known what was counted of the records between" in capsys.readouterr().out
     assert await deployment.committed() == stray
 
 

@@ -60,7 +60,9 @@ async def test_rows_without_a_commit(deployed: Deploy) -> None:
 async def test_a_commit_that_is_not_ours(deployed: Deploy) -> None:
     deployment = await counted(deployed)
     await commit(deployment, 10, "")
-    await assert_refused(deployment.worker(), "exit: refused to open", "not ours", "rebuild`")
+    await assert_refused(
+        deployment.worker(), "exit: refused to open", "not a checkpoint", "rebuild`"
+    )
 
 
 async def test_offsets_that_were_set_back(deployed: Deploy) -> None:

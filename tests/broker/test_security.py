@@ -267,7 +267,7 @@ WRONG: Final[dict[str, tuple[Ways, str]]] = {
     "scram": (wrong_password("SCRAM-SHA-512"), "SCRAM-SHA-512 authentication of user 'worker'"),
     "ca": (wrong_ca, "certificate is not accepted (NETFOLLOWERS_SSL_CAFILE): self-signed"),
     "host": (wrong_host, "not accepted (NETFOLLOWERS_SSL_CAFILE): Hostname mismatch"),
-    "expired": (expired_token, "SASL_OAUTH_TOKEN_FILE), which is good until"),
+    "expired": (expired_token, "SASL_OAUTH_TOKEN_FILE), which is valid until"),
     "token": (no_token, "OAUTHBEARER authentication of the token (NETFOLLOWERS_SASL_OAUTH"),
     "stranger": (strange_certificate, "NETFOLLOWERS_SSL_CERTFILE"),
     "nobody": (no_certificate, "NETFOLLOWERS_SSL_CERTFILE"),

@@ -44,21 +44,21 @@ HASHED: Final[dict[str, Any]] = {
     "hash": "murmur2",
     "partition": "(murmur2(key) & 0x7fffffff) % partitions",
     "note": (
-        "The default of Kafka's Java client. All producers must choose alike: librdkafka's do with "
-        "partitioner=murmur2_random, aiokafka's do by default. Otherwise an account is counted in "
-        "two partitions, as two."
+        "The default of the Java client of Kafka. All producers must use it: librdkafka needs "
+        "partitioner=murmur2_random, aiokafka uses it by default. Otherwise one account is split "
+        "over two partitions and counted twice."
     ),
 }
 FOLLOWING: Final[dict[str, Any]] = {
     "by": "the input record's partition",
-    "note": "The number of partitions is the input's; an account has the same one in each topic.",
+    "note": "Every topic has as many partitions as the input. An account has the same one in each.",
 }
 PRODUCED: Final[dict[str, Any]] = {
     "acks": "all",
     "idempotent": True,
     "note": (
-        "What we ask of producers. A retry with the same event_id is harmless: the second one is a "
-        "duplicate and changes nothing."
+        "Producers should use these settings. A retry with the same event_id is harmless: the "
+        "second event is a duplicate and changes nothing."
     ),
 }
 DELIVERED: Final[dict[str, Any]] = {
@@ -75,16 +75,16 @@ DELIVERED: Final[dict[str, Any]] = {
 }
 
 COMMITTED: Final = "read with isolation.level=read_committed"
-UNKNOWN: Final = "ignore fields, headers and reasons that you do not know: more may come"
+UNKNOWN: Final = "ignore fields, headers and reasons that you do not know: new ones may be added"
 
 CHANNELS: Final = (
     Channel(
         "followEvents",
         "input_topic",
         "Follow events",
-        "What happened: somebody follows an account or stops, or says how many followers it had. "
-        "You write, the service reads. Nothing that you send can stop it: what cannot be read goes "
-        "to the rejected topic with its reason.",
+        "Events: a follow, an unfollow, or the number of followers that an account had. You write "
+        "this topic and the service reads it. No record can stop the service: an invalid record "
+        "goes to the rejected topic with a reason.",
         (
             Message(
                 "followEvent",
@@ -122,7 +122,7 @@ CHANNELS: Final = (
         (
             "key each event by its account_id in UTF-8, with the partitioner below",
             "give each event a globally unique event_id, and keep it in a retry",
-            "send a heartbeat where a partition may fall silent: time moves only with records",
+            "send heartbeats if a partition may have no events: time moves only with records",
         ),
         is_input=True,
     ),
@@ -131,7 +131,7 @@ CHANNELS: Final = (
         "updates_topic",
         "The table",
         "One row per account: totals since counting began, and the windows that are still kept. "
-        "Each change brings the whole row anew.",
+        "Each change publishes the whole row again.",
         (
             Message(
                 "row",
@@ -162,7 +162,7 @@ CHANNELS: Final = (
             COMMITTED,
             "keep the last value of each key; a null value removes the key; start at the beginning",
             "skip records with an empty key",
-            "expect windows that have ended in a row: they leave when the account changes next",
+            "expect old windows in a row: they are removed when the account changes next",
             UNKNOWN,
         ),
     ),
@@ -170,8 +170,9 @@ CHANNELS: Final = (
         "netFollowerWindows",
         "windows_topic",
         "Final window results",
-        "What each account gained and lost in each minute, hour and day of event time: once when "
-        "the window is final, and again when late events have changed it while it is kept.",
+        "Followers gained and lost per account, for each minute, hour and day of event time. A "
+        "result is published when the window is final, and again when a late event changes it "
+        "while it is kept.",
         (
             Message(
                 "windowResult",
@@ -185,7 +186,7 @@ CHANNELS: Final = (
         (
             COMMITTED,
             "upsert by (account_id, grain, start_ms); keep the highest revision, in any order",
-            "take a window that is missing for one without events",
+            "treat a missing window as a window without events",
             UNKNOWN,
         ),
     ),
@@ -193,8 +194,8 @@ CHANNELS: Final = (
         "followEventsLate",
         "late_topic",
         "Late events",
-        "Events that came when a window of theirs was no longer kept. They count in the totals "
-        "and in the grains that still keep theirs; here they are for whoever corrects old windows.",
+        "Events that came when one of their windows was no longer kept. They count in the totals "
+        "and in the grains whose window is still kept. Use them to correct older windows.",
         (
             Message(
                 "lateEvent",
@@ -207,7 +208,7 @@ CHANNELS: Final = (
         ),
         (
             COMMITTED,
-            "correct only the grains that the header names: it is in the others",
+            "correct only the grains in the header: the other grains contain the event already",
             UNKNOWN,
         ),
     ),
@@ -215,8 +216,8 @@ CHANNELS: Final = (
         "followEventsRejected",
         "rejected_topic",
         "Rejected records",
-        "Records that could not be read, as they came (up to a bound), with the reason. Mend one "
-        "and send it again: the ids of rejected records are not remembered.",
+        "Rejected records with their original bytes (up to a maximum length) and the reason. "
+        "Correct a record and send it again: the ids of rejected records are not remembered.",
         (
             Message(
                 "rejectedRecord",

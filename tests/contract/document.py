@@ -119,7 +119,7 @@ def _message(one: Message) -> Document:
     return {
         "name": one.name,
         "title": one.title,
-        "description": f"Told by: {one.told_by}.",
+        "description": f"Recognised by: {one.told_by}.",
         "headers": _ref("schemas", one.headers),
         "payload": _ref("schemas", one.value),
         # Inline: AsyncAPI's schema of the Kafka binding takes no reference here, nor 2020-12.

@@ -25,19 +25,19 @@ HEAD: Final = """\
 
 # The contract, version {version}
 
-What producers and consumers can rely on, made from the sources that the tests hold the service
-against: the JSON Schemas (2020-12) in [service/schemas](../../service/schemas), the topics as
-`netfollowers topics create` makes them, and [asyncapi.json](asyncapi.json), an AsyncAPI 3 document
-with all of it in one file. Topic names, partitions and retention are the settings' defaults.
+Producers and consumers can rely on this page. It is made from the sources against which the service
+is tested: the JSON Schemas (2020-12) in [service/schemas](../../service/schemas) and the topics of
+`netfollowers topics create`. [asyncapi.json](asyncapi.json) contains all of it in one AsyncAPI 3
+document. Topic names, partitions and retention are the defaults of the settings.
 
-Every record that the service writes in a test is judged by its schema. Each schema has valid
-examples (in it) and invalid ones ([counterexamples](counterexamples)), which are tests.
+In the tests every record that the service writes is checked against its schema. Each schema has
+valid examples. Invalid ones are in [counterexamples](counterexamples). Both are tests.
 
-Times are integers in milliseconds since 1970, UTC, named `..._ms` (the input's `occurred_at` may be
-text). The schemas see keys and headers, which are bytes, as UTF-8 text; and bytes that came from
-elsewhere as Latin-1, a character for each byte. A header of an input record may be null, and a late
-or rejected record keeps it null under `original:`; the schemas see it as empty text. A byte in the
-name of a header that is not UTF-8 is written as `\\xNN` there.
+Times are integers in milliseconds since 1970, UTC, with names that end in `_ms` (`occurred_at` of
+the input may be text). Keys and headers are bytes; the schemas describe them as UTF-8 text. Bytes
+of input records are described as Latin-1: each character is a byte. A header of an input record
+may be null. A late or rejected record keeps it as null under `original:`, and the schemas describe
+it as empty text. A byte in the name of a header that is not UTF-8 is written as `\\xNN` there.
 
 **Input.** {produced}
 
@@ -48,23 +48,23 @@ TAIL: Final = """\
 ## What a schema cannot say
 
 - The key is equal to `account_id`; ids have at most 256 *bytes*; integers are written without
-  fraction or exponent; a time exists (no 30th of February). What breaks one of these is rejected,
-  with its reason.
+  fraction or exponent; a time exists (no 30th of February). A record that breaks one of these rules
+  is rejected, with its reason.
 - A `read_committed` reader sees each record of a result topic once. The counts in the commit
   metadata sum to the records before the committed offset.
-- `event_id` is globally unique: the same id again, within the last 131,072 to 262,144 records of
-  its partition, is a duplicate and changes nothing.
+- `event_id` is globally unique. A second event with the same id is a duplicate and changes
+  nothing, if both are within the last 131,072 to 262,144 records of the partition.
 
-## What may change, and what not
+## What may change and what may not
 
 `make contract`, in CI, compares this contract with the last one in [released](released) and fails
 on each of these:
 
 {rules}
 
-What may come at any time, so expect it: new optional fields and headers in results, new values of
-lists marked *may grow*; new optional fields, actions and kinds of records in the input; longer
-retention; other words in descriptions.
+These changes may come at any time, so expect them: new optional fields and headers in results; new
+values in lists marked *may grow*; new optional fields, actions and kinds of records in the input;
+longer retention; other words in descriptions.
 
 When the contract has changed without a break: `python -m tests.contract.page` (the minor version
 rises by itself), and `python -m tests.contract.releases` with the release of the service. A release
@@ -72,7 +72,7 @@ is never edited.
 
 ## A breaking change
 
-It needs another topic; whoever uses the old one must not notice:
+It needs another topic. Users of the old topic must not notice the change:
 
 1. give the topic a new default name (`net-follower-windows-v2`) in `service/settings.py`, raise
    `MAJOR` in `tests/contract/releases.py`, and make the change. The gate now lets a break pass, but
@@ -139,7 +139,7 @@ def _delivery(facts: Mapping[str, Any]) -> str:
 
 
 def _message(title: str, told_by: str, parts: Parts) -> Iterator[str]:
-    yield f"\n### {title}\n\nTold by: {told_by}. {_sentence(parts.key)}\n"
+    yield f"\n### {title}\n\nRecognised by: {told_by}. {_sentence(parts.key)}\n"
     yield f"{_sentence(parts.value)}"
     yield from _table("field", parts.value)
     if parts.headers.get("properties"):
@@ -166,7 +166,7 @@ def _fields(schema: Mapping[str, Any], above: str = "", when: str = "") -> Itera
         if when and name == "action":
             continue
         if field is False:
-            yield f"| `{above}{name}` | | | must not be there |"
+            yield f"| `{above}{name}` | | | must be absent |"
             continue
         optional = "" if name in required else "optional. "
         told = _escaped(f"{when}{optional}{field.get('description', '')}{_values(field)}")

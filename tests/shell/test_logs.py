@@ -25,7 +25,7 @@ def test_what_was_held_back_is_said_with_the_next_line() -> None:
     once._last["aiokafka.conn", logging.ERROR, "x %s"] = (float("-inf"), 41)
     line = record("aiokafka.conn", "x %s", 1)
     assert once.filter(line)
-    assert line.getMessage() == "x 1 (and 41 like it before)"
+    assert line.getMessage() == "x 1 (and 41 similar lines before)"
 
 
 def test_other_messages_and_our_own_lines_all_come_through() -> None:

@@ -82,7 +82,7 @@ def test_wrong_usage_ends_with_2(line: str) -> None:
         ("replay there-is-no-such-file.jsonl", "there-is-no-such-file.jsonl"),
         ("replay --channel --plot --grain 7m", "--grain 7m"),
         ("replay --channel --png x.png", "--plot"),
-        ("generate --output x --bad 0.9 --late 0.9", "more than all records"),
+        ("generate --output x --bad 0.9 --late 0.9", "add up to more than 1"),
     ],
 )
 def test_options_that_do_not_go_together_end_with_2_and_one_line(

@@ -261,7 +261,7 @@ def test_results_of_other_settings_or_of_others_are_refused() -> None:
             see(row._replace(value=b"{}"))
     other = Traces(Rules(grains=(Grain.parse("5m:30s:15m"),)))
     other.see_row(row)
-    with pytest.raises(Refused, match="windows of 1m, these settings have none"):
+    with pytest.raises(Refused, match="windows of 1m, these settings do not"):
         other.rows_are_read()
 
 

@@ -37,7 +37,7 @@ def test_a_proof_is_good_once_for_one_question_to_one_worker_at_its_time() -> No
     header, nonce = proofs().of_question(ALPHA, PATH, b"{}")
     judge = proofs()
     assert judge.judge_question(header, ALPHA, PATH, b"{}") == nonce
-    with pytest.raises(UnprovedError, match="asked before"):
+    with pytest.raises(UnprovedError, match="received before"):
         judge.judge_question(header, ALPHA, PATH, b"{}")
     wrong: list[tuple[Proofs, str, str, bytes]] = [
         (proofs(), "http://beta:6066", PATH, b"{}"),
