@@ -10,7 +10,8 @@ import subprocess
 import tarfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -145,11 +146,12 @@ async def test_a_rejected_record_that_comes_again_is_counted_after_the_way_back(
 @asynccontextmanager
 async def load(deployment: Deployment) -> AsyncIterator[None]:
     """Send records all the time."""
+    ends = asyncio.Event()
 
     async def send() -> None:
-        seed = 100
-        while True:
-            seed += 1
+        for seed in count(100):
+            if ends.is_set():
+                return
             await deployment.produce(alike(200, seed))
             await asyncio.sleep(0.1)
 
@@ -157,9 +159,8 @@ async def load(deployment: Deployment) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        sending.cancel()
-        with suppress(asyncio.CancelledError):
-            await sending
+        ends.set()
+        await sending
 
 
 async def test_workers_are_replaced_one_by_one_under_load(deployed: Deploy, released: Path) -> None:
