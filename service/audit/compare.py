@@ -63,7 +63,7 @@ class Comparison:
         place = f"{self._at} {record.offset}: rejected as unforeseen"
         found = read(record, self.model.rules.version_at(record.offset))
         if isinstance(found, Arrival):
-            self._findings.mismatch(f"{place}, but it is a readable {found.action}")
+            self._findings.admit(f"{place}, but it is a readable {found.action}")
         else:
             self._findings.leave(f"{place}; it is to be rejected for {' or '.join(found.reasons)}")
 

@@ -78,7 +78,7 @@ async def _partition(
             return DONE
         print(why)
         _show(plan)
-        if not plan.report.ok:
+        if not plan.report.is_published:
             raise Refused(_disagrees(arguments))
         if arguments.yes:
             await _commit(settings, journal, plan.checkpoint)
@@ -89,7 +89,7 @@ async def _partition(
             print("dry run: nothing was changed; add --yes")
     finally:
         await journal.close()
-    return INCOMPLETE if plan.unknown else verdict(plan.report)
+    return INCOMPLETE if plan.unknown or plan.report.admitted else verdict(plan.report)
 
 
 async def _commit(
@@ -160,6 +160,11 @@ def _show(plan: Plan) -> None:
     for line in plan.unknown:
         print(f"NOT KNOWN {line}")
     print(plan.report)
+    if plan.report.is_published and plan.report.admitted:
+        print(
+            f"{plan.report.admitted} of these were rejected as unforeseen when they came, and stay "
+            "rejected: see `netfollowers rejected replay --reason unforeseen`"
+        )
 
 
 def _disagrees(arguments: argparse.Namespace) -> str:
