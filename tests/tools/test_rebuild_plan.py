@@ -10,7 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from service.audit.arrival import LogRecord as JudgesRecord
-from service.audit.check import unwatched
+from service.audit.check import audit, unwatched
 from service.audit.published import Committed
 from service.audit.source import INPUT, KINDS, Extent, Snapshot
 from service.engine import Checkpoint, Engine
@@ -31,8 +31,12 @@ STRAY = Committed(3, "")
 class WorldsSource:
     """The topics of a world, whose commit was overwritten."""
 
-    def __init__(self, world: World, *, end: int) -> None:
-        """`end` of the input."""
+    def __init__(
+        self, world: World, *, end: int, committed: Committed = STRAY, gone: str = ""
+    ) -> None:
+        """`end` of the input. `gone`: what retention has emptied."""
+        self._committed = committed
+        self._gone = gone
         self.topics = {kind: SOURCE.topic if kind == INPUT else kind for kind in KINDS}
         self.at_least_once = False
         self._world = world
@@ -44,8 +48,11 @@ class WorldsSource:
 
     async def snapshot(self, partition: int) -> Snapshot:
         """All that is there."""
-        extents = {kind: Extent(0, await self.end(kind, partition)) for kind in KINDS}
-        return Snapshot(partition, STRAY, extents)
+        ends = {kind: await self.end(kind, partition) for kind in KINDS}
+        extents = {
+            kind: Extent(end if kind == self._gone else 0, end) for kind, end in ends.items()
+        }
+        return Snapshot(partition, self._committed, extents)
 
     async def records(self, kind: str, _: int, extent: Extent) -> AsyncIterator[list[JudgesRecord]]:
         """Yield one batch."""
@@ -60,6 +67,7 @@ class WorldsSource:
             yield [
                 JudgesRecord(at, -1, one.key, one.value, list(one.headers))
                 for at, one in enumerate(results)
+                if at >= extent.start
             ]
 
     async def end(self, kind: str, _: int) -> int:
@@ -156,3 +164,18 @@ def test_versions_that_begin_behind_the_position_are_left_to_the_worker() -> Non
     engine = Engine(world.rules, SOURCE)
     engine.restore(plan.checkpoint)
     assert engine.seal().checkpoint.rules == ((0, 1), (4, CURRENT))
+
+
+def test_an_audit_knows_from_the_commit_what_the_rejected_topic_holds_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(ONE_MINUTE, [bitable(0), bitable(1, BITTEN), bitable(2)])
+    with monkeypatch.context() as planted:
+        plant(planted, ZeroDivisionError("planted"))
+        counted(world, 3)
+    committed = Committed(*world.commits[-1])
+    source = WorldsSource(world, end=3, committed=committed, gone="rejected")
+    found = asyncio.run(audit(source, only=SOURCE.partition))
+    assert found.mismatches == [
+        "follow-events/3 1: rejected as unforeseen, but it is a readable follow"
+    ]
