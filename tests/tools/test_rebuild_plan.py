@@ -18,7 +18,9 @@ from service.events import RawRecord
 from service.kafka.batches import CannotUnpack
 from service.rule_versions import CURRENT, Ranges
 from service.settings import Settings
+from service.tools.rebuild import check_settings
 from service.tools.rebuild_plan import Plan, Planner
+from service.tools.stopped import Refused
 from tests.engine.logs import ONE_MINUTE
 from tests.engine.test_unforeseen import BITTEN, plant
 from tests.engine.test_unforeseen import event as bitable
@@ -179,3 +181,15 @@ def test_an_audit_knows_from_the_commit_what_the_rejected_topic_holds_no_longer(
     assert found.mismatches == [
         "follow-events/3 1: rejected as unforeseen, but it is a readable follow"
     ]
+
+
+def test_a_checkpoint_that_is_left_tells_the_settings_of_the_others() -> None:
+    """No audit can tell them all: a time of expiry that nobody has reached, for one."""
+    settings = Settings(expire_after_days=30)
+    world = World(settings.rules, [event(0)])
+    counted(world, 1)
+    found = Checkpoint.from_metadata(*world.commits[-1])
+    check_settings(settings, 2, found, 4)
+    message = "partition 2 was counted with expire_after_ms=2592000000, these settings have"
+    with pytest.raises(Refused, match=message):
+        check_settings(Settings(), 2, found, 4)
