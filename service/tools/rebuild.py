@@ -186,10 +186,18 @@ def _show(plan: Plan) -> None:
 
 
 def _disagrees(arguments: argparse.Namespace) -> str:
+    disagrees = (
+        "the audit disagrees, so nothing was committed. Are the settings above those of the "
+        "workers? "
+    )
     if arguments.rules:
-        return "the audit disagrees, so nothing was committed"
-    return (
-        "the audit disagrees, so nothing was committed. If the service was upgraded while this log "
-        "was counted, name the first offset of each version of the rules: --rules 0:1,81234:2 "
-        "(the position that the first worker of the new version logged as `shard open`)"
+        return disagrees + (
+            "Are the offsets of --rules those of this partition? Else see `Checkpoint overwritten` "
+            "in docs/runbook.md"
+        )
+    return disagrees + (
+        "If the service was upgraded while this log was counted, name the first offset of each "
+        "version of the rules in this partition: --partition 3 --rules 0:1,81234:2 (the position "
+        "that the first worker of the new version logged as `shard open`). Else see `Checkpoint "
+        "overwritten` in docs/runbook.md"
     )
