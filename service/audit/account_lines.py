@@ -126,6 +126,8 @@ class Explanation:
             notes.append(f"its event id came with a {action} at offset {offset}: another event")
         if arrival.action == "baseline":
             notes.append(self._of_baseline(judged))
+        if judged.is_contained and self._span is None:
+            notes.append("before the baseline's time: its number contains it")
         if judged.grains_missed:
             notes.append(f"late for {', '.join(judged.grains_missed)}")
         if judged.event_time_ms != arrival.occurred_ms:

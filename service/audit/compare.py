@@ -38,6 +38,7 @@ class Comparison:
         self._at = f"{place.topic}/{place.partition}"
         self._findings = findings
         self._records = 0
+        self._lacking: dict[tuple[str, str, str], list[str]] = {}  # event: a line for each refusal
 
     def feed(self, record: LogRecord) -> None:
         """Take the next input record below the committed position."""
@@ -45,6 +46,8 @@ class Comparison:
         outcome = self.model.feed(record)
         if record.offset in self.model.unforeseen:
             self._note_unforeseen(record)
+        if self._lacking and outcome in ("applied", "late"):
+            self._note_sent_again(record.offset)
         if outcome == "rejected":
             original = Original.of(record)
             labels = rejected_labels(self.model.last.reasons, original)
@@ -63,9 +66,16 @@ class Comparison:
         place = f"{self._at} {record.offset}: rejected as unforeseen"
         found = read(record, self.model.rules.version_at(record.offset))
         if isinstance(found, Arrival):
-            self._findings.mismatch(f"{place}, but it is a readable {found.action}")
+            self._lacking.setdefault(_identity(found), []).append(place)
         else:
             self._findings.leave(f"{place}; it is to be rejected for {' or '.join(found.reasons)}")
+
+    def _note_sent_again(self, offset: int) -> None:
+        arrival = self.model.last.arrival
+        for place in self._lacking.pop(_identity(arrival), []) if arrival else []:
+            self._findings.notes.append(
+                f"{place}; it was sent again, and counted at offset {offset}"
+            )
 
     def check(self, kind: str) -> Check:
         """Find the check of one result topic, one of RESULT_KINDS; it takes its records."""
@@ -88,6 +98,9 @@ class Comparison:
         `is_at_rest`: nothing is left to do, so rows of accounts that have ended must be gone.
         """
         self.settle()
+        for (_, _, action), places in self._lacking.items():
+            for place in places:
+                self._findings.admit(f"{place}, but it is a readable {action}")
         self.rows.finish(is_at_rest=is_at_rest)
         self.finals.finish(swept_to_ms=swept_to_ms)
         self.late.finish()
@@ -100,6 +113,10 @@ class Comparison:
             self._findings.compared[outcome] += number
         check = CommitCheck(self.model, self._at, self._findings, self.horizon)
         check.compare(committed, self._records)
+
+
+def _identity(arrival: Arrival) -> tuple[str, str, str]:
+    return arrival.event_id, arrival.account_id, arrival.action
 
 
 def compare(

@@ -14,6 +14,8 @@ class Findings:
     compared: Counter[str] = field(default_factory=Counter)
     mismatches: list[str] = field(default_factory=list)
     mismatch_count: int = 0
+    admitted: int = 0
+    """Of the mismatches, those that the results tell themselves: rejected as `unforeseen`."""
     notes: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
 
@@ -30,6 +32,11 @@ class Findings:
         if len(self.mismatches) < MAX_LINES:
             self.mismatches.append(line)
 
+    def admit(self, line: str) -> None:
+        """Note what does not agree, and what the results say so of."""
+        self.admitted += 1
+        self.mismatch(line)
+
     def leave(self, line: str) -> None:
         """Note what could not be checked, and why."""
         self.unchecked.append(line)
@@ -38,6 +45,11 @@ class Findings:
     def ok(self) -> bool:
         """True when all that was compared agrees."""
         return self.mismatch_count == 0
+
+    @property
+    def is_published(self) -> bool:
+        """True when all that was compared agrees, or is admitted."""
+        return self.mismatch_count == self.admitted
 
     @property
     def is_whole(self) -> bool:

@@ -47,8 +47,8 @@ class Horizon:
 
     def pass_by(self, record: LogRecord, model: Model) -> None:
         """After the model was fed `record`: settle it, if all is known from here on."""
-        if self.exact_from is not None or not self._is_stamped:
-            return
+        if self.exact_from is not None or not self._is_stamped or record.timestamp_ms < 0:
+            return  # without a time of its own: a range that was stepped over
         if record.offset < self._ids_from or self._reached_ms < 0:
             reached_ms = record.timestamp_ms + self._rules.max_ahead_ms
             self._reached_ms = max(self._reached_ms, reached_ms)

@@ -143,8 +143,13 @@ async def read_results(
 
 
 async def read_unforeseen(source: Source, snapshot: Snapshot) -> set[int]:
-    """Input offsets that the worker rejected because judging them raised an error."""
-    found: set[int] = set()
+    """Input offsets that the worker rejected because judging them raised an error.
+
+    The newest stand in the commit too, which outlives the rejected topic's retention.
+    """
+    said = json_object(snapshot.committed.metadata) if snapshot.committed else {}
+    named = said.get("unforeseen")
+    found = {one for one in named if isinstance(one, int)} if isinstance(named, list) else set()
     async for batch in read_results(source, snapshot, "rejected"):
         found |= unforeseen_in(batch)
     return found

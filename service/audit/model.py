@@ -151,9 +151,10 @@ class Model:
             return judged
         self._move_time(arrival, event_time_ms)
         ignored = self.baselines_ignored
-        self._count_in_totals(arrival, event_time_ms, record.offset)
+        is_contained = self._count_in_totals(arrival, event_time_ms, record.offset)
         if arrival.action == "baseline":
             return judged._replace(is_ignored=self.baselines_ignored > ignored)
+        judged = judged._replace(is_contained=is_contained)
         missed = self._count_in_windows(arrival, event_time_ms, record.offset)
         return judged._replace(outcome="late", grains_missed=missed) if missed else judged
 
@@ -200,19 +201,22 @@ class Model:
         self.duplicate_other_account += (now.account or earlier.account) != arrival.account_id
         return first, None
 
-    def _count_in_totals(self, arrival: Arrival, event_time_ms: int, offset: int) -> None:
+    def _count_in_totals(self, arrival: Arrival, event_time_ms: int, offset: int) -> bool:
+        """Count; -> whether the account's baseline was true later, and so contains the event."""
         account = self.accounts.get(arrival.account_id)
         if account is None or self.has_expired(account):
             account = self.accounts[arrival.account_id] = Account()
         change = {"follow": 1, "unfollow": -1}.get(arrival.action, 0)
+        is_before = account.baseline_ms is not None and event_time_ms < account.baseline_ms
         account.gained += change > 0
         account.lost += change < 0
         if arrival.action == "baseline":
             self._take_baseline(account, arrival, event_time_ms, offset)
-        elif account.baseline_ms is not None and event_time_ms < account.baseline_ms:
+        elif is_before:
             account.net_at_baseline = (account.net_at_baseline or 0) + change
         account.last_event_ms = max(account.last_event_ms, event_time_ms)
         account.offset = offset
+        return is_before
 
     def _take_baseline(
         self, account: Account, arrival: Arrival, event_time_ms: int, offset: int

@@ -64,6 +64,7 @@ class Judgement(NamedTuple):
     reasons: tuple[str, ...] = ()
     another: tuple[str, int] | None = None  # the same event id with another action: it, its offset
     is_ignored: bool = False  # a baseline that is older than the last one
+    is_contained: bool = False  # an event before the last baseline's time, which its number holds
 
 
 class Late(NamedTuple):

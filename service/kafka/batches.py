@@ -56,6 +56,11 @@ _PACKED: Final = {1: (cramjam.gzip, 1_040), 3: (cramjam.lz4, 256), 4: (cramjam.z
 class CannotUnpack(Exception):  # noqa: N818 - says what it is
     """What the broker stores cannot be unpacked; the message says what and where."""
 
+    def __init__(self, message: str, offset: int = -1) -> None:
+        """`offset` of the first record that cannot be had; -1: it is not known."""
+        super().__init__(message)
+        self.offset = offset
+
 
 class Batches:
     """The batches in the bytes of one fetch: stands in for aiokafka's `MemoryRecords`."""
@@ -276,7 +281,7 @@ class _Records(fetcher.PartitionRecords):
                 f"{type(error).__name__}: {error}; "
                 "see `A batch that cannot be unpacked` in docs/runbook.md"
             )
-            raise CannotUnpack(message) from error
+            raise CannotUnpack(message, self.next_fetch_offset) from error
 
 
 def install() -> None:

@@ -43,6 +43,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
     async with source_of(settings, None) as source:
         await check_partition(source, arguments.partition)
         count = await source.partitions()
+        await _check_settings(settings, count)
         for partition in range(count) if arguments.partition is None else [arguments.partition]:
             try:
                 codes.append(await _partition(settings, arguments, source, partition, count))
@@ -63,13 +64,9 @@ async def _partition(
     try:
         await journal.fence()
         found, why = await _found(journal)
-        if found is not None:
-            _check_settings(settings, found, count)
-            if arguments.partition is None:
-                print(
-                    f"partition {partition}: the commit at {found.position} is valid: not changed"
-                )
-                return DONE
+        if found is not None and arguments.partition is None:
+            print(f"partition {partition}: the commit at {found.position} is valid: not changed")
+            return DONE
         with Bar() as bar:
             planner = Planner(settings, count, source, journal, bar.begin)
             plan = await planner.plan(arguments.rules, found)
@@ -78,7 +75,7 @@ async def _partition(
             return DONE
         print(why)
         _show(plan)
-        if not plan.report.ok:
+        if not plan.report.is_published:
             raise Refused(_disagrees(arguments))
         if arguments.yes:
             await _commit(settings, journal, plan.checkpoint)
@@ -89,7 +86,7 @@ async def _partition(
             print("dry run: nothing was changed; add --yes")
     finally:
         await journal.close()
-    return INCOMPLETE if plan.unknown else verdict(plan.report)
+    return INCOMPLETE if plan.unknown or plan.report.admitted else verdict(plan.report)
 
 
 async def _commit(
@@ -121,14 +118,33 @@ async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]
     return found, f"{here}: the commit at {found.position} is valid, and --partition names it"
 
 
-def _check_settings(settings: Settings, found: Checkpoint, count: int) -> None:
+async def _check_settings(settings: Settings, count: int) -> None:
     """A checkpoint that is left says with which settings the others were made, too."""
+    if not settings.is_exactly_once:
+        return
+    for partition in range(count):
+        try:
+            found = await TransactionalJournal(settings, partition, count).committed()
+        except NotOurs:
+            continue
+        if found is not None:
+            check_settings(settings, partition, found, count)
+
+
+def check_settings(settings: Settings, partition: int, found: Checkpoint, count: int) -> None:
+    """Refused: these are not the settings or the program that counted a partition."""
     for name, theirs, ours in settings.differences(found.settings, count):
-        message = f"it was counted with {name}={theirs}, these settings have {name}={ours}"
+        message = (
+            f"partition {partition} was counted with {name}={theirs}, these settings have "
+            f"{name}={ours}: use the settings that the workers had"
+        )
         raise Refused(message)
     newest = found.rules[-1][1]
     if newest > CURRENT:
-        message = f"it was counted by version {newest} of the rules, this program knows {CURRENT}"
+        message = (
+            f"partition {partition} was counted by version {newest} of the rules, this program "
+            f"knows {CURRENT}: use the version that the workers had"
+        )
         raise Refused(message)
 
 
@@ -155,18 +171,33 @@ def _show(plan: Plan) -> None:
         f"applied {counts.applied}  late {counts.late}  duplicate {counts.duplicate}  "
         f"rejected {counts.rejected}  heartbeat {counts.heartbeat}\n"
         f"rules {','.join(f'{start}:{version}' for start, version in one.rules)}  "
-        f"ranges stepped over {len(one.skipped)}"
+        f"ranges stepped over {len(one.skipped)}\n"
+        f"settings {' '.join(f'{name}={value}' for name, value in one.settings.items())}: they "
+        "must be those of the workers"
     )
     for line in plan.unknown:
         print(f"NOT KNOWN {line}")
     print(plan.report)
+    if plan.report.is_published and plan.report.admitted:
+        print(
+            f"{plan.report.admitted} of these were rejected as unforeseen when they came, and stay "
+            "rejected: see `netfollowers rejected replay --reason unforeseen`"
+        )
 
 
 def _disagrees(arguments: argparse.Namespace) -> str:
+    disagrees = (
+        "the audit disagrees, so nothing was committed. Are the settings above those of the "
+        "workers? "
+    )
     if arguments.rules:
-        return "the audit disagrees, so nothing was committed"
-    return (
-        "the audit disagrees, so nothing was committed. If the service was upgraded while this log "
-        "was counted, name the first offset of each version of the rules: --rules 0:1,81234:2 "
-        "(the position that the first worker of the new version logged as `shard open`)"
+        return disagrees + (
+            "Are the offsets of --rules those of this partition? Else see `Checkpoint overwritten` "
+            "in docs/runbook.md"
+        )
+    return disagrees + (
+        "If the service was upgraded while this log was counted, name the first offset of each "
+        "version of the rules in this partition: --partition 3 --rules 0:1,81234:2 (the position "
+        "that the first worker of the new version logged as `shard open`). Else see `Checkpoint "
+        "overwritten` in docs/runbook.md"
     )

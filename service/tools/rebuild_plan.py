@@ -82,13 +82,14 @@ class Planner:
         plans: list[Plan] = []
         for one in tried:
             plans.append(await self._plan(snapshot, traces, one))
-            if plans[-1].report.ok:
+            if plans[-1].report.is_published:
                 return plans[-1]
         return plans[0]
 
     async def _plan(self, snapshot: Snapshot, traces: Traces, ranges: Ranges) -> Plan:
         counted = await self._recount(snapshot.extents[INPUT], traces, ranges)
         is_cut = snapshot.extents["windows"].start > 0
+        ranges = begun(ranges, counted.position)
         settings = self.settings.fingerprint(self.partitions)
         checkpoint = checkpoint_of(counted, traces, settings, ranges, is_cut=is_cut)
         proposed = Proposed(self.source, snapshot, checkpoint)
@@ -102,6 +103,7 @@ class Planner:
         recount = Recount(self.settings.rules, place, extent.start, ranges, traces)
         watch = self.begin(f"partition {tp.partition}, counted again", extent.stop - extent.start)
         parts = around(traces.skipped, extent.start, extent.stop)
+        end = extent.stop
         try:
             async with aclosing(self.journal.input(parts)) as batches:
                 async for records in batches:
@@ -109,12 +111,14 @@ class Planner:
                     if not recount.feed(records):
                         break
         except CannotUnpack as error:
-            message = (
-                f"{error}. No rejected record says that it was stepped over, and what lies behind "
-                "it was counted: the rejected topic no longer holds what is needed"
-            )
-            raise Refused(message) from None
-        counted = recount.counted(extent.stop)
+            if error.offset < traces.counted_to:
+                message = (
+                    f"{error}. No rejected record says that it was stepped over, and what lies "
+                    "behind it was counted: the rejected topic no longer holds what is needed"
+                )
+                raise Refused(message) from None
+            end = error.offset  # no worker has come past it either
+        counted = recount.counted(end)
         if counted.watermark_ms < traces.reached_ms:
             message = (
                 f"the results speak of the time {traces.reached_ms}, which no record of "
@@ -142,6 +146,11 @@ class Planner:
                 "for published"
             )
         return lines
+
+
+def begun(ranges: Ranges, position: int) -> Ranges:
+    """Leave out versions that begin behind a position: there the next worker's begins."""
+    return (ranges[0], *(one for one in ranges[1:] if one[0] <= position))
 
 
 def check_log(topic: str, extent: Extent, traces: Traces) -> None:

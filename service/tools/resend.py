@@ -19,9 +19,11 @@ import asyncio
 import json
 import subprocess
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from service.engine.checkpoint import MOST_UNFORESEEN
 from service.events import Reason
 from service.kafka import clients
 from service.settings import Settings
@@ -56,9 +58,9 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
             records.append(one)
     made = _corrected(records, arguments.filter)
     skipped["left out by the filter"] = len(records) - len(made)
-    for why, number in skipped.items():
-        if number:
-            print(f"not sent: {number:,} {why}")
+    told = [f"not sent: {number:,} {why}" for why, number in skipped.items() if number]
+    for line in (*told, *may_be_duplicates(records, settings.dedup_generation)):
+        print(line)
     for each in made[:_SHOWN]:
         print(f"{_place(each)}  {each.key!r} {(each.value or b'')[:120]!r}")
     if not arguments.send:
@@ -67,6 +69,23 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
     await _send(settings, made, arguments.rate)
     print(f"sent {len(made):,} records to {settings.input_topic}")
     return 0
+
+
+def may_be_duplicates(records: Sequence[Refused], generation: int) -> Iterator[str]:
+    """Say which unforeseen records a worker that was started anew may take for duplicates.
+
+    Its checkpoint names the newest of them only. The ids of the others it knows as those of any
+    event, for two generations.
+    """
+    found = Counter(one.partition for one in records if one.why == Reason.UNFORESEEN)
+    for partition, number in sorted(found.items()):
+        if number > MOST_UNFORESEEN:
+            yield (
+                f"partition {partition}: {number:,} records are unforeseen. A worker that was "
+                f"restarted may take all but the newest {MOST_UNFORESEEN} for duplicates: send "
+                "those under new event ids (--filter), or when the partition has counted "
+                f"{2 * generation:,} offsets more"
+            )
 
 
 def _place(made: Made) -> str:

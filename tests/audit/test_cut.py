@@ -156,3 +156,17 @@ def test_the_headers_that_a_refused_record_came_with_are_compared(
             assert judged(world), (name, changed)
     world.results[kind] = [found]
     assert judged(world) == []
+
+
+def test_a_range_that_was_stepped_over_at_the_cut_dates_nothing() -> None:
+    """It has no log time; all ids that were known before the cut lie behind it."""
+    rules = model.Rules(dedup_generation=4)
+    horizon = Horizon(rules, 18)
+    judge = model.Model(model.Rules(dedup_generation=4, skipped=((18, 25),)), is_cut=True)
+    for record in (LogRecord(18, -1, None, None), event(25, "a", T0)):
+        fed = model.LogRecord(
+            record.offset, record.timestamp, record.key, record.value, record.headers
+        )
+        judge.feed(fed)
+        horizon.pass_by(fed, judge)
+    assert horizon.exact_from is None

@@ -242,3 +242,19 @@ def test_every_offset_has_its_hash(dump: Dump, capsys: pytest.CaptureFixture[str
 def test_an_offset_behind_the_log_ends_with_2(dump: Dump) -> None:
     files = ("--files", str(dump.directory))
     assert main(["certify", "--offset", "99", *files]) == Exit.USAGE
+
+
+def test_an_event_that_a_baseline_contains_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = [
+        record(event(0), 0),
+        record(baseline(3 * MINUTE, 100), 1),
+        record(event(MINUTE), 2),
+        record(event(4 * MINUTE), 3),
+    ]
+    lines, said = explained(dumped(tmp_path, log), capsys, "alice")
+    assert lines[2] == "2 follow +1 2 bob before the baseline's time: its number contains it"
+    assert lines[3] == "3 follow +1 3 bob"
+    assert said[1] == "sum: gained 3, lost 0, net 3, followers 101"
+    assert said[-1] == "they agree"

@@ -260,6 +260,33 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
     await deployment.audit()
 
 
+async def test_before_a_batch_that_nobody_can_unpack_it_leads_back_to_skip(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker ends there, so nobody runs: that is when a stray client can commit."""
+    monkeypatch.setattr(batches, "MOST_BYTES", BOUND)
+    deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
+    worker = deployment.worker(code=PLANT + RUN)
+    await worker.until("ready")
+    await send(deployment, (event(0), []), (event(1), []))
+    first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
+    await send(deployment, (event(4), []))
+    assert await worker.ended() == Exit.INTERNAL
+    await nobody(deployment)
+    before = await said(deployment)
+    await overwrite(deployment, 1, "")
+    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == Exit.WRONG
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert (await said(deployment))[0] == before[0]
+    assert before[0]["position"] == first
+    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == Exit.OK
+    worker = deployment.worker(code=PLANT + RUN)
+    await worker.until("ready")
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await deployment.audit()
+
+
 async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,8 @@ from service.engine import Checkpoint, Engine, Rules
 from service.engine import engine as counting
 from service.events import Baseline, LogRecord, Reason, Rejection
 from service.results import Source
+from service.tools.refused import Refused
+from service.tools.resend import may_be_duplicates
 from tests.engine.world import SOURCE, World
 
 T0 = 1_700_000_000_000
@@ -91,8 +93,12 @@ def test_what_was_refused_can_be_sent_again_when_the_bug_is_mended(
     world.engine.apply(again, 6)
     world.publish(world.engine.seal())
     assert (world.engine.counts.applied, world.engine.counts.duplicate) == (4, 0)
-    found = world.findings().mismatches
-    assert all("rejected as unforeseen" in one for one in found), found
+    found = world.findings()
+    assert found.ok, "nothing lacks them any more"
+    assert found.notes == [
+        "follow-events/3 1: rejected as unforeseen; it was sent again, and counted at offset 4",
+        "follow-events/3 3: rejected as unforeseen; it was sent again, and counted at offset 5",
+    ]
 
 
 def test_a_checkpoint_names_the_newest_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,6 +106,27 @@ def test_a_checkpoint_names_the_newest_of_them(monkeypatch: pytest.MonkeyPatch) 
     engine = Engine(Rules(), Source("in", 0))
     engine.apply([event(number, BITTEN) for number in range(50)], 50)
     assert engine.seal().checkpoint.unforeseen == tuple(range(30, 50))
+
+
+def test_of_more_than_it_names_the_others_are_duplicates_at_first_and_the_replay_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(Rules(), [event(number, BITTEN) for number in range(25)])
+    with monkeypatch.context() as planted:
+        plant(planted, ZeroDivisionError("planted"))
+        world.run(Random(1), crashes=0.0)
+    again = [LogRecord(25 + one.offset, T0, b"a", one.value, []) for one in world.log]
+    world.log += again
+    world.restart()
+    world.engine.apply(again, 50)
+    assert (world.engine.counts.applied, world.engine.counts.duplicate) == (20, 5)
+    labels = {"netfollowers-reason": "unforeseen"}
+    refused = [Refused(3, one.offset, T0, b"a", one.value, [], labels) for one in again]
+    assert list(may_be_duplicates(refused[:20], 100)) == []
+    [line] = may_be_duplicates(refused, 100)
+    assert line.startswith("partition 3: 25 records are unforeseen. ")
+    assert "all but the newest 20 for duplicates" in line
+    assert line.endswith("when the partition has counted 200 offsets more")
 
 
 def test_an_error_in_the_short_way_is_decided_by_all_the_rules(
