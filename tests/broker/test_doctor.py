@@ -52,7 +52,7 @@ async def test_no_broker(deployed: Deploy) -> None:
     deployment.settings = replace(deployment.settings, brokers="127.0.0.1:1")
     said = await doctor(deployment, code=1)
     assert "cannot be looked at" in said
-    assert "is a broker at NETFOLLOWERS_BROKERS=127.0.0.1:1" in said
+    assert "is there a broker at NETFOLLOWERS_BROKERS=127.0.0.1:1" in said
     assert "topics:" not in said, "nothing behind it can be seen"
 
 
