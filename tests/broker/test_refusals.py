@@ -10,13 +10,14 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewPartitions, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata
 
 from service.kafka import clients, topics
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment, Worker
 from tests.broker.test_counting import mixed
-from tests.patience import Patience
+from tests.patience import POLL_S, Patience
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
@@ -33,13 +34,23 @@ async def counted(deployed: Deploy, **changes: Any) -> Deployment:
 
 
 async def commit(deployment: Deployment, offset: int, metadata: str) -> None:
-    """Commit for every partition, as an operator with a tool might."""
+    """Commit for every partition, as an operator with a tool might.
+
+    Kafka takes it when the group is empty: a worker that has just ended may still be in it.
+    """
     tps = [TopicPartition(deployment.settings.input_topic, number) for number in range(4)]
     reader = clients.consumer(deployment.settings, group_id=deployment.settings.app_id)
     await reader.start()
     try:
         reader.assign(tps)
-        await reader.commit({tp: OffsetAndMetadata(offset, metadata) for tp in tps})
+        patience = Patience("a group without members")
+        while True:
+            try:
+                await reader.commit({tp: OffsetAndMetadata(offset, metadata) for tp in tps})
+                break
+            except CommitFailedError:
+                patience.look()
+                await asyncio.sleep(POLL_S)
     finally:
         await reader.stop()
 
