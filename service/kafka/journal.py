@@ -165,7 +165,7 @@ class KafkaJournal:
             recent_from = max(start, replay_from(checkpoint))
             position = checkpoint.position
         skipped = () if checkpoint is None else checkpoint.skipped
-        recent = self._recent(around(skipped, recent_from, position))
+        recent = self.input(around(skipped, recent_from, position))
         return Restored(checkpoint, start, rows, recent_from, recent)
 
     async def fence(self) -> None:
@@ -181,10 +181,6 @@ class KafkaJournal:
             await self._decided(reader)
         finally:
             await reader.stop()
-
-    def input(self, parts: Iterable[tuple[int, int]]) -> AsyncGenerator[Sequence[RawRecord]]:
-        """Yield the input's records in [first, stop) of each part, list by list."""
-        return self._recent(parts)
 
     async def reclaim(self) -> Checkpoint | None:
         """See `Journal.reclaim`."""
@@ -276,9 +272,8 @@ class KafkaJournal:
         self.progress.part = 1.0
         return rows
 
-    async def _recent(
-        self, parts: Iterable[tuple[int, int]]
-    ) -> AsyncGenerator[Sequence[RawRecord]]:
+    async def input(self, parts: Iterable[tuple[int, int]]) -> AsyncGenerator[Sequence[RawRecord]]:
+        """Yield the input's records in [first, stop) of each part, list by list."""
         for first, stop in parts:
             async with aclosing(self._part(first, stop)) as part:
                 async for records in part:

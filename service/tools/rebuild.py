@@ -16,7 +16,7 @@ from aiokafka.errors import ProducerFenced
 from service.audit.source import Source
 from service.engine import Checkpoint, Sealed
 from service.kafka.journal import NotOurs, RefusedToOpen, TransactionalJournal
-from service.rule_versions import CURRENT
+from service.rule_versions import TooNew, continued
 from service.settings import Settings
 from service.tools.audit import check_partition, source_of, verdict
 from service.tools.bar import Bar
@@ -139,13 +139,11 @@ def check_settings(settings: Settings, partition: int, found: Checkpoint, count:
             f"{name}={ours}: use the settings that the workers had"
         )
         raise Refused(message)
-    newest = found.rules[-1][1]
-    if newest > CURRENT:
-        message = (
-            f"partition {partition} was counted by version {newest} of the rules, this program "
-            f"knows {CURRENT}: use the version that the workers had"
-        )
-        raise Refused(message)
+    try:
+        continued(found.rules, found.position)
+    except TooNew as error:
+        message = f"partition {partition}: {error}: use the version that the workers had"
+        raise Refused(message) from None
 
 
 async def _in_table(settings: Settings, source: Source, partition: int) -> int:

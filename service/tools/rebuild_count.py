@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+import msgspec
+
 from service.engine import Checkpoint, Counts, Engine, Rules
 from service.engine.checkpoint import MOST_UNFORESEEN, SweepPosition
 from service.events import Forget, RawRecord, read
@@ -90,13 +92,7 @@ class Recount:
         stepped_over = sum(stop - max(first, self._start) for first, stop, _ in ranges
                            if stop > self._start)  # fmt: skip
         rejected = found.counts.rejected + self._unforeseen + stepped_over
-        counts = Counts(
-            applied=found.counts.applied,
-            late=found.counts.late,
-            duplicate=found.counts.duplicate,
-            rejected=rejected,
-            heartbeat=found.counts.heartbeat,
-        )
+        counts = msgspec.structs.replace(found.counts, rejected=rejected)
         watermark = found.watermark_ms
         if self._is_cut:
             watermark = max(watermark, self._traces.reached_ms)

@@ -22,8 +22,16 @@ from tests.broker.test_audit import run
 from tests.broker.test_counting import mixed, some_committed
 from tests.broker.test_faults import sending
 from tests.broker.test_loudness import RUN
-from tests.broker.test_refusals import assert_refused, commit
-from tests.broker.test_stepping_over import BOUND, HUGE, PLANT, nobody, overwrite, skip
+from tests.broker.test_refusals import assert_refused, commit, counted
+from tests.broker.test_stepping_over import (
+    BOUND,
+    HUGE,
+    PLANT,
+    ended_before_a_batch,
+    nobody,
+    overwrite,
+    skip,
+)
 from tests.broker.test_unpacking import event, send
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
@@ -264,14 +272,9 @@ async def test_before_a_batch_that_nobody_can_unpack_it_leads_back_to_skip(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The worker ends there, so nobody runs: that is when a stray client can commit."""
-    monkeypatch.setattr(batches, "MOST_BYTES", BOUND)
-    deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
-    worker = deployment.worker(code=PLANT + RUN)
-    await worker.until("ready")
-    await send(deployment, (event(0), []), (event(1), []))
-    first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
-    await send(deployment, (event(4), []))
-    assert await worker.ended() == Exit.INTERNAL
+    deployment, _, first = await ended_before_a_batch(
+        deployed, monkeypatch, session_timeout_s=SHORT_SESSION_S
+    )
     await nobody(deployment)
     before = await said(deployment)
     await overwrite(deployment, 1, "")
@@ -323,12 +326,7 @@ async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
 async def test_at_least_once_a_stray_commit_harms_nothing(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    deployment = await deployed(guarantee="at_least_once")
-    worker = deployment.worker()
-    await worker.until("ready")
-    await deployment.produce(mixed(2_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    deployment = await counted(deployed, guarantee="at_least_once")
     await commit(deployment, 10, "")
     capsys.readouterr()
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK

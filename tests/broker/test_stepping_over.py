@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 from aiokafka import TopicPartition
@@ -12,7 +13,7 @@ from aiokafka.structs import OffsetAndMetadata
 from service.cli import Exit
 from service.kafka import batches, clients, members
 from tests.broker.conftest import Deploy
-from tests.broker.deployment import Deployment
+from tests.broker.deployment import Deployment, Worker
 from tests.broker.test_audit import run
 from tests.broker.test_loudness import RUN
 from tests.broker.test_refused import command
@@ -92,6 +93,21 @@ async def agree(
     assert "0 records would be sent" in replayed
 
 
+async def ended_before_a_batch(
+    deployed: Deploy, monkeypatch: pytest.MonkeyPatch, **changes: Any
+) -> tuple[Deployment, Worker, int]:
+    """A deployment, its worker, which has ended, and the offset where it could not unpack."""
+    monkeypatch.setattr(batches, "MOST_BYTES", BOUND)
+    deployment = await deployed(partitions=1, **changes)
+    worker = deployment.worker(code=PLANT + RUN)
+    await worker.until("ready")
+    await send(deployment, (event(0), []), (event(1), []))
+    first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
+    await send(deployment, (event(4), []))
+    assert await worker.ended() == Exit.INTERNAL
+    return deployment, worker, first
+
+
 @pytest.mark.parametrize("guarantee", ["exactly_once", "at_least_once"])
 async def test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_kill(
     deployed: Deploy,
@@ -99,14 +115,9 @@ async def test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_k
     capsys: pytest.CaptureFixture[str],
     guarantee: str,
 ) -> None:
-    monkeypatch.setattr(batches, "MOST_BYTES", BOUND)
-    deployment = await deployed(partitions=1, guarantee=guarantee)
-    worker = deployment.worker(code=PLANT + RUN)
-    await worker.until("ready")
-    await send(deployment, (event(0), []), (event(1), []))
-    first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
-    await send(deployment, (event(4), []))
-    assert await worker.ended() == Exit.INTERNAL
+    deployment, worker, first = await ended_before_a_batch(
+        deployed, monkeypatch, guarantee=guarantee
+    )
     topic = deployment.settings.input_topic
     line = f"cannot unpack what {topic} holds: partition=0 offset={first} next={first + 2} "
     assert line in worker.said()

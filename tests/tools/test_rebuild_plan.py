@@ -126,6 +126,15 @@ def counted(world: World, until: int) -> None:
             world.publish(world.engine.seal())
 
 
+def bitten(monkeypatch: pytest.MonkeyPatch) -> World:
+    """Count three records; the second could not be judged."""
+    world = World(ONE_MINUTE, [bitable(0), bitable(1, BITTEN), bitable(2)])
+    with monkeypatch.context() as planted:
+        plant(planted, ZeroDivisionError("planted"))
+        counted(world, 3)
+    return world
+
+
 def test_events_that_wait_behind_what_was_counted_are_left_to_the_workers() -> None:
     world = World(ONE_MINUTE, [event(offset) for offset in range(9)])
     counted(world, 5)
@@ -137,10 +146,7 @@ def test_events_that_wait_behind_what_was_counted_are_left_to_the_workers() -> N
 def test_a_record_that_could_not_be_judged_does_not_keep_the_rest_from_being_rebuilt(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = World(ONE_MINUTE, [bitable(0), bitable(1, BITTEN), bitable(2)])
-    with monkeypatch.context() as planted:
-        plant(planted, ZeroDivisionError("planted"))
-        counted(world, 3)
+    world = bitten(monkeypatch)
     before = Checkpoint.from_metadata(*world.commits[-1])
     plan = planned(world)
     assert plan.report.is_published, str(plan.report)
@@ -171,10 +177,7 @@ def test_versions_that_begin_behind_the_position_are_left_to_the_worker() -> Non
 def test_an_audit_knows_from_the_commit_what_the_rejected_topic_holds_no_longer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world = World(ONE_MINUTE, [bitable(0), bitable(1, BITTEN), bitable(2)])
-    with monkeypatch.context() as planted:
-        plant(planted, ZeroDivisionError("planted"))
-        counted(world, 3)
+    world = bitten(monkeypatch)
     committed = Committed(*world.commits[-1])
     source = WorldsSource(world, end=3, committed=committed, gone="rejected")
     found = asyncio.run(audit(source, only=SOURCE.partition))
