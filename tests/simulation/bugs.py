@@ -89,7 +89,7 @@ BUGS: Final = (
         "async for records in _until(reader, self.updates, end):",
         "async for records in _until(reader, self.updates, end - 3):"),
     Bug("seen ids are not restored", "journal.py",
-        "self._recent(around(skipped, recent_from, position))", "self._recent(())"),
+        "self.input(around(skipped, recent_from, position))", "self.input(())"),
     Bug("seen ids of half the horizon", "journal.py",
         "recent_from = max(start, replay_from(checkpoint))",
         "recent_from = (max(start, replay_from(checkpoint)) + checkpoint.position) // 2"),

@@ -1,0 +1,28 @@
+"""A planted bug replaces a text of the source: each text must still be there, seen in a second."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import service
+from tests.engine import test_sabotage as engine
+from tests.simulation import bugs as shell
+from tests.tools import rebuild_bugs as rebuild
+
+SERVICE = Path(service.__file__).parent
+
+
+PLANTED = [
+    *((bug, engine.SOURCES / bug.file) for bug in (*engine.BUGS, *engine.AT_LEAST_ONCE)),
+    *((bug, SERVICE / "kafka" / bug.file) for bug in shell.BUGS),
+    *((bug, Path(str(bug.module.__file__))) for bug in rebuild.BUGS),
+]
+
+
+@pytest.mark.parametrize(("bug", "source"), PLANTED)
+def test_the_source_has_the_text_that_a_planted_bug_replaces(bug, source):
+    text = source.read_text()
+    assert bug.text in text
+    assert bug.text != bug.sabotage
