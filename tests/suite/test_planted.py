@@ -12,7 +12,7 @@ from tests.simulation import bugs as shell
 from tests.tools import rebuild_bugs as rebuild
 
 SERVICE = Path(service.__file__).parent
-
+Planted = engine.Bug | shell.Bug | rebuild.Bug
 
 PLANTED = [
     *((bug, engine.SOURCES / bug.file) for bug in (*engine.BUGS, *engine.AT_LEAST_ONCE)),
@@ -22,7 +22,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("bug", "source"), PLANTED)
-def test_the_source_has_the_text_that_a_planted_bug_replaces(bug, source):
+def test_the_source_has_the_text_that_a_planted_bug_replaces(bug: Planted, source: Path) -> None:
     text = source.read_text()
     assert bug.text in text
     assert bug.text != bug.sabotage
