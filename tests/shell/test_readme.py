@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from service.cli import build_parser
 from service.events import Reason
 from service.settings import Settings
@@ -30,6 +32,20 @@ def test_every_file_that_it_names_exists() -> None:
     paths = re.findall(r"\b(?:tests|docs|service|deploy)/[\w/.-]+\w", TEXT)
     assert links
     assert [name for name in {*links, *paths} if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_what_the_pages_beside_it_name_exists(page: str) -> None:
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    paths = re.findall(r"\b(?:tests|docs|service|deploy)/[\w/.-]+\w", text)
+    targets = re.findall(r"^ +make ([a-z-]+)|`make ([a-z-]+)", text, re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert links
+    assert [name for name in {*links, *paths} if not (ROOT / name).exists()] == []
+    named = {first or second for first, second in targets}
+    assert [name for name in named if f"\n{name}:" not in makefile] == []
+    assert page in TEXT
 
 
 def test_every_reason_and_topic_stands_in_it() -> None:

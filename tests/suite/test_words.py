@@ -48,7 +48,7 @@ def test_no_text_that_users_read_has_a_word_of_the_list() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["setting", "metric", "help", "problem", "docs", "schema", "dashboard", "alert"]
+    "kind", ["setting", "metric", "help", "problem", "docs", "schema", "dashboard", "alert", "page"]
 )
 def test_every_kind_of_text_is_looked_at(kind: str) -> None:
     assert sum(place.startswith(kind) for place, _ in TEXTS) > 3

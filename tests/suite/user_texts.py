@@ -38,6 +38,9 @@ def texts() -> Iterator[Text]:
         yield f"problem {name}", title
     for path in ("docs/openapi.json", "docs/contract/asyncapi.json"):
         yield from _described(path, json.loads((ROOT / path).read_text()))
+    for page in ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"):
+        for line in (ROOT / page).read_text().splitlines():
+            yield f"page {page}", line
     for schema in sorted(ROOT.glob("service/schemas/*.json")):
         yield from _described(f"schema {schema.name}", json.loads(schema.read_text()))
     for board in sorted(ROOT.glob("deploy/grafana/dashboards/*.json")):
