@@ -38,9 +38,7 @@ def texts() -> Iterator[Text]:
         yield f"problem {name}", title
     for path in ("docs/openapi.json", "docs/contract/asyncapi.json"):
         yield from _described(path, json.loads((ROOT / path).read_text()))
-    for page in ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"):
-        for line in (ROOT / page).read_text().splitlines():
-            yield f"page {page}", line
+    yield from _pages()
     for schema in sorted(ROOT.glob("service/schemas/*.json")):
         yield from _described(f"schema {schema.name}", json.loads(schema.read_text()))
     for board in sorted(ROOT.glob("deploy/grafana/dashboards/*.json")):
@@ -50,6 +48,13 @@ def texts() -> Iterator[Text]:
     for module in sorted(ROOT.glob("service/**/*.py")):
         place = str(module.relative_to(ROOT))
         yield from said_by(place, module.read_text())
+
+
+def _pages() -> Iterator[Text]:
+    for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"):
+        for line in (ROOT / page).read_text().splitlines():
+            if not line.startswith("<!--"):
+                yield f"page {page}", line
 
 
 def _metrics() -> Iterator[Text]:
