@@ -14,6 +14,7 @@ from tests.shell.readme import README, with_table
 
 ROOT = README.parent
 TEXT = README.read_text()
+BESIDE = ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
 
 
 def test_the_settings_table_is_the_codes() -> None:
@@ -27,25 +28,21 @@ def test_every_test_that_it_names_exists() -> None:
     assert {name for name in named if f"def {name}(" not in written} == set()
 
 
-def test_every_file_that_it_names_exists() -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", TEXT)
-    paths = re.findall(r"\b(?:tests|docs|service|deploy)/[\w/.-]+\w", TEXT)
-    assert links
-    assert [name for name in {*links, *paths} if not (ROOT / name).exists()] == []
-
-
-@pytest.mark.parametrize("page", ["ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"])
-def test_what_the_pages_beside_it_name_exists(page: str) -> None:
+@pytest.mark.parametrize("page", [README.name, *BESIDE])
+def test_every_file_that_a_page_names_exists(page: str) -> None:
     text = (ROOT / page).read_text()
     links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
     paths = re.findall(r"\b(?:tests|docs|service|deploy)/[\w/.-]+\w", text)
-    targets = re.findall(r"^ +make ([a-z-]+)|`make ([a-z-]+)", text, re.MULTILINE)
-    makefile = (ROOT / "Makefile").read_text()
     assert links
     assert [name for name in {*links, *paths} if not (ROOT / name).exists()] == []
-    named = {first or second for first, second in targets}
-    assert [name for name in named if f"\n{name}:" not in makefile] == []
+
+
+@pytest.mark.parametrize("page", BESIDE)
+def test_the_readme_names_each_page_beside_it_and_its_make_targets_exist(page: str) -> None:
     assert page in TEXT
+    targets = re.findall(r"(?:^ +|`)make ([a-z-]+)", (ROOT / page).read_text(), re.MULTILINE)
+    makefile = (ROOT / "Makefile").read_text()
+    assert [name for name in targets if f"\n{name}:" not in makefile] == []
 
 
 def test_every_reason_and_topic_stands_in_it() -> None:

@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import service
 from tests.engine import test_sabotage as engine
 from tests.simulation import bugs as shell
 from tests.tools import rebuild_bugs as rebuild
 
-SERVICE = Path(service.__file__).parent
 Planted = engine.Bug | shell.Bug | rebuild.Bug
 
 PLANTED = [
     *((bug, engine.SOURCES / bug.file) for bug in (*engine.BUGS, *engine.AT_LEAST_ONCE)),
-    *((bug, SERVICE / "kafka" / bug.file) for bug in shell.BUGS),
+    *((bug, shell.SERVICE / "kafka" / bug.file) for bug in shell.BUGS),
     *((bug, Path(str(bug.module.__file__))) for bug in rebuild.BUGS),
 ]
 
