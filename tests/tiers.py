@@ -23,12 +23,26 @@ TABLE: Final = MappingProxyType(
         "tests/bench": "unit",
         "tests/bench/test_peers.py": "rest",  # Kafka Streams, built by Maven
         "tests/broker": "test",
+        "tests/broker/test_at_least_once.py::test_the_same_on_a_real_kafka": "rest",
+        "tests/broker/test_certify.py::"
+        "test_five_ways_to_count_one_input_have_one_certificate": "rest",
+        "tests/broker/test_counting.py::"
+        "test_the_real_channel_is_exact_after_a_kill_and_with_much_sent_twice": "rest",
         "tests/broker/test_disasters.py": "rest",  # a broker of its own for each test
         "tests/broker/test_failover.py": "rest",
+        "tests/broker/test_faults.py::"
+        "test_each_that_joins_takes_a_share_and_one_too_many_stands_by": "rest",
+        "tests/broker/test_faults.py::"
+        "test_sequence_numbers_near_their_end_are_left_for_a_new_producer": "rest",
+        "tests/broker/test_local_broker.py": "rest",  # brokers that are killed and started again
+        "tests/broker/test_loudness.py": "rest",  # a broker that is away, for as long as it takes
         "tests/broker/test_rebuild.py::"
         "test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too": "rest",
         "tests/broker/test_rebuild.py::"
         "test_after_a_kill_in_the_middle_and_with_events_that_wait": "rest",
+        "tests/broker/test_stepping_over.py::"
+        "test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_kill"
+        "[at_least_once]": "rest",
         "tests/broker/test_upgrade.py": "rest",  # two releases, several workers each
         "tests/broker/test_security.py": "rest",  # a broker with TLS, SASL and many users
         "tests/channel": "test",  # half a million real events
@@ -51,10 +65,14 @@ TABLE: Final = MappingProxyType(
         "tests/shell/test_accounts.py::"
         "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "rest",
         "tests/simulation": "test",
+        "tests/simulation/test_simulation.py::"
+        "test_a_failing_seed_shrinks_to_few_faults_and_records": "rest",
+        "tests/simulation/test_simulation.py::"
+        "test_every_kind_of_fault_strikes_a_shard_that_counts": "rest",  # hundred worlds
         # Each planted bug lives through many simulated worlds.
         "tests/simulation/test_simulation.py::test_a_planted_bug_of_the_shell_is_caught": "rest",
         "tests/suite": "unit",
-        "tests/suite/test_optional.py": "test",  # collects all tests in a process of its own
+        "tests/suite/test_optional.py": "rest",  # collects all tests in a process of its own
         "tests/tools": "unit",
         "tests/tools/test_demo.py": "rest",  # whole demos, with brokers of their own
         "tests/tools/test_replay.py::test_the_real_channel_comes_to_its_truth_day_by_day": "test",
