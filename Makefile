@@ -13,10 +13,10 @@ ROUNDS = 3
 MINUTES = 20
 RATE = 20000
 
-# Tests with brokers wait most of the time: they have one process more than there are cores. It is
+# Tests with brokers wait half of the time: they have two processes more than there are cores. It is
 # 8 at most, for each has brokers of its own (1 GB each). Tests of `make unit` only compute.
 CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-TEST_PROCESSES ?= $(shell n=$(CORES); echo $$(( n < 2 ? 3 : n > 7 ? 8 : n + 1 )))
+TEST_PROCESSES ?= $(shell n=$(CORES); echo $$(( n > 6 ? 8 : n + 2 )))
 UNIT_PROCESSES ?= $(shell n=$(CORES); echo $$(( n < 2 ? 2 : n > 8 ? 8 : n )))
 PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 PROCESSES = $(TEST_PROCESSES)

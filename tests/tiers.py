@@ -20,6 +20,8 @@ TABLE: Final = MappingProxyType(
     {
         "tests/audit": "unit",
         "tests/audit/test_files.py": "test",  # audits of tens of thousands of records
+        "tests/audit/test_files.py::"
+        "test_memory_grows_with_kept_windows_and_not_with_events": "rest",
         "tests/bench": "unit",
         "tests/bench/test_peers.py": "rest",  # Kafka Streams, built by Maven
         "tests/broker": "test",
@@ -36,6 +38,14 @@ TABLE: Final = MappingProxyType(
         "test_sequence_numbers_near_their_end_are_left_for_a_new_producer": "rest",
         "tests/broker/test_local_broker.py": "rest",  # brokers that are killed and started again
         "tests/broker/test_loudness.py": "rest",  # a broker that is away, for as long as it takes
+        **dict.fromkeys(
+            (
+                f"tests/broker/test_rebuild.py::"
+                f"test_a_stray_commit_is_undone_and_every_number_is_as_if_it_had_never_been[{where}]"
+                for where in ("ahead", "foreign", "start")
+            ),
+            "rest",
+        ),
         "tests/broker/test_rebuild.py::"
         "test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too": "rest",
         "tests/broker/test_rebuild.py::"
@@ -43,7 +53,11 @@ TABLE: Final = MappingProxyType(
         "tests/broker/test_stepping_over.py::"
         "test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_kill"
         "[at_least_once]": "rest",
+        "tests/broker/test_refused.py::"
+        "test_ten_thousand_poisoned_records_are_found_understood_mended_and_replayed": "rest",
         "tests/broker/test_upgrade.py": "rest",  # two releases, several workers each
+        "tests/broker/test_versioning.py::"
+        "test_settings_that_change_results_are_rolled_out_beside_the_old": "rest",
         "tests/broker/test_security.py": "rest",  # a broker with TLS, SASL and many users
         "tests/channel": "test",  # half a million real events
         "tests/chaos": "unit",
@@ -56,8 +70,9 @@ TABLE: Final = MappingProxyType(
         "tests/engine/test_decoding.py": "test",  # tens of thousands of random records
         "tests/engine/test_fuzz.py": "test",  # thousands of random records, many lives
         "tests/engine/test_sabotage.py": "test",  # each planted bug lives through random logs
-        "tests/engine/test_speed.py": "test",  # ratios of CPU time, from processes of their own
+        "tests/engine/test_speed.py": "rest",  # ratios of CPU time, from processes of their own
         "tests/engine/test_work.py": "test",  # counts each line that the engine runs
+        "tests/engine/test_work.py::test_a_planted_quadratic_is_found": "rest",
         "tests/examples": "rest",  # toolchains of five languages
         "tests/install": "unit",
         "tests/install/test_locks.py": "rest",  # installs the locks with old and new pips
@@ -82,6 +97,8 @@ TABLE: Final = MappingProxyType(
         ),
         "tests/tools/test_rebuild_sabotage.py": "test",  # planted bugs, through random logs
         "tests/web": "unit",
+        "tests/web/test_openapi.py::"
+        "test_a_live_worker_keeps_to_it_whatever_schemathesis_asks": "rest",
         "tests/web/test_page.py": "rest",  # a browser
         "tests/web/test_page_alone.py": "rest",
     }
