@@ -76,7 +76,7 @@ $(INSTALLED): requirements/build.txt requirements/dev.txt pyproject.toml deploy/
 	@touch $(RUNNABLE) $@
 
 broker-jars: $(RUNNABLE) ## fetch Apache Kafka's jars through Maven into .kafka/libs
-	@$(BIN)/python -m service.tools.broker jars
+	@$(BIN)/python -m service.local.broker jars
 
 # BROWSER=1 would be the name of a browser to who opens one.
 demo: broker-jars ## watch net followers change, for a minute (make demo SECONDS=15 BROWSER=1)
@@ -112,7 +112,7 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix $(SOURCES) examples
 	$(BIN)/ruff format $(SOURCES) examples
 
-coverage: $(INSTALLED) ## engine tests; every branch of service/engine must be covered
+coverage: $(INSTALLED) ## engine tests; every branch of service/counting must be covered
 	@$(PYTEST) tests/engine -m unit --cov
 
 simulate: $(INSTALLED) ## hurt a simulated world by seeds: make simulate SEEDS=1000 START=0

@@ -34,8 +34,8 @@ from bench.restore import restore
 from bench.scaling import PARTITIONS, scaling
 from bench.shard import big_shard
 from bench.throughput import in_turn
-from service.tools.broker import start_local_broker
-from service.tools.jars import JarsMissing
+from service.local.broker import start_local_broker
+from service.local.kafka_jars import JarsMissing
 
 SECTIONS: Final = ("throughput", "peers", "latency", "restore", "boundary", "scaling", "features")
 _OVERRIDES: Final = {"log.segment.bytes": "268435456", "num.network.threads": "2"}

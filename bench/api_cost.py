@@ -25,12 +25,12 @@ from bench.names import named
 from bench.positions import committed
 from bench.workers import Worker
 from service.kafka import clients as kafka_clients
-from service.kafka import topics
+from service.kafka import topic_admin as topics
+from service.local.broker import start_local_broker
 from service.settings import Settings
-from service.tools.broker import start_local_broker
-from service.tools.generate import Shape, Synthetic
-from service.tools.outbox import Outbox
-from service.tools.stream import Stream
+from service.synthetic.batch_sender import Outbox
+from service.synthetic.events import Shape, Synthetic
+from service.synthetic.paced_source import Stream
 
 ACCOUNTS = 1_000_000
 FOLLOWED = 3

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
 
 DAY_MS: Final = 86_400_000
 BEGINS_MS: Final = 1_514_764_800_000

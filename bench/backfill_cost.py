@@ -3,7 +3,7 @@
     python -m bench.backfill_cost
 
 The engine alone, CPU time, all inputs in turn in one process, the fastest round of each. The real
-channel is `service/channel`: 505,237 events of one account over seven years.
+channel is `service/demo/channel`: 505,237 events of one account over seven years.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from bench import backfill
-from service import channel
-from service.engine import Engine, Rules
-from service.events import LogRecord
-from service.results import Source
-from service.tools.generate import Shape, Synthetic
-from service.tools.offline import record_of
+from service.commands.offline_engine import record_of
+from service.contract.input_record import LogRecord
+from service.contract.results import Source
+from service.counting import Engine, Rules
+from service.demo import channel
+from service.synthetic.events import Shape, Synthetic
 
 BATCH: Final = 5_000
 PER_SEAL: Final = 20_000

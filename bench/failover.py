@@ -22,12 +22,12 @@ from dataclasses import asdict, dataclass, replace
 from bench.gaps import Gaps
 from bench.machine import OUTPUT, machine
 from bench.workers import Worker
-from service.kafka import topics
+from service.commands.generate import outbox_to
+from service.kafka import topic_admin as topics
+from service.local.broker import start_local_broker
 from service.settings import Settings
-from service.tools.broker import start_local_broker
-from service.tools.generate import Shape, Synthetic
-from service.tools.send import outbox_to
-from service.tools.stream import CHUNK, Stream
+from service.synthetic.events import Shape, Synthetic
+from service.synthetic.paced_source import CHUNK, Stream
 
 WORKERS = 3
 ACCOUNTS = 200_000

@@ -18,18 +18,18 @@ from typing import Any, Final, NamedTuple
 from bench.machine import ROOT, machine
 
 HOT: Final = (
-    "service/engine",
+    "service/counting",
     "service/kafka",
     "service/app.py",
-    "service/cloudevents.py",
-    "service/events.py",
-    "service/json_text.py",
-    "service/results.py",
+    "service/contract/cloudevents.py",
+    "service/contract/input_record.py",
+    "service/contract/strict_json.py",
+    "service/contract/results.py",
 )
 """What an event passes on its way."""
 ALSO: Final[Mapping[str, Sequence[str]]] = {
-    "api.md": ("service/api", "service/web.py"),
-    "panels.md": ("service/metrics.py", "deploy/dashboards", "deploy/prometheus"),
+    "api.md": ("service/web", "service/web/server.py"),
+    "panels.md": ("service/metrics/collector.py", "deploy/dashboards", "deploy/prometheus"),
 }
 """Document -> what its figures depend on besides."""
 WITHOUT_FIGURES: Final = frozenset(

@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from service.runtime.result_reader import reader_of
 from service.settings import Settings
-from service.tools.reading import reader_of
 
 
 @dataclass

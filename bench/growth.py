@@ -33,13 +33,13 @@ from bench.inputs import Load, load_all
 from bench.machine import OUTPUT, machine, rss_bytes
 from bench.names import named
 from bench.throughput import run_ours
-from service.engine import Engine, Grain, Rules
-from service.engine.checkpoint import Checkpoint, Counts, SweepPosition
-from service.engine.rows import Row, to_record, windows_by_name
-from service.events import LogRecord
-from service.results import Source
-from service.tools.broker import start_local_broker
-from service.tools.generate import Shape, Synthetic
+from service.contract.input_record import LogRecord
+from service.contract.results import Source
+from service.counting import Engine, Grain, Rules
+from service.counting.checkpoint import Checkpoint, Counts, SweepPosition
+from service.counting.rows import Row, to_record, windows_by_name
+from service.local.broker import start_local_broker
+from service.synthetic.events import Shape, Synthetic
 
 BATCH: Final = 5_000
 PER_SEAL: Final = 20_000

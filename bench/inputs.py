@@ -14,10 +14,11 @@ from typing import Final
 
 from bench import backfill
 from bench.names import named
-from service.kafka import clients, topics
+from service.kafka import clients
+from service.kafka import topic_admin as topics
 from service.settings import Settings
-from service.tools.generate import Made, Shape, Synthetic
-from service.tools.outbox import Outbox
+from service.synthetic.batch_sender import Outbox
+from service.synthetic.events import Made, Shape, Synthetic
 
 CHUNK: Final = 20_000
 PER_MS: Final = 20

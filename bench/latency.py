@@ -27,9 +27,9 @@ from bench.positions import positions_of
 from bench.sender import ENCODED_PER_S, HOT, Plan
 from bench.throughput import OURS
 from bench.workers import Worker
-from service.kafka import topics
+from service.kafka import topic_admin as topics
+from service.runtime.result_reader import reader_of
 from service.settings import Settings
-from service.tools.reading import reader_of
 
 RATES: Final = (1_000, 5_000, 50_000, 200_000)
 HOT_FROM: Final = 200_000

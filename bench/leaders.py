@@ -16,11 +16,11 @@ import time
 from typing import Final
 
 from bench.growth import BATCH, GRAINS, PER_MS, PER_SEAL, START_MS
-from service.engine import Engine, Grain, Rules
-from service.engine.checkpoint import Checkpoint, Counts, SweepPosition
-from service.events import LogRecord
-from service.results import Source
-from service.tools.generate import Shape, Synthetic
+from service.contract.input_record import LogRecord
+from service.contract.results import Source
+from service.counting import Engine, Grain, Rules
+from service.counting.checkpoint import Checkpoint, Counts, SweepPosition
+from service.synthetic.events import Shape, Synthetic
 
 ENDS: Final = (0.05, 0.1, 0.25, 0.5, 1.0)
 """The stretches end at these parts of the events."""

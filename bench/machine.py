@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from service.tools.jars import JarsMissing, java
+from service.local.kafka_jars import JarsMissing, java
 
 ROOT: Final = Path(__file__).parents[1]
 OUTPUT: Final = ROOT / "bench-output"

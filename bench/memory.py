@@ -28,10 +28,10 @@ from bench.machine import OUTPUT, machine, rss_bytes
 from bench.names import named
 from bench.positions import positions_of
 from bench.workers import Worker
-from service.kafka import topics
+from service.kafka import topic_admin as topics
+from service.local.broker import start_local_broker
 from service.settings import Settings
-from service.tools.broker import start_local_broker
-from service.tools.generate import Made, Shape, Synthetic
+from service.synthetic.events import Made, Shape, Synthetic
 
 TURNS: Final = 3
 TURN_MS: Final = 2 * 3_600_000

@@ -21,9 +21,9 @@ from bench.machine import OUTPUT, cpu_s
 from bench.names import named
 from bench.positions import committed
 from bench.workers import Worker
-from service.kafka import topics
+from service.kafka import topic_admin as topics
+from service.local.broker import start_local_broker
 from service.settings import Settings
-from service.tools.broker import start_local_broker
 
 SCRAPE_S = 5.0
 """As deploy/prometheus/prometheus.yml has it."""

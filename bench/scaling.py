@@ -19,7 +19,7 @@ from bench.names import named
 from bench.positions import Positions, positions_of
 from bench.samples import sums
 from bench.workers import Worker
-from service.kafka import topics
+from service.kafka import topic_admin as topics
 
 PARTITIONS: Final = 6
 LEAST: Final = 0.2

@@ -20,7 +20,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from service.kafka import clients
-from service.kafka.partitioners import partition_of
+from service.kafka.partitioning import partition_of
 from service.settings import Settings
 
 ENCODED_PER_S: Final = 120_000

@@ -17,9 +17,9 @@ from bench.names import named
 from bench.positions import committed
 from bench.samples import sums
 from bench.workers import Worker
-from service.kafka import topics
+from service.kafka import topic_admin as topics
 from service.settings import Settings
-from service.tools.generate import heartbeat
+from service.synthetic.events import heartbeat
 
 HOUR_MS: Final = 3_600_000
 MINUTE_MS: Final = 60_000

@@ -31,10 +31,10 @@ from bench.machine import OUTPUT, machine
 from bench.samples import Sample, sample
 from bench.soak_plot import draw
 from bench.workers import ROOT, Worker
-from service.kafka import topics
+from service.kafka import topic_admin as topics
+from service.local.broker import start_local_broker
+from service.local.worker_process import environment
 from service.settings import Settings
-from service.tools.broker import start_local_broker
-from service.tools.worker_process import environment
 
 SAMPLE_EVERY_S = 5.0
 BYTES_PER_EVENT = 600

@@ -22,7 +22,7 @@ from bench.peers.process import Peer, create_topics, running
 from bench.samples import sums
 from bench.timing import clocked
 from bench.workers import Worker
-from service.kafka import topics
+from service.kafka import topic_admin as topics
 from service.settings import Settings
 
 OURS: Final = "net followers"

@@ -15,9 +15,9 @@ from typing import Any, Final
 import msgspec
 
 from service import app
-from service.engine import Sealed, engine
-from service.kafka import journal
-from service.results import ResultRecord
+from service.contract.results import ResultRecord
+from service.counting import Sealed, engine
+from service.runtime import journal
 from service.settings import Settings
 
 _DUPLICATE: Final = "if event_id in current or event_id in previous:"

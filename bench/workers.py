@@ -12,9 +12,9 @@ import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
+from service.local.ports import free_ports
+from service.local.worker_process import environment
 from service.settings import Settings
-from service.tools.ports import free_ports
-from service.tools.worker_process import environment
 
 ROOT = Path(__file__).parents[1]
 POLL_S = 0.05

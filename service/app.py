@@ -28,23 +28,25 @@ from aiokafka.errors import KafkaError
 from faust.tables import TableManager
 from mode import CrashingSupervisor
 
-from service import __version__, descriptors, logs
-from service.accounts import AccountSeries
-from service.api import Api
-from service.engine import Engine
-from service.kafka import security, topics
-from service.kafka.assignor import Assignor
-from service.kafka.journal import Journal, PlainJournal, TransactionalJournal
-from service.kafka.lag import Lag
-from service.kafka.reader import Reader
-from service.kafka.shard import Fail, Shard
-from service.kafka.shards import Shards
-from service.kafka.topic_watch import TopicWatch
-from service.kafka.transport import BatchSchema, BatchTransport
-from service.metrics import Host, Metrics
-from service.results import Source
+from service import __version__, logs
+from service import file_descriptors as descriptors
+from service.contract.results import Source
+from service.counting import Engine
+from service.kafka import security
+from service.kafka import topic_admin as topics
+from service.kafka.faust_ext.assignor import Assignor
+from service.kafka.faust_ext.transport import BatchSchema, BatchTransport
+from service.metrics.account_series import AccountSeries
+from service.metrics.collector import Host, Metrics
+from service.runtime.journal import Journal, PlainJournal, TransactionalJournal
+from service.runtime.lag import Lag
+from service.runtime.reader import Reader
+from service.runtime.shard import Fail, Shard
+from service.runtime.shards import Shards
+from service.runtime.topic_watch import TopicWatch
 from service.settings import Settings
-from service.web import Web
+from service.web import Api
+from service.web.server import Web
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Final
 
+from service.commands.option_types import UsageError
+from service.commands.options import build_parser
 from service.settings import Settings, SettingsError
-from service.tools.option_types import UsageError
-from service.tools.options import build_parser
 
 __all__ = ["Exit", "build_parser", "main"]
 
@@ -105,7 +105,7 @@ def _worker(settings: Settings, _: argparse.Namespace) -> int:
 
 
 def _topics(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.kafka import topics
+    from service.kafka import topic_admin as topics
 
     if arguments.action == "create":
         for line in asyncio.run(topics.create(settings)):
@@ -120,7 +120,7 @@ def _topics(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _leave(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.kafka import members
+    from service.kafka import group_admin as members
 
     instance_id = arguments.instance_id or settings.instance_id
     if not instance_id:
@@ -136,25 +136,26 @@ def _leave(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _generate(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import send
+    from service.commands import generate as send
 
     return send.run(settings, arguments)
 
 
 def _replay(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import replay
+    from service.commands import replay
 
     return replay.run(settings, arguments)
 
 
 def _show(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import show
+    from service.commands import show
 
     return show.run(settings, arguments)
 
 
 def _rejected(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import refused, resend
+    from service.commands import rejected as refused
+    from service.commands import rejected_replay as resend
 
     if arguments.action == "replay":
         return resend.run(settings, arguments)
@@ -162,55 +163,55 @@ def _rejected(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _late(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import refused
+    from service.commands import rejected as refused
 
     return refused.run(settings, arguments, settings.late_topic)
 
 
 def _forget(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import forget
+    from service.commands import forget
 
     return forget.run(settings, arguments)
 
 
 def _skip(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import skip
+    from service.commands import skip
 
     return skip.run(settings, arguments)
 
 
 def _rebuild(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import rebuild
+    from service.commands import rebuild
 
     return rebuild.run(settings, arguments)
 
 
 def _doctor(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import doctor
+    from service.commands import doctor
 
     return doctor.run(settings, arguments)
 
 
 def _audit(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import audit
+    from service.commands import audit
 
     return audit.run(settings, arguments)
 
 
 def _explain(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import explain
+    from service.commands import explain
 
     return explain.run(settings, arguments)
 
 
 def _certify(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import certify
+    from service.commands import certify
 
     return certify.run(settings, arguments)
 
 
 def _demo(settings: Settings, arguments: argparse.Namespace) -> int:
-    from service.tools import demo
+    from service.demo import command as demo
 
     return demo.run(settings, arguments)
 

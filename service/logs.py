@@ -17,7 +17,7 @@ from typing import Final
 import orjson
 
 _NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka", "aiohttp")
-_OF_STRANGERS: Final = ("service.api", "service.web")
+_OF_STRANGERS: Final = ("service.web", "service.web.server")
 """Loggers of ours whose lines any request can cause."""
 INTERVAL_S: Final = 10.0
 _KEYS: Final = 1_000

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
-from service.engine.leaders import DEPTH
-from service.engine.rules import DEFAULT_GRAINS, Grain, Rules
+from service.counting.leaders import DEPTH
+from service.counting.rules import DEFAULT_GRAINS, Grain, Rules
 from service.secret_files import UnusableSecretError, read_secret
 
 PREFIX: Final = "NETFOLLOWERS_"

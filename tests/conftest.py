@@ -18,8 +18,8 @@ from typing import Final
 
 import pytest
 
-from service.engine import Engine, Sealed
-from service.tools.broker import LocalBroker, start_local_broker
+from service.counting import Engine, Sealed
+from service.local.broker import LocalBroker, start_local_broker
 from tests import property_examples
 from tests.contract.records import first, wrong_in
 from tests.optional import a_real_kafka, skip, tool

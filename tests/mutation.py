@@ -1,4 +1,4 @@
-"""python -m tests.mutation: change service/engine in every small way; each time a test must fail.
+"""python -m tests.mutation: change service/counting in every small way; each time a test must fail.
 
 cosmic-ray mutates files in place, so each process works on a copy of the checkout. The sentences
 run first; what survives them meets the properties. Mutations of `|` are left out: the engine has it
@@ -72,7 +72,7 @@ def configure(home: Path, names: Sequence[str]) -> None:
     """Write the tool's configuration."""
     (home / "mutation.toml").write_text(
         "[cosmic-ray]\n"
-        'module-path = "service/engine"\n'
+        'module-path = "service/counting"\n'
         f"timeout = {TIMEOUT_S}\n"
         "excluded-modules = []\n"
         f'test-command = "{command(names)}"\n'

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 import pytest
 
-from service.tools.jars import JarsMissing
+from service.local.kafka_jars import JarsMissing
 
 PACKAGES: Final = MappingProxyType(
     {

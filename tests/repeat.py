@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from service.tools.child import Child
+from service.local.child_process import Child
 
 ROOT: Final = Path(__file__).parents[1]
 LOG: Final = ROOT / "build" / "test-repeat.json"

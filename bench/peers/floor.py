@@ -12,8 +12,8 @@ import gc
 import os
 import time
 
-from service.events import decode_plain
-from service.kafka.raw import raw_consumer
+from service.contract.input_record import decode_plain
+from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.settings import Settings
 
 COMMIT_S = 0.1

@@ -20,8 +20,8 @@ from aiokafka.admin import NewTopic
 from bench.machine import OUTPUT, ROOT
 from bench.timing import By
 from service.kafka import clients
+from service.local.kafka_jars import JarsMissing, java
 from service.settings import Settings
-from service.tools.jars import JarsMissing, java
 
 STREAMS: Final = Path(__file__).parent / "kafka-streams"
 _HEAP: Final = ("-Xms2g", "-Xmx2g")

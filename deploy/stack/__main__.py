@@ -16,8 +16,8 @@ from typing import Final
 from deploy.stack import configuration
 from deploy.stack.found import Found, look
 from deploy.stack.stack import Stack, StackFailed, is_free
-from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
-from service.tools.jars import JarsMissing
+from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
+from service.local.kafka_jars import JarsMissing
 
 _HOME: Final = configuration.ROOT / "build" / "stack"
 _LOOK_S: Final = 0.5

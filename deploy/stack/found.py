@@ -8,7 +8,7 @@ import shutil
 from typing import Final, NamedTuple
 
 from deploy.stack import configuration
-from service.tools.jars import jars, java
+from service.local.kafka_jars import jars, java
 
 _PROMETHEUS: Final = "Prometheus (Debian: prometheus)"
 _GRAFANA: Final = "Grafana (not in Debian; grafana.com/grafana/download)"

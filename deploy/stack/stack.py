@@ -18,9 +18,9 @@ from typing import Final, Self
 
 from deploy.stack import configuration
 from deploy.stack.configuration import WORKERS
+from service.local.child_process import Child
+from service.local.ports import free_ports
 from service.settings import PREFIX
-from service.tools.child import Child
-from service.tools.ports import free_ports
 
 _SILENT_FOR_S: Final = 60.0
 _STOPS_WITHIN_S: Final = 40.0

@@ -10,7 +10,8 @@ import aiokafka.producer.sender
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
-from service.kafka import batches, security
+from service.kafka import security
+from service.kafka.aiokafka_ext import batches
 from service.settings import Settings
 
 MAX_REQUEST_BYTES: Final = 1_000_000

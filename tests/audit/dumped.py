@@ -11,10 +11,10 @@ from pathlib import Path
 from service.audit.arrival import LogRecord as JudgesRecord
 from service.audit.files import line_of, write_snapshot
 from service.audit.source import KINDS
-from service.engine import Engine, Rules, Sealed
-from service.events import Headers, LogRecord
-from service.results import Source
-from service.tools.generate import Made, Shape, Synthetic
+from service.contract.input_record import Headers, LogRecord
+from service.contract.results import Source
+from service.counting import Engine, Rules, Sealed
+from service.synthetic.events import Made, Shape, Synthetic
 
 TOPIC = "follow-events"
 START_MS = 1_700_000_000_000

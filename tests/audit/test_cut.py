@@ -13,8 +13,8 @@ from service.audit.findings import Findings
 from service.audit.horizon import Horizon
 from service.audit.published import Committed, Place
 from service.audit.refused import unforeseen_in
-from service.engine import Rules
-from service.events import Headers, LogRecord
+from service.contract.input_record import Headers, LogRecord
+from service.counting import Rules
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import SOURCE, World, judges_rules
 from tests.property_examples import some

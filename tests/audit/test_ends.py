@@ -16,8 +16,8 @@ from service.audit.horizon import Horizon
 from service.audit.published import Committed
 from service.audit.results import named_result
 from service.audit.words import WindowKey
-from service.engine import Rules
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
+from service.counting import Rules
 from tests.audit.dumped import Dump
 from tests.audit.records import DAY, HOUR, MINUTE, T0, baseline, event, record
 from tests.audit.test_explain import certificate, explained

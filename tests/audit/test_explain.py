@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from service.cli import Exit, main
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
 from tests.audit.dumped import Dump
 from tests.audit.records import DAY, HOUR, MINUTE, T0, baseline, event, record
 

@@ -15,7 +15,7 @@ import pytest
 from service.audit import finals
 from service.audit.finals import FinalsCheck
 from service.cli import Exit, main
-from service.engine import Grain, Rules
+from service.counting import Grain, Rules
 from tests.audit.dumped import START_MS, Dump, synthetic
 
 SHORT = Rules(
@@ -257,7 +257,7 @@ def test_memory_grows_with_kept_windows_and_not_with_events(
 def test_progress_is_a_line_now_and_then_where_no_person_is_watching(
     whole: Dump, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("service.tools.bar.EVERY_S", 0.0)
+    monkeypatch.setattr("service.commands.progress_bar.EVERY_S", 0.0)
     assert audit(whole) == Exit.OK
     told = capsys.readouterr().err.splitlines()
     assert told == [

@@ -40,7 +40,7 @@ def root(tmp_path: Path) -> Path:
     made = tmp_path / "repository"
     made.mkdir()
     git(made, "init", "-q")
-    commit(made, {"service/engine/engine.py": "1", "service/tools/demo.py": "1"})
+    commit(made, {"service/counting/engine.py": "1", "service/demo/command.py": "1"})
     return made
 
 
@@ -50,7 +50,7 @@ def document(measured: str) -> str:
 
 def test_figures_of_this_code_are_not_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     commit(root, {"docs/bench.md": document(head(root))})
-    commit(root, {"service/tools/demo.py": "2"})
+    commit(root, {"service/demo/command.py": "2"})
     assert main(root=root) == 0
     assert capsys.readouterr().out == "figures: all are of this code\n"
 
@@ -60,8 +60,8 @@ def test_figures_of_older_code_are_told_and_do_not_fail(
 ) -> None:
     measured = head(root)
     commit(root, {"docs/bench.md": document(measured)})
-    commit(root, {"service/engine/engine.py": "2"})
-    commit(root, {"service/engine/engine.py": "3", "service/events.py": "1"})
+    commit(root, {"service/counting/engine.py": "2"})
+    commit(root, {"service/counting/engine.py": "3", "service/contract/input_record.py": "1"})
     assert main(root=root) == 0
     told = f"2 files of what was measured changed in 2 commits since {measured}"
     assert capsys.readouterr().out == f"OLD FIGURES: docs/bench.md: {told}\n"
@@ -72,7 +72,7 @@ def test_a_document_can_depend_on_more_than_the_others(
 ) -> None:
     text = document(head(root))
     commit(root, {"docs/bench.md": text, "docs/api.md": text})
-    commit(root, {"service/web.py": "1"})
+    commit(root, {"service/web/server.py": "1"})
     assert main(root=root) == 0
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith("OLD FIGURES: docs/api.md: 1 files")
@@ -100,7 +100,7 @@ def test_a_commit_that_is_not_in_the_history_fails(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     git(root, "checkout", "-qb", "aside")
-    aside = commit(root, {"service/engine/engine.py": "2"})
+    aside = commit(root, {"service/counting/engine.py": "2"})
     git(root, "checkout", "-q", "-")
     commit(root, {"docs/bench.md": document(aside)})
     assert main(root=root) == 1

@@ -24,11 +24,11 @@ from bench.peers.process import (
     running,
 )
 from bench.positions import positions_of
-from service.kafka import topics
+from service.kafka import topic_admin as topics
+from service.local.broker import LocalBroker
+from service.runtime.result_reader import read_all
 from service.settings import Settings
-from service.tools.broker import LocalBroker
-from service.tools.generate import Shape, Synthetic
-from service.tools.reading import read_all
+from service.synthetic.events import Shape, Synthetic
 from tests.patience import Patience
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]

@@ -24,12 +24,13 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from service.audit.check import Report, check
-from service.kafka import clients, topics
+from service.kafka import clients
+from service.kafka import topic_admin as topics
+from service.local.ports import free_ports
+from service.local.worker_process import environment
 from service.settings import Settings
-from service.tools.generate import Made
-from service.tools.outbox import Outbox
-from service.tools.ports import free_ports
-from service.tools.worker_process import environment
+from service.synthetic.batch_sender import Outbox
+from service.synthetic.events import Made
 from tests.broker.commits import Commits
 from tests.broker.witness import Witness
 from tests.contract.records import first, wrong_with_metadata

@@ -21,11 +21,11 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest
 
 from service.kafka import clients
+from service.local.broker import LocalBroker, start_local_broker
+from service.local.broker_commands import server_properties
+from service.local.kafka_jars import jars, java
+from service.local.ports import free_ports
 from service.settings import Settings
-from service.tools.broker import LocalBroker, start_local_broker
-from service.tools.jars import jars, java
-from service.tools.launch import server_properties
-from service.tools.ports import free_ports
 from tests.optional import tool
 
 _KINDS: Final = {"topic": 2, "group": 3, "transactional id": 5}

@@ -16,7 +16,7 @@ from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from service.cli import Exit, main
 from service.kafka import clients
-from service.tools.worker_process import environment
+from service.local.worker_process import environment
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_counting import mixed, some_committed

@@ -12,9 +12,9 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
-from service import channel
+from service.demo import channel
 from service.kafka import clients
-from service.tools.generate import Made, Shape, Synthetic, heartbeat
+from service.synthetic.events import Made, Shape, Synthetic, heartbeat
 from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment
 from tests.patience import Patience

@@ -18,9 +18,10 @@ import pytest
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError
 
-from service.kafka import clients, topics
-from service.tools.broker import LocalBroker, start_local_broker
-from service.tools.generate import Made, heartbeat
+from service.kafka import clients
+from service.kafka import topic_admin as topics
+from service.local.broker import LocalBroker, start_local_broker
+from service.synthetic.events import Made, heartbeat
 from tests.broker.conftest import SHORT_SESSION_S, Deploy, settings_for
 from tests.broker.deployment import Deployment, deploy
 from tests.broker.test_counting import mixed, some_committed
@@ -260,7 +261,7 @@ async def test_a_log_that_ends_before_our_position_is_not_waited_for(
 HELD_RESTORE = """
 import asyncio, os, pathlib
 os.environ["NETFOLLOWERS_LOG_LEVEL"] = "debug"
-import service.kafka.journal as journal
+import service.runtime.journal as journal
 journal.RESTORE_FETCH_BYTES = 8_192
 whole = journal._until
 async def held(reader, tp, end):

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from service.kafka import clients
-from service.kafka.partitioners import partition_of
-from service.tools.generate import Made
+from service.kafka.partitioning import partition_of
+from service.synthetic.events import Made
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_counting import mixed

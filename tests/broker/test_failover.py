@@ -16,9 +16,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from service.kafka import members
-from service.tools.generate import Shape, Synthetic
-from service.tools.worker_process import environment
+from service.kafka import group_admin as members
+from service.local.worker_process import environment
+from service.synthetic.events import Shape, Synthetic
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import ROOT, Deployment, Worker
 from tests.broker.test_counting import mixed

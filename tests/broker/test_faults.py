@@ -17,16 +17,16 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
-from service.engine import Engine
+from service.contract.results import Source
+from service.counting import Engine
 from service.kafka import clients
-from service.kafka.journal import MAX_SEQUENCE, TransactionalJournal
-from service.kafka.reader import Reader
-from service.kafka.shard import Shard
-from service.kafka.shards import Shards
-from service.metrics import Metrics
-from service.results import Source
+from service.metrics.collector import Metrics
+from service.runtime.journal import MAX_SEQUENCE, TransactionalJournal
+from service.runtime.reader import Reader
+from service.runtime.shard import Shard
+from service.runtime.shards import Shards
 from service.settings import Settings
-from service.tools.generate import Made
+from service.synthetic.events import Made
 from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment, Worker
 from tests.broker.test_counting import mixed, some_committed

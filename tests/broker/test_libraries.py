@@ -24,13 +24,14 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
 
 from service.app import build
-from service.engine import Checkpoint, Counts, Sealed
-from service.engine.checkpoint import SweepPosition
-from service.kafka import clients, journal
-from service.kafka.raw import raw_consumer
-from service.kafka.transport import BatchConsumer, PausingListener
+from service.counting import Checkpoint, Counts, Sealed
+from service.counting.checkpoint import SweepPosition
+from service.kafka import clients
+from service.kafka.aiokafka_ext.raw_records import raw_consumer
+from service.kafka.faust_ext.transport import BatchConsumer, PausingListener
+from service.runtime import journal
 from service.settings import Settings
-from service.tools.generate import Shape, Synthetic
+from service.synthetic.events import Shape, Synthetic
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Worker
 from tests.broker.test_counting import mixed

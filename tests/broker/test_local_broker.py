@@ -13,10 +13,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from service.tools import broker as brokers
-from service.tools import jars, ports
-from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
-from service.tools.jars import JarsMissing
+from service.local import broker as brokers
+from service.local import kafka_jars as jars
+from service.local import ports
+from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
+from service.local.kafka_jars import JarsMissing
 from tests.patience import SILENCE_S, until
 
 pytestmark = [pytest.mark.broker]
@@ -160,7 +161,7 @@ async def test_a_frozen_broker_answers_again_when_it_goes_on(tansu: LocalBroker)
 async def test_a_broker_dies_with_its_starter_even_by_kill_9(tansu: LocalBroker) -> None:
     del tansu
     program = (
-        "import time; from service.tools.broker import start_local_broker as start;"
+        "import time; from service.local.broker import start_local_broker as start;"
         "print(start('tansu').pid, flush=True); time.sleep(9_999)"
     )
     with subprocess.Popen(  # noqa: ASYNC220 - nothing else goes on in this test

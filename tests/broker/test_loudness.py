@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from service.local.broker import LocalBroker, start_local_broker
+from service.local.ports import free_ports
 from service.logs import INTERVAL_S
-from service.tools.broker import LocalBroker, start_local_broker
-from service.tools.ports import free_ports
 from tests.broker.conftest import Deploy, settings_for
 from tests.broker.deployment import Deployment, Worker, deploy
 from tests.broker.test_counting import mixed, some_committed
@@ -174,7 +174,7 @@ async def ends_and_recovers(deployed: Deploy, plant: str, *words: str, **changes
 
 async def test_an_exception_in_the_engine_ends_the_worker(deployed: Deploy) -> None:
     plant = (
-        "import service.engine.engine as e; old = e.Engine.apply\n"
+        "import service.counting.engine as e; old = e.Engine.apply\n"
         "def apply(self, records, position):\n"
         "    old(self, records, position)\n"
         "    assert position < 3_000, 'planted'\n"
@@ -186,14 +186,14 @@ async def test_an_exception_in_the_engine_ends_the_worker(deployed: Deploy) -> N
 
 
 async def test_a_position_that_does_not_move_ends_the_worker(deployed: Deploy) -> None:
-    plant = "import service.kafka.shard as s; s.Shard.take = lambda *_: None\n0"
+    plant = "import service.runtime.shard as s; s.Shard.take = lambda *_: None\n0"
     words = ("exit: no progress for", "partition=", "lag=")
     await ends_and_recovers(deployed, plant, *words, stuck_after_s=5.0)
 
 
 async def test_a_batch_that_is_lost_ends_the_worker(deployed: Deploy) -> None:
     plant = (
-        "import service.kafka.shard as s; old = s.Shard.take\n"
+        "import service.runtime.shard as s; old = s.Shard.take\n"
         "def take(self, batch):\n"
         "    if 0 < batch.start < 1_000: return batch.release()\n"
         "    old(self, batch)\n"
@@ -205,7 +205,7 @@ async def test_a_batch_that_is_lost_ends_the_worker(deployed: Deploy) -> None:
 
 async def test_a_reader_that_fails_ends_the_worker(deployed: Deploy) -> None:
     plant = (
-        "import service.kafka.reader as r; old = r.Reader._next\n"
+        "import service.runtime.reader as r; old = r.Reader._next\n"
         "async def _next(self, consumer):\n"
         "    await old(self, consumer)\n"
         "    if self.position > 1_000: raise RuntimeError('planted')\n"
@@ -216,7 +216,7 @@ async def test_a_reader_that_fails_ends_the_worker(deployed: Deploy) -> None:
 
 
 SLOW_ROWS = (
-    "import asyncio; import service.kafka.journal as j; old = j._until\n"
+    "import asyncio; import service.runtime.journal as j; old = j._until\n"
     "async def slow(reader, tp, end):\n"
     "    async for records in old(reader, tp, end):\n"
     "        for first in range(0, len(records), 50):\n"
@@ -284,7 +284,7 @@ def opened(worker: Worker) -> list[str]:
 
 LOST_AFTER_S = 12.0
 SOON = (
-    "import service.kafka.membership as m; whole = m.Membership.__init__\n"
+    "import service.kafka.aiokafka_ext.group_health as m; whole = m.Membership.__init__\n"
     f"m.Membership.__init__ = lambda self, _: whole(self, {LOST_AFTER_S})\n"
     "0"
 )

@@ -11,11 +11,12 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from service.cli import Exit
-from service.kafka import batches, clients
-from service.kafka.journal import TransactionalJournal
-from service.tools import rebuild, rebuild_plan
-from service.tools.rebuild_count import Counted, Recount
-from service.tools.rebuild_plan import Plan, Planner
+from service.commands import rebuild, rebuild_plan
+from service.commands.rebuild_count import Counted, Recount
+from service.commands.rebuild_plan import Plan, Planner
+from service.kafka import clients
+from service.kafka.aiokafka_ext import batches
+from service.runtime.journal import TransactionalJournal
 from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_audit import run
@@ -37,7 +38,7 @@ from tests.broker.test_unpacking import event, send
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 EVENTS = 16_000
-V1 = "import service.rule_versions as r; r.CURRENT = 1\n0" + RUN
+V1 = "import service.contract.rule_versions as r; r.CURRENT = 1\n0" + RUN
 """A worker that counts by version 1 of the rules."""
 
 

@@ -13,7 +13,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata
 
-from service.kafka import clients, topics
+from service.kafka import clients
+from service.kafka import topic_admin as topics
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment, Worker
 from tests.broker.test_counting import mixed

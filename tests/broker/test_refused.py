@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from service.tools.generate import Made
-from service.tools.worker_process import environment
+from service.local.worker_process import environment
+from service.synthetic.events import Made
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import ROOT, Deployment
 

@@ -19,9 +19,9 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from service.kafka import clients
+from service.local.broker import LocalBroker
+from service.local.worker_process import environment
 from service.settings import Settings
-from service.tools.broker import LocalBroker
-from service.tools.worker_process import environment
 from tests.broker.conftest import settings_for
 from tests.broker.deployment import ROOT, Deployment, Worker, deploy
 from tests.broker.secured import Authority, Right, Secured, token

@@ -17,7 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from service.kafka import clients
-from service.kafka.raw import raw_consumer
+from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.settings import Settings
 from tests.broker.conftest import Deploy
 from tests.patience import Patience

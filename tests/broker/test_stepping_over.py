@@ -11,7 +11,9 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from service.cli import Exit
-from service.kafka import batches, clients, members
+from service.kafka import clients
+from service.kafka import group_admin as members
+from service.kafka.aiokafka_ext import batches
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment, Worker
 from tests.broker.test_audit import run
@@ -23,7 +25,7 @@ from tests.patience import POLL_S, Patience
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 BOUND = 1_000_000
-PLANT = f"import service.kafka.batches as b; b.MOST_BYTES = {BOUND}\n0"
+PLANT = f"import service.kafka.aiokafka_ext.batches as b; b.MOST_BYTES = {BOUND}\n0"
 """Makes a batch of 3 MB one that cannot be unpacked: a broker takes none with a wrong CRC."""
 HUGE = "x" * 3_000_000
 

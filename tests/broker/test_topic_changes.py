@@ -6,7 +6,9 @@ import pytest
 from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from service.kafka import clients, topic_watch, topics
+from service.kafka import clients
+from service.kafka import topic_admin as topics
+from service.runtime import topic_watch
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
 from tests.broker.test_counting import mixed
@@ -59,7 +61,7 @@ async def test_a_compacted_input_is_refused(deployed: Deploy, policy: str) -> No
 
 async def test_an_input_that_becomes_compacted_ends_the_worker(deployed: Deploy) -> None:
     deployment = await deployed()
-    code = "import service.kafka.topic_watch as watch; watch._EACH = 1; "
+    code = "import service.runtime.topic_watch as watch; watch._EACH = 1; "
     worker = deployment.worker(code=code + RUN)
     await worker.until("ready")
     await configure(deployment, deployment.settings.input_topic, cleanup_policy="compact")
@@ -71,7 +73,7 @@ async def test_an_input_that_becomes_compacted_ends_the_worker(deployed: Deploy)
 
 async def test_a_weaker_setting_is_said_once_while_the_worker_goes_on(deployed: Deploy) -> None:
     deployment = await deployed()
-    code = "import service.kafka.topic_watch as watch; watch._EACH = 1; watch.INTERVAL_S = 0.5; "
+    code = "import service.runtime.topic_watch as watch; watch._EACH = 1; watch.INTERVAL_S = 0.5; "
     worker = deployment.worker(code=code + RUN)
     await worker.until("ready")
     await configure(deployment, deployment.settings.input_topic, retention_ms="3600000")

@@ -98,7 +98,7 @@ async def test_a_batch_that_unpacks_to_too_much_ends_the_worker_and_is_named(
     deployed: Deploy,
 ) -> None:
     deployment = await deployed(partitions=1)
-    plant = "import service.kafka.batches as b; b.MOST_BYTES = 1_000_000\n0"
+    plant = "import service.kafka.aiokafka_ext.batches as b; b.MOST_BYTES = 1_000_000\n0"
     worker = deployment.worker(code=plant + RUN)
     await worker.until("ready")
     await send(deployment, (event(0), []))

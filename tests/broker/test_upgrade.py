@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from service import __version__
-from service.tools.generate import Made
+from service.synthetic.events import Made
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import ROOT, Deployment
 from tests.broker.test_counting import mixed

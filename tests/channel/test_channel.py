@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from service import channel
-from service.channel.columns import ChannelEvent, pack, unpack
-from service.channel.pack import main
+from service.demo import channel
+from service.demo.channel.columns import ChannelEvent, pack, unpack
+from service.demo.channel.pack import main
 
 DAY_MS = 86_400_000
 SOURCE = Path(__file__).parents[3] / "shared" / "fixtures" / "twitch_channel_events.jsonl.gz"

@@ -20,8 +20,8 @@ from aiokafka.errors import KafkaError
 
 from service.kafka import clients
 from service.settings import Settings
-from service.tools.generate import Made, Shape, Synthetic, heartbeat
-from service.tools.outbox import Outbox
+from service.synthetic.batch_sender import Outbox
+from service.synthetic.events import Made, Shape, Synthetic, heartbeat
 
 STEP_S: Final = 0.05
 HEARTBEAT_EVERY: Final = 40

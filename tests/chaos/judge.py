@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from service.audit.check import check
+from service.local.worker_process import environment
 from service.settings import Settings
-from service.tools.worker_process import environment
 from tests.chaos.world import World
 
 ROOT: Final = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from service.tools.child import Child
+from service.local.child_process import Child
 from tests.patience import SILENCE_S
 
 ROOT: Final = Path(__file__).parents[2]

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.kafka import clients
-from service.tools.jars import jars, java
+from service.local.kafka_jars import jars, java
 from tests.chaos.faults import hit
 from tests.chaos.fleet import Exit
 from tests.chaos.judge import calm, judge

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
 from service.settings import Settings
-from service.tools.broker import BrokerFailed, LocalBroker, start_local_broker
 from tests.broker.conftest import settings_for
 from tests.broker.deployment import Deployment, deploy
 from tests.chaos.feed import Feed

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One kind of record; `key`, `value`, `headers` name schemas in `service/schemas`."""
+    """One kind of record; `key`, `value`, `headers` name schemas in `service/contract/schemas`."""
 
     name: str
     title: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from service.kafka.topics import configuration
+from service.kafka.topic_admin import configuration
 from service.settings import Settings
 from tests.contract import schemas
 from tests.contract.channels import (

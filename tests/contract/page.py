@@ -26,7 +26,8 @@ HEAD: Final = """\
 # The contract, version {version}
 
 Producers and consumers can rely on this page. It is made from the sources against which the service
-is tested: the JSON Schemas (2020-12) in [service/schemas](../../service/schemas) and the topics of
+is tested: the JSON Schemas (2020-12) in
+[service/contract/schemas](../../service/contract/schemas) and the topics of
 `netfollowers topics create`. [asyncapi.json](asyncapi.json) contains all of it in one AsyncAPI 3
 document. Topic names, partitions and retention are the defaults of the settings.
 

@@ -15,8 +15,8 @@ from typing import Final
 import orjson
 from jsonschema_rs import Draft202012Validator
 
-from service.engine import Sealed
-from service.results import ORIGINAL
+from service.contract.results import ORIGINAL
+from service.counting import Sealed
 from tests.contract.channels import CHANNELS, METADATA, Message
 from tests.contract.schemas import as_written, schema
 

@@ -1,4 +1,4 @@
-"""The JSON Schemas in `service/schemas`, as published, and as the service itself must obey them.
+"""The JSON Schemas in `service/contract/schemas`: as published, and as the service obeys them.
 
 What we publish about results is open: a consumer must ignore fields and reasons that it does not
 know, so that we can add some. What we *write* is judged by the closed form, `as_written`.
@@ -14,7 +14,7 @@ from typing import Any, Final
 from jsonschema import Draft202012Validator
 
 ROOT: Final = Path(__file__).parents[2]
-SCHEMAS: Final = ROOT / "service" / "schemas"
+SCHEMAS: Final = ROOT / "service" / "contract" / "schemas"
 CONTRACT: Final = ROOT / "docs" / "contract"
 COUNTEREXAMPLES: Final = CONTRACT / "counterexamples"
 KNOWN: Final = "x-known"

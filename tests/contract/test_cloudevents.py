@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.events import LogRecord, Reason, Rejection, judge
+from service.contract.input_record import LogRecord, Reason, Rejection, judge
 from tests.contract.schemas import counterexamples, schema
 
 EVENT = {"event_id": "e", "account_id": "a1", "follower_id": "f", "action": "follow"}

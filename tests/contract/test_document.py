@@ -17,8 +17,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 from jsonschema import Draft7Validator
 
-from service.kafka import clients, topics
-from service.kafka.partitioners import partition_of
+from service.kafka import clients
+from service.kafka import topic_admin as topics
+from service.kafka.partitioning import partition_of
 from service.settings import Settings
 from tests.contract import document, page, releases
 from tests.contract.channels import CHANNELS

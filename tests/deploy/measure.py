@@ -19,7 +19,7 @@ from deploy.stack.stack import Stack, StackFailed
 from service import __version__
 from service.kafka import clients
 from service.settings import PREFIX, Settings
-from service.tools.outbox import Outbox
+from service.synthetic.batch_sender import Outbox
 from tests.deploy import boards
 from tests.deploy.kernel import Watched
 from tests.deploy.prometheus import Prometheus
@@ -76,7 +76,7 @@ class Measured:
 HELD_BY: Final = """
 import asyncio, pathlib, sys
 from service.cli import main
-from service.kafka.reader import Reader
+from service.runtime.reader import Reader
 read = Reader._next
 async def read_unless_held(reader, consumer):
     if pathlib.Path(%r).exists():

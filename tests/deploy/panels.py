@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from service.tools.broker import start_local_broker
+from service.local.broker import start_local_broker
 from tests.deploy.measure import measure
 from tests.deploy.page import PAGE, page, table
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from zlib import crc32
 
-from service.tools.generate import Made, heartbeat
-from service.tools.outbox import Outbox
+from service.synthetic.batch_sender import Outbox
+from service.synthetic.events import Made, heartbeat
 
 Outcome = Literal["applied", "late", "duplicate", "rejected", "heartbeat"]
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000

@@ -22,8 +22,8 @@ import yaml
 from deploy.stack.configuration import WORKERS
 from service import __version__
 from service.cli import build_parser
+from service.local.kafka_jars import KAFKA
 from service.settings import SETTINGS_VARIABLES, Settings
-from service.tools.jars import KAFKA
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

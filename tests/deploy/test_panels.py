@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from service.tools.broker import LocalBroker
+from service.local.broker import LocalBroker
 from tests.deploy import boards
 from tests.deploy.measure import measure
 from tests.deploy.page import PAGE, table

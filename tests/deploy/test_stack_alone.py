@@ -16,7 +16,7 @@ from deploy.stack import configuration
 from deploy.stack.copy import copied
 from deploy.stack.found import look
 from deploy.stack.stack import is_free
-from service.tools.jars import java
+from service.local.kafka_jars import java
 from tests.deploy.test_stack import addresses, make_stack
 
 # What only development installs. `make stack` and `make demo` must do without.
@@ -92,7 +92,7 @@ def test_the_copy_of_compose_is_what_compose_says() -> None:
     assert configuration.services() == copied(), "run: python -m deploy.stack.copy"
 
 
-@pytest.mark.parametrize("module", ["deploy.stack.__main__", "service.tools.demo"])
+@pytest.mark.parametrize("module", ["deploy.stack.__main__", "service.demo.command"])
 def test_stack_and_demo_need_no_development_packages(module: str) -> None:
     without = "".join(f"sys.modules[{name!r}] = None\n" for name in DEVELOPMENT)
     code = f"import sys\n{without}import {module}\n"

@@ -13,9 +13,9 @@ from random import Random
 from typing import Final, NamedTuple, NoReturn
 
 from service.audit.refused import unforeseen_in
-from service.engine import Engine
-from service.events import LogRecord
-from service.skipped import MOST
+from service.contract.input_record import LogRecord
+from service.contract.skipped_ranges import MOST
+from service.counting import Engine
 from tests.engine.mutations import Drawn, Spoil, bomb, mutated, spoil
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.shrink import failure, plainest, shortest

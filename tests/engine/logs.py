@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from service.engine import Checkpoint, Engine, Grain, Rules, Sealed
-from service.events import HEARTBEAT_HEADER, LogRecord
-from service.results import Source
+from service.contract.input_record import HEARTBEAT_HEADER, LogRecord
+from service.contract.results import Source
+from service.counting import Checkpoint, Engine, Grain, Rules, Sealed
 
 T0 = 1_700_000_040_000  # a full minute
 SECOND = 1_000

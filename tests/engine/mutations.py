@@ -14,8 +14,8 @@ from typing import Final, NamedTuple
 
 from aiokafka.record.util import decode_varint_py
 
-from service.events import MAX_VALUE_BYTES, LogRecord
-from service.kafka import batches
+from service.contract.input_record import MAX_VALUE_BYTES, LogRecord
+from service.kafka.aiokafka_ext import batches
 from tests.engine.wire import BODY, compressed, packed, repaired
 
 Drawn = Counter[str]

@@ -14,7 +14,7 @@ import msgspec
 from aiokafka import codec
 from aiokafka.record.util import calc_crc32c
 
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
 from tests.engine.wire import BODY
 
 FORMAT: Final = 2

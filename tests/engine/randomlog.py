@@ -10,8 +10,8 @@ import re
 from random import Random
 from typing import Any, Final
 
-from service.engine import Grain, Rules
-from service.events import HEARTBEAT_HEADER, Headers, LogRecord
+from service.contract.input_record import HEARTBEAT_HEADER, Headers, LogRecord
+from service.counting import Grain, Rules
 
 SMALL: Final = (
     Grain("1s", 1_000, 1_000, 3_000),

@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
 
 MOST_TRIES: Final = 2_000
 T = TypeVar("T", list[Any], bytes)

@@ -24,10 +24,10 @@ from typing import Final
 import msgspec
 
 from bench import backfill
-from service.engine import Engine, Rules, Sealed
-from service.events import LogRecord, RawRecord
-from service.results import Source, Window
-from service.tools.generate import Shape, Synthetic
+from service.contract.input_record import LogRecord, RawRecord
+from service.contract.results import Source, Window
+from service.counting import Engine, Rules, Sealed
+from service.synthetic.events import Shape, Synthetic
 
 EVENTS: Final = 60_000
 BATCH: Final = 5_000

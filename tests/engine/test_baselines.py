@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.engine import Engine, Grain, Rules
-from service.results import Source
+from service.contract.results import Source
+from service.counting import Engine, Grain, Rules
 from tests.engine.logs import Counted
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World

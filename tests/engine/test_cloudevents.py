@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from service.audit import arrival
-from service.events import Baseline, LogRecord, PlainEvent, Reason, Rejection, judge, read
+from service.contract.input_record import (
+    Baseline,
+    LogRecord,
+    PlainEvent,
+    Reason,
+    Rejection,
+    judge,
+    read,
+)
 
 DATA: dict[str, Any] = {
     "account_id": "ann",

@@ -17,8 +17,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from service.audit import model
-from service.engine import Engine, Rules
-from service.events import (
+from service.contract.input_record import (
     HEARTBEAT_HEADER,
     MAX_VALUE_BYTES,
     Headers,
@@ -28,6 +27,7 @@ from service.events import (
     judge,
     read,
 )
+from service.counting import Engine, Rules
 from tests.engine.world import SOURCE, World
 from tests.property_examples import many
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine import Grain, Rules
-from service.engine.duplicates import SeenIds
+from service.counting import Grain, Rules
+from service.counting.seen_ids import SeenIds
 from tests.engine.logs import Counted
 
 FOUR = Rules(grains=(Grain.parse("1m:30s:15m"),), dedup_generation=4)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine import Grain, Rules
-from service.events import Forget, LogRecord, Reason, Rejection, judge
+from service.contract.input_record import Forget, LogRecord, Reason, Rejection, judge
+from service.counting import Grain, Rules
 from tests.engine.logs import ONE_MINUTE, T0, Counted
 
 KEPT_S = 960

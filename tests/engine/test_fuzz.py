@@ -8,12 +8,13 @@ from typing import Any
 
 import pytest
 
-from service import cloudevents, events
 from service.audit import envelope
-from service.engine import Engine
-from service.engine import engine as counting
-from service.events import LogRecord, Reason
-from service.kafka import batches
+from service.contract import cloudevents
+from service.contract import input_record as events
+from service.contract.input_record import LogRecord, Reason
+from service.counting import Engine
+from service.counting import engine as counting
+from service.kafka.aiokafka_ext import batches
 from tests.engine import fuzz as command
 from tests.engine import fuzzlog, verdicts
 from tests.engine.fuzz import fuzz_all

@@ -11,11 +11,11 @@ from service.audit import arrival
 from service.audit.files import _record, line_of
 from service.audit.published import Published
 from service.audit.refused import labels_of
-from service.engine import Engine, Rules
-from service.events import Headers, LogRecord, PlainEvent, Reason, Rejection, judge
-from service.results import Source
-from service.tools.refused import Refused
-from service.tools.results_lines import ResultsFile
+from service.commands.rejected import Refused
+from service.commands.result_lines import ResultsFile
+from service.contract.input_record import Headers, LogRecord, PlainEvent, Reason, Rejection, judge
+from service.contract.results import Source
+from service.counting import Engine, Rules
 from tests.engine.verdicts import said
 
 T0 = 1_700_000_000_000

@@ -9,12 +9,12 @@ from random import Random
 
 import pytest
 
-import service.engine.engine as engine_module
-from service.engine import Engine, Rules, leaders
-from service.engine.leaders import Board, By, Ranking
-from service.engine.rows import Row, new_row
-from service.events import HEARTBEAT_HEADER, LogRecord
-from service.results import Source
+import service.counting.engine as engine_module
+from service.contract.input_record import HEARTBEAT_HEADER, LogRecord
+from service.contract.results import Source
+from service.counting import Engine, Rules, leaders
+from service.counting.leaders import Board, By, Ranking
+from service.counting.rows import Row, new_row
 from tests.engine.randomlog import SMALL, START_MS
 from tests.property_examples import some
 

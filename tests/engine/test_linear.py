@@ -11,10 +11,10 @@ from collections.abc import Callable
 import pytest
 
 from service.audit import arrival
-from service.engine import Checkpoint, Counts, Engine, Rules
-from service.engine.checkpoint import SweepPosition
-from service.events import MAX_VALUE_BYTES, Headers, LogRecord, read
-from service.results import Source
+from service.contract.input_record import MAX_VALUE_BYTES, Headers, LogRecord, read
+from service.contract.results import Source
+from service.counting import Checkpoint, Counts, Engine, Rules
+from service.counting.checkpoint import SweepPosition
 
 Judge = Callable[[LogRecord], object]
 MOST = 2_000

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import service.engine.engine as engine_module
+import service.counting.engine as engine_module
 from service.audit.model import LogRecord as JudgesRecord
 from service.audit.model import Model
-from service.engine import Rules
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
+from service.counting import Rules
 from tests.engine.randomlog import SMALL, START_MS, random_log, small_rules
 from tests.engine.world import World, judges_rules
 from tests.property_examples import many

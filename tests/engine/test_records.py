@@ -7,9 +7,9 @@ import json
 
 import pytest
 
-from service.engine import Rules
-from service.events import MAX_VALUE_BYTES
-from service.results import MAX_KEY_BYTES, ResultRecord
+from service.contract.input_record import MAX_VALUE_BYTES
+from service.contract.results import MAX_KEY_BYTES, ResultRecord
+from service.counting import Rules
 from tests.engine.logs import SECOND, T0, Counted
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.events import (
+from service.contract.input_record import (
     HEARTBEAT_HEADER,
     MAX_EVENT_MS,
     MAX_FOLLOWERS,
@@ -18,7 +18,7 @@ from service.events import (
     REASON_TEXT,
     Reason,
 )
-from service.json_text import MAX_DEPTH
+from service.contract.strict_json import MAX_DEPTH
 from tests.engine.logs import SECOND, T0, Counted
 
 BEAT = [(HEARTBEAT_HEADER, b"")]

@@ -13,9 +13,9 @@ from service.audit.findings import Findings
 from service.audit.model import LogRecord as JudgesRecord
 from service.audit.published import Committed, Place, Published
 from service.audit.settings import rules_of
-from service.engine import Checkpoint, Engine
-from service.events import LogRecord
-from service.results import Source
+from service.contract.input_record import LogRecord
+from service.contract.results import Source
+from service.counting import Checkpoint, Engine
 from service.settings import Settings
 from tests.engine.logs import T0
 

@@ -9,10 +9,10 @@ from functools import partial
 import msgspec
 import pytest
 
-from service.engine import Checkpoint, Counts, Engine, Grain, Rules
-from service.engine.checkpoint import SweepPosition
-from service.events import LogRecord
-from service.results import Source
+from service.contract.input_record import LogRecord
+from service.contract.results import Source
+from service.counting import Checkpoint, Counts, Engine, Grain, Rules
+from service.counting.checkpoint import SweepPosition
 from tests.engine.logs import ONE_MINUTE, SECOND, T0, Counted
 
 RULES = Rules(

@@ -7,9 +7,9 @@ from dataclasses import FrozenInstanceError, replace
 import msgspec
 import pytest
 
-from service.engine import Checkpoint, Counts, Grain, Rules
-from service.engine.checkpoint import SweepPosition
-from service.engine.rules import duration_ms
+from service.counting import Checkpoint, Counts, Grain, Rules
+from service.counting.checkpoint import SweepPosition
+from service.counting.rules import duration_ms
 from tests.engine.logs import Counted
 
 

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import pytest
 
-import service.engine
+import service.counting
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World
 
-SOURCES = Path(service.engine.__file__).parent
+SOURCES = Path(service.counting.__file__).parent
 SEEDS = range(150)
 
 
@@ -264,7 +264,7 @@ def sabotaged(home: Path, bug: Bug | None) -> ModuleType:
     name = f"sabotaged_{abs(hash(bug))}"
     (home / name).mkdir()
     for source in SOURCES.glob("*.py"):
-        text = source.read_text().replace("service.engine", name)
+        text = source.read_text().replace("service.counting", name)
         if bug is not None and source.name == bug.file:
             assert bug.text in text, f"the source has changed: {bug}"
             text = text.replace(bug.text, bug.sabotage)

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from service.engine import Engine, Rules
-from service.engine.checkpoint import Counts
-from service.events import LogRecord, PlainEvent, Reason, Rejection, judge
-from service.results import AccountRow, WindowResult
-from service.tools.generate import Shape, Synthetic
+from service.contract.input_record import LogRecord, PlainEvent, Reason, Rejection, judge
+from service.contract.results import AccountRow, WindowResult
+from service.counting import Engine, Rules
+from service.counting.checkpoint import Counts
+from service.synthetic.events import Shape, Synthetic
 from tests.contract.schemas import KNOWN, schema
 from tests.contract.schemas import judge as judge_of
 from tests.engine.randomlog import random_log, small_rules

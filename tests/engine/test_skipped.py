@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from service.engine import Checkpoint, Counts, Engine, Rules
-from service.engine.checkpoint import MAX_METADATA_BYTES, MOST_UNFORESEEN, SweepPosition
-from service.results import Source
+from service.contract.results import Source
+from service.contract.skipped_ranges import MAX_WHY, MOST, Skipped, around
+from service.counting import Checkpoint, Counts, Engine, Rules
+from service.counting.checkpoint import MAX_METADATA_BYTES, MOST_UNFORESEEN, SweepPosition
 from service.settings import Settings
-from service.skipped import MAX_WHY, MOST, Skipped, around
 
 RANGES: Skipped = ((3, 5, "wrong CRC"), (9, 10, "too large"))
 

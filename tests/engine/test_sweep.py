@@ -11,9 +11,9 @@ from itertools import count
 
 import pytest
 
-import service.engine.engine as engine_module
-from service.engine import Grain, Rules
-from service.engine.sweep import Sweep
+import service.counting.engine as engine_module
+from service.counting import Grain, Rules
+from service.counting.sweep import Sweep
 from tests.engine.logs import MINUTE, T0, Counted
 
 RULES = Rules(grains=(Grain.parse("1m:30s:15m"),), sweep_buckets=3)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine import Rules
-from service.events import MAX_EVENT_MS, MIN_EVENT_MS, epoch_ms
+from service.contract.input_record import MAX_EVENT_MS, MIN_EVENT_MS, epoch_ms
+from service.counting import Rules
 from tests.engine.logs import HOUR, MINUTE, SECOND, T0, Counted
 
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from service.engine import Checkpoint, Engine, Grain, Rules
-from service.events import LogRecord
-from service.results import Source
+from service.contract.input_record import LogRecord
+from service.contract.results import Source
+from service.counting import Checkpoint, Engine, Grain, Rules
 from tests.engine.logs import ONE_MINUTE, T0, Counted
 
 FOUR = Rules(grains=(Grain.parse("1m:30s:15m"),), dedup_generation=4)

@@ -7,17 +7,17 @@ from random import Random
 
 import pytest
 
-from service import events
 from service.audit import arrival, model
 from service.audit.compare import Comparison, compare
 from service.audit.findings import Findings
 from service.audit.published import Committed, Place
-from service.engine import Checkpoint, Engine, Rules
-from service.engine import engine as counting
-from service.events import Baseline, LogRecord, Reason, Rejection
-from service.results import Source
-from service.tools.refused import Refused
-from service.tools.resend import may_be_duplicates
+from service.commands.rejected import Refused
+from service.commands.rejected_replay import may_be_duplicates
+from service.contract import input_record as events
+from service.contract.input_record import Baseline, LogRecord, Reason, Rejection
+from service.contract.results import Source
+from service.counting import Checkpoint, Engine, Rules
+from service.counting import engine as counting
 from tests.engine.world import SOURCE, World
 
 T0 = 1_700_000_000_000

@@ -11,15 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import service.engine.engine as engine_module
+import service.counting.engine as engine_module
 from service.audit.hash_input import InputEntries
 from service.audit.hash_results import ResultEntries
 from service.audit.model import LogRecord as JudgesRecord
 from service.audit.published import Committed
 from service.audit.settings import rules_of
-from service.engine import Checkpoint, Engine, Grain, Rules
-from service.events import LogRecord, PlainEvent, Reason, Rejection, judge
-from service.rule_versions import BEFORE_RANGES, CURRENT, MOST, TooNew, continued, version_at
+from service.contract.input_record import LogRecord, PlainEvent, Reason, Rejection, judge
+from service.contract.rule_versions import (
+    BEFORE_RANGES,
+    CURRENT,
+    MOST,
+    TooNew,
+    continued,
+    version_at,
+)
+from service.counting import Checkpoint, Engine, Grain, Rules
 from tests.engine.logs import T0
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import World

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-import service.engine.engine as engine_module
-from service.engine import Checkpoint, Engine, Grain, Rules
-from service.results import Source
+import service.counting.engine as engine_module
+from service.contract.results import Source
+from service.counting import Checkpoint, Engine, Grain, Rules
 from tests.engine.logs import MINUTE, T0, Counted
 
 GRAIN = (Grain.parse("1m:30s:15m"),)

@@ -8,8 +8,16 @@ from typing import Final
 import msgspec
 
 from service.audit import arrival
-from service.events import Baseline, Forget, Heartbeat, LogRecord, PlainEvent, Rejection, read
-from service.rule_versions import CURRENT
+from service.contract.input_record import (
+    Baseline,
+    Forget,
+    Heartbeat,
+    LogRecord,
+    PlainEvent,
+    Rejection,
+    read,
+)
+from service.contract.rule_versions import CURRENT
 from tests.engine.protocol import MAGIC, NotOfTheProtocol, is_control, last_offset, opened
 from tests.engine.wire import fetched
 

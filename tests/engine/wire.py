@@ -15,8 +15,8 @@ from aiokafka import codec
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
-from service.events import LogRecord
-from service.kafka import batches
+from service.contract.input_record import LogRecord
+from service.kafka.aiokafka_ext import batches
 
 TP = TopicPartition("fuzzed", 0)
 BODY: Final = 61

@@ -21,15 +21,15 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-import service.engine
+import service.counting
 from bench import backfill
-from service.engine import Engine, Rules, leaders
-from service.engine import engine as engine_module
-from service.engine.rows import GAINED, LOST, Row
-from service.events import LogRecord
-from service.results import Source, Window
+from service.contract.input_record import LogRecord
+from service.contract.results import Source, Window
+from service.counting import Engine, Rules, leaders
+from service.counting import engine as engine_module
+from service.counting.rows import GAINED, LOST, Row
 
-COUNTED: Final = (str(Path(service.engine.__file__).parent), __file__)
+COUNTED: Final = (str(Path(service.counting.__file__).parent), __file__)
 """The engine's own files, and this one: what is planted is work too."""
 SLICE: Final = 100
 """Windows in a slice; small, since the inputs are."""

@@ -19,9 +19,9 @@ from service.audit.findings import Findings
 from service.audit.published import Committed, Place, Published
 from service.audit.refused import unforeseen_in
 from service.audit.settings import rules_of
-from service.engine import Checkpoint, Engine, Rules, Sealed
-from service.events import LogRecord, Reason, Rejection
-from service.results import Source, rejected_record
+from service.contract.input_record import LogRecord, Reason, Rejection
+from service.contract.results import Source, rejected_record
+from service.counting import Checkpoint, Engine, Rules, Sealed
 
 SOURCE = Source("follow-events", 3)
 MOST_SEALS = 2_000

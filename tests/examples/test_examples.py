@@ -15,9 +15,9 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
-from service.kafka.partitioners import partition_of
-from service.tools.broker import LocalBroker
-from service.tools.generate import heartbeat
+from service.kafka.partitioning import partition_of
+from service.local.broker import LocalBroker
+from service.synthetic.events import heartbeat
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
 from tests.examples.clients import CLIENTS, Client, Said, run

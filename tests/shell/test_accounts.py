@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from service.accounts import STAYS_S, AccountSeries
-from service.engine import Checkpoint, Counts, Engine, Rules
-from service.engine.checkpoint import SweepPosition
-from service.engine.rows import Row, to_record, windows_by_name
-from service.events import LogRecord
-from service.results import Source
+from service.contract.input_record import LogRecord
+from service.contract.results import Source
+from service.counting import Checkpoint, Counts, Engine, Rules
+from service.counting.checkpoint import SweepPosition
+from service.counting.rows import Row, to_record, windows_by_name
+from service.metrics.account_series import STAYS_S, AccountSeries
 from service.settings import Settings
 
 T0 = 1_700_000_000_000

@@ -16,9 +16,9 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
-from service.events import LogRecord
-from service.kafka import batches
-from service.kafka.batches import Batches, CannotUnpack
+from service.contract.input_record import LogRecord
+from service.kafka.aiokafka_ext import batches
+from service.kafka.aiokafka_ext.batches import Batches, CannotUnpack
 from tests.engine import wire
 from tests.engine.mutations import offset_places
 

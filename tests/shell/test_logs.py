@@ -31,7 +31,7 @@ def test_what_was_held_back_is_said_with_the_next_line() -> None:
 def test_other_messages_and_our_own_lines_all_come_through() -> None:
     once = OncePerInterval(interval_s=60)
     assert all(once.filter(record("aiokafka", f"message {number}")) for number in range(5))
-    assert all(once.filter(record("service.kafka.shard", "same")) for _ in range(5))
+    assert all(once.filter(record("service.runtime.shard", "same")) for _ in range(5))
 
 
 def test_connection_errors_are_one_line_per_broker_whatever_its_name() -> None:
@@ -64,10 +64,10 @@ def test_refused_credentials_are_said_although_the_connection_was_closed_just_be
 
 
 def test_a_line_of_json_has_the_pairs_of_the_message_as_fields() -> None:
-    line = record("service.kafka.shard", "shard open partition=%d seconds=%.2f", 3, 0.5)
+    line = record("service.runtime.shard", "shard open partition=%d seconds=%.2f", 3, 0.5)
     found = json.loads(AsJson().format(line))
     assert found["level"] == "error"
-    assert found["logger"] == "service.kafka.shard"
+    assert found["logger"] == "service.runtime.shard"
     assert found["message"] == "shard open partition=3 seconds=0.50"
     assert (found["partition"], found["seconds"]) == ("3", "0.50")
     assert datetime.fromisoformat(found["time"]).tzinfo is not None

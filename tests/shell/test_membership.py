@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from service.kafka.membership import Membership
+from service.kafka.aiokafka_ext.group_health import Membership
 
 
 class Coordinator:
@@ -26,7 +26,7 @@ async def why(membership: Membership, code: int, monkeypatch: pytest.MonkeyPatch
     membership.hear(coordinator)
     membership.hear(coordinator)
     now = 0.0
-    monkeypatch.setattr("service.kafka.membership.time.monotonic", lambda: now)
+    monkeypatch.setattr("service.kafka.aiokafka_ext.group_health.time.monotonic", lambda: now)
     membership._answered_at = 0.0
     if membership._waits_since is not None:
         membership._waits_since = 0.0

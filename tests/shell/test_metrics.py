@@ -14,12 +14,12 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as openmetrics
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from service.accounts import AccountSeries
-from service.engine import Engine, Rules
-from service.kafka.lag import Lag, Seen
-from service.kafka.membership import Membership
-from service.metrics import METRICS, READINGS, WORKER, Host, Metrics
-from service.results import Source
+from service.contract.results import Source
+from service.counting import Engine, Rules
+from service.kafka.aiokafka_ext.group_health import Membership
+from service.metrics.account_series import AccountSeries
+from service.metrics.collector import METRICS, READINGS, WORKER, Host, Metrics
+from service.runtime.lag import Lag, Seen
 from service.settings import Settings
 
 UNITS = ("_seconds", "_bytes", "_ratio", "_info")
@@ -110,7 +110,7 @@ def test_a_failed_checkpoint_is_counted() -> None:
 def now(monkeypatch: pytest.MonkeyPatch) -> float:
     """A clock that stands still."""
     now = time.time()
-    monkeypatch.setattr("service.kafka.lag.time.time", lambda: now)
+    monkeypatch.setattr("service.runtime.lag.time.time", lambda: now)
     return now
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import build_parser
-from service.events import Reason
+from service.contract.input_record import Reason
 from service.settings import Settings
 from tests.shell.readme import README, with_table
 

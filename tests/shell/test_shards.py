@@ -7,14 +7,14 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 
 from aiokafka.errors import ProducerFenced
 
-from service.engine import Checkpoint, Engine, Sealed
-from service.events import HEARTBEAT_HEADER, LogRecord, RawRecord
-from service.kafka.journal import Journal, Progress, Restored
-from service.kafka.reader import Reader
-from service.kafka.shard import Shard
-from service.kafka.shards import Shards
-from service.metrics import Metrics
-from service.results import Source
+from service.contract.input_record import HEARTBEAT_HEADER, LogRecord, RawRecord
+from service.contract.results import Source
+from service.counting import Checkpoint, Engine, Sealed
+from service.metrics.collector import Metrics
+from service.runtime.journal import Journal, Progress, Restored
+from service.runtime.reader import Reader
+from service.runtime.shard import Shard
+from service.runtime.shards import Shards
 from service.settings import Settings
 from tests.patience import SILENCE_S, until
 

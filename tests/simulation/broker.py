@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from aiokafka.errors import OffsetOutOfRangeError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
 
 Offsets = dict[TopicPartition, OffsetAndMetadata]
 

@@ -1,6 +1,6 @@
 """Producer and consumer with the names that aiokafka's have, over a link to the simulated broker.
 
-Only what service/kafka/journal.py and reader.py use, with the same surprises: positions that move
+Only what service/runtime/journal.py and reader.py use, with the same surprises: positions that move
 over control records, batches that fill, answers that come late.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
 from tests.simulation.broker import Broker, Log
 from tests.simulation.link import CURRENT, Link, Verb
 

@@ -15,9 +15,9 @@ from service.audit.compare import Comparison, compare
 from service.audit.findings import Findings
 from service.audit.model import LogRecord as JudgesRecord
 from service.audit.published import Committed, Place, Published
-from service.engine import Engine, Rules
-from service.events import LogRecord
-from service.results import ResultRecord, Source
+from service.contract.input_record import LogRecord
+from service.contract.results import ResultRecord, Source
+from service.counting import Engine, Rules
 from tests.contract.records import wrong_with, wrong_with_metadata
 from tests.engine.world import judges_rules
 from tests.simulation.faults import Kind

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
-from service.engine import Rules
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
+from service.counting import Rules
 from service.settings import Settings
 from tests.engine.randomlog import random_log, small_rules
 from tests.simulation.faults import PLANNED, Fault, Kind

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engine import engine
+from service.counting import engine
 from tests.simulation.bugs import BUGS, Bug, caught_by, sabotaged
 from tests.simulation.faults import Kind
 from tests.simulation.judge import verdict

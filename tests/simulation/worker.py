@@ -150,7 +150,7 @@ class Worker:
     async def _commit_position(self, *_: object) -> None:
         """At least once: for tools that show lag; the checkpoint is in the updates topic."""
 
-    # ---- as service/kafka/transport.py and service/app.py do
+    # ---- as service/kafka/faust_ext/transport.py and service/app.py do
 
     async def _membership(self) -> None:
         group = self._place.group

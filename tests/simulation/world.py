@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
 from tests.simulation.broker import Broker, Log
 from tests.simulation.clock import Deadlock, VirtualLoop
 from tests.simulation.faults import Fault, Kind, Ledger, Trap

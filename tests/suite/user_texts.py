@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import yaml
 
-from service import accounts
-from service.api.problems import TITLES
 from service.cli import build_parser
-from service.metrics import FAILURES, OBSERVED, READINGS, REFUSED, WORKER
+from service.metrics import account_series as accounts
+from service.metrics.collector import FAILURES, OBSERVED, READINGS, REFUSED, WORKER
 from service.settings import SETTINGS_VARIABLES
+from service.web.problems import TITLES
 
 ROOT: Final = Path(__file__).parents[2]
 Text = tuple[str, str]
@@ -39,7 +39,7 @@ def texts() -> Iterator[Text]:
     for path in ("docs/openapi.json", "docs/contract/asyncapi.json"):
         yield from _described(path, json.loads((ROOT / path).read_text()))
     yield from _pages()
-    for schema in sorted(ROOT.glob("service/schemas/*.json")):
+    for schema in sorted(ROOT.glob("service/contract/schemas/*.json")):
         yield from _described(f"schema {schema.name}", json.loads(schema.read_text()))
     for board in sorted(ROOT.glob("deploy/grafana/dashboards/*.json")):
         if board.name != "runbook.json":  # docs/runbook.md, which is a guide

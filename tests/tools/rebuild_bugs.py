@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import pytest
 
-import service.engine.engine as engine_module
-from service.tools import rebuild_count, rebuild_sweep, rebuild_traces
+import service.counting.engine as engine_module
+from service.commands import rebuild_count, rebuild_sweep, rebuild_traces
 from tests.tools import rebuild_world
 
 SEEDS: Final = 60

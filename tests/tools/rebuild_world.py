@@ -9,10 +9,10 @@ from service.audit.compare import RESULT_KINDS, Comparison
 from service.audit.findings import Findings
 from service.audit.published import Committed, Place
 from service.audit.refused import unforeseen_in
-from service.engine import Checkpoint
-from service.rule_versions import CURRENT, Ranges
-from service.tools.rebuild_count import Recount, checkpoint_of
-from service.tools.rebuild_traces import Traces
+from service.commands.rebuild_count import Recount, checkpoint_of
+from service.commands.rebuild_traces import Traces
+from service.contract.rule_versions import CURRENT, Ranges
+from service.counting import Checkpoint
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.world import SOURCE, World, judges_rules
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from service.cli import main
-from service.engine import Engine, Rules
-from service.events import LogRecord, Reason, Rejection, judge
-from service.kafka.partitioners import partition_of
-from service.results import Source
-from service.tools.generate import Made, Shape, Synthetic, heartbeat
-from service.tools.spoil import SPOILERS, Good
-from service.tools.surges import Surges
+from service.contract.input_record import LogRecord, Reason, Rejection, judge
+from service.contract.results import Source
+from service.counting import Engine, Rules
+from service.kafka.partitioning import partition_of
+from service.synthetic.bad_records import SPOILERS, Good
+from service.synthetic.events import Made, Shape, Synthetic, heartbeat
+from service.synthetic.surges import Surges
 
 START_MS = 1_767_225_600_000
 MIXED = Shape(seed=7, accounts=200, duplicates=0.02, late=0.01, bad=0.01, disorder_s=0.5)

@@ -7,11 +7,11 @@ import json
 
 from rich.console import Console
 
-from service.events import LogRecord
+from service.contract.input_record import LogRecord
+from service.demo.live_view import Frame, panels, plain
+from service.demo.update_watcher import Mover, Watch, sparkline
+from service.local.worker_process import environment, parse
 from service.settings import Settings
-from service.tools.live import Frame, panels, plain
-from service.tools.watch import Mover, Watch, sparkline
-from service.tools.worker_process import environment, parse
 
 T0 = 1_767_225_600_000
 MINUTE = 60_000

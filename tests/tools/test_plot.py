@@ -7,11 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from service import channel
-from service.tools import story
-from service.tools.flow import DAY_MS, MINUTE_MS, Bar, Flow, Scene, short, span_name, without_holes
-from service.tools.plot import ebb_and_flow
-from service.tools.plot_png import ebb_and_flow_png
+from service.charts.png import ebb_and_flow_png
+from service.charts.series import (
+    DAY_MS,
+    MINUTE_MS,
+    Bar,
+    Flow,
+    Scene,
+    short,
+    span_name,
+    without_holes,
+)
+from service.charts.terminal import ebb_and_flow
+from service.demo import channel
+from service.demo import channel_truth as story
 
 T0 = 1_767_225_600_000
 TRUTH = {day.start_ms: (day.follows, day.unfollows) for day in channel.daily_truth()}

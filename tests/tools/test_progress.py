@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from service.kafka import topics
+from service.background_tasks import beside
+from service.commands import progress_bar as bar
+from service.commands.generate import outbox_to
+from service.kafka import topic_admin as topics
+from service.local.broker import LocalBroker
+from service.local.ports import free_ports
+from service.local.worker_process import WorkerProcess
+from service.runtime.group_progress import Stalled, progress_of
 from service.settings import Settings
-from service.tools import bar
-from service.tools.beside import beside
-from service.tools.broker import LocalBroker
-from service.tools.generate import Shape, Synthetic
-from service.tools.ports import free_ports
-from service.tools.progress import Stalled, progress_of
-from service.tools.send import outbox_to
-from service.tools.worker_process import WorkerProcess
+from service.synthetic.events import Shape, Synthetic
 
 T0 = 1_767_225_600_000
 

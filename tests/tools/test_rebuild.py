@@ -11,18 +11,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import service.engine.engine as engine_module
+import service.counting.engine as engine_module
 from service.audit.source import Extent
-from service.engine import Checkpoint, Engine, Grain, Rules
-from service.engine.checkpoint import Counts, SweepPosition
-from service.events import LogRecord
-from service.rule_versions import BEFORE_RANGES, CURRENT, Ranges
-from service.tools.option_types import ranges
-from service.tools.rebuild_count import Recount, checkpoint_of
-from service.tools.rebuild_plan import check_log
-from service.tools.rebuild_sweep import FirstSweep, Gap, Swept, sweep_position
-from service.tools.rebuild_traces import Traces
-from service.tools.stopped import Refused
+from service.commands.option_types import ranges
+from service.commands.rebuild_count import Recount, checkpoint_of
+from service.commands.rebuild_plan import check_log
+from service.commands.rebuild_sweep import FirstSweep, Gap, Swept, sweep_position
+from service.commands.rebuild_traces import Traces
+from service.commands.stopped_group import Refused
+from service.contract.input_record import LogRecord
+from service.contract.rule_versions import BEFORE_RANGES, CURRENT, Ranges
+from service.counting import Checkpoint, Engine, Grain, Rules
+from service.counting.checkpoint import Counts, SweepPosition
 from tests.engine.logs import ONE_MINUTE, T0, Counted
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.test_versions import event, upgraded

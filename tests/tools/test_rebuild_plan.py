@@ -13,14 +13,14 @@ from service.audit.arrival import LogRecord as JudgesRecord
 from service.audit.check import audit, unwatched
 from service.audit.published import Committed
 from service.audit.source import INPUT, KINDS, Extent, Snapshot
-from service.engine import Checkpoint, Engine
-from service.events import RawRecord
-from service.kafka.batches import CannotUnpack
-from service.rule_versions import CURRENT, Ranges
+from service.commands.rebuild import check_settings
+from service.commands.rebuild_plan import Plan, Planner
+from service.commands.stopped_group import Refused
+from service.contract.input_record import RawRecord
+from service.contract.rule_versions import CURRENT, Ranges
+from service.counting import Checkpoint, Engine
+from service.kafka.aiokafka_ext.batches import CannotUnpack
 from service.settings import Settings
-from service.tools.rebuild import check_settings
-from service.tools.rebuild_plan import Plan, Planner
-from service.tools.stopped import Refused
 from tests.engine.logs import ONE_MINUTE
 from tests.engine.test_unforeseen import BITTEN, plant
 from tests.engine.test_unforeseen import event as bitable

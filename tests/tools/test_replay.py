@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from service.cli import Exit, main
-from service.engine import Rules
-from service.tools.offline import Offline, WindowsOf, record_of
+from service.commands.offline_engine import Offline, WindowsOf, record_of
+from service.counting import Rules
 
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 MINUTE = 60_000

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from service.cli import Exit, main
+from service.commands.generate import outbox_to
+from service.local.broker import LocalBroker
+from service.local.ports import free_ports
+from service.local.worker_process import WorkerProcess, environment
+from service.runtime.group_progress import progress_of
 from service.settings import Settings
-from service.tools.broker import LocalBroker
-from service.tools.generate import Shape, Synthetic
-from service.tools.outbox import Outbox
-from service.tools.ports import free_ports
-from service.tools.progress import progress_of
-from service.tools.send import outbox_to
-from service.tools.worker_process import WorkerProcess, environment
+from service.synthetic.batch_sender import Outbox
+from service.synthetic.events import Shape, Synthetic
 from tests.broker.deployment import Deployment
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]

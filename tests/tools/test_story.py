@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from service import channel
-from service.results import AccountRow
-from service.tools import story
+from service.contract.results import AccountRow
+from service.demo import channel
+from service.demo import channel_truth as story
 
 TRUTH = {day.start_ms: (day.follows, day.unfollows) for day in channel.daily_truth()}
 ROW = AccountRow(

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from service.cli import Exit, main
-from service.tools.doctor import Note
-from service.tools.option_types import UsageError
-from service.tools.output import check_outputs
-from service.tools.plain import plain, plain_json
-from service.tools.refused import OURS, Refused
-from service.tools.resend import _corrected
+from service.commands.doctor import Note
+from service.commands.option_types import UsageError
+from service.commands.output import check_outputs
+from service.commands.printable import plain, plain_json
+from service.commands.rejected import OURS, Refused
+from service.commands.rejected_replay import _corrected
 
 LINE = json.dumps(
     {"event_id": "e", "account_id": "a", "follower_id": "f", "action": "follow",

@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 
 import aiohttp
 
-from service.accounts import AccountSeries
-from service.api import Api
-from service.engine import Engine
-from service.events import LogRecord
-from service.kafka.lag import Lag
-from service.kafka.membership import Membership
-from service.metrics import Host, Metrics
-from service.results import Source
+from service.contract.input_record import LogRecord
+from service.contract.results import Source
+from service.counting import Engine
+from service.kafka.aiokafka_ext.group_health import Membership
+from service.metrics.account_series import AccountSeries
+from service.metrics.collector import Host, Metrics
+from service.runtime.lag import Lag
 from service.settings import Settings
-from service.tools.generate import Made
-from service.web import Web
+from service.synthetic.events import Made
+from service.web import Api
+from service.web.server import Web
 from tests.patience import SILENCE_S
 from tests.web.told import START_MS, event
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from service.api.answers import RANKINGS
-from service.api.turns import BOARDS, UNITS
+from service.web.loop_turns import BOARDS, UNITS
+from service.web.responses import RANKINGS
 from tests.web.port import Port, ask, count, follows, listening, question, raw
 from tests.web.told import START_MS
 

@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.api.budgets import client_of
-from service.api.door import IDLE_S, SPARE, Door
 from service.settings import Settings
+from service.web.connections import IDLE_S, SPARE, Door
+from service.web.rate_limits import client_of
 from tests.patience import SILENCE_S
 from tests.web.port import Port, ask, listening, question
 
@@ -234,7 +234,7 @@ async def test_a_request_that_never_ends_is_ended() -> None:
 FIT = """
 import logging, resource, sys
 from dataclasses import replace
-from service import descriptors
+from service import file_descriptors as descriptors
 from service.settings import Settings
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 settings = descriptors.fit(Settings(), 4)

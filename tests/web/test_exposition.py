@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.exposition import choose_encoder
 
-from service.exposition import REST_S, SLICE, Exposition
+from service.metrics.exposition import REST_S, SLICE, Exposition
 from tests.web.port import ask, count, follows, listening
 from tests.web.test_bounds import turns_of
 from tests.web.told import START_MS

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from service.api.guard import GUESSES
 from service.logs import OncePerInterval
 from service.secret_files import MOST_BYTES
 from service.settings import PREFIX, Settings, SettingsError
+from service.web.middleware import GUESSES
 from tests.web.port import ask, listening
 
 SECRETS = (
@@ -140,7 +140,7 @@ def test_a_stranger_cannot_make_lines_by_what_it_writes_into_a_path() -> None:
     once = OncePerInterval(interval_s=60)
     lines = [
         logging.LogRecord(
-            "service.api.guard", logging.WARNING, "f", 1, "web: a wrong token path=%r",
+            "service.web.middleware", logging.WARNING, "f", 1, "web: a wrong token path=%r",
             (f"/closed/10.0.0.{number}:9092",), None,
         )
         for number in range(200)

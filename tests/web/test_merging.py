@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from service.api import merging
-from service.api.answers import Freshness, GrainRule, Place
-from service.api.asked import ShardBoard, ShardTop
-from service.api.budgets import Rate
-from service.kafka.membership import Membership
+from service.kafka.aiokafka_ext.group_health import Membership
+from service.web import merge as merging
+from service.web.peer_protocol import ShardBoard, ShardTop
+from service.web.rate_limits import Rate
+from service.web.responses import Freshness, GrainRule, Place
 
 HOUR = GrainRule("1h", 3_600_000, 60_000, 10_800_000, is_ranked=True)
 H = HOUR.size_ms

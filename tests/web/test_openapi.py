@@ -12,8 +12,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from service.api import openapi
 from service.settings import Settings
+from service.web import openapi
 from tests.broker.conftest import Deploy
 from tests.web.test_api import drawn, get
 from tests.web.told import HOSTILE, of

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from service.api.proof import HEADER, Proofs, UnprovedError
-from service.api.stream import Client
-from service.kafka.membership import usable
-from service.kafka.partitioners import partition_of
+from service.kafka.aiokafka_ext.group_health import usable
+from service.kafka.partitioning import partition_of
 from service.settings import Settings
+from service.web.peer_authentication import HEADER, Proofs, UnprovedError
+from service.web.stream import Client
 from tests.patience import SILENCE_S
 from tests.web.port import Port, ask, count, follows, listening, question
 from tests.web.told import START_MS

@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from service.api.answers import GrainRule
-from service.api.moments import Moment, from_id, is_same, to_id
-from service.api.stream import Client, Hub
+from service.web.responses import GrainRule
+from service.web.resume_token import Moment, from_id, is_same, to_id
+from service.web.stream import Client, Hub
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Worker
 from tests.patience import SILENCE_S, Patience

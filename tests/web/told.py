@@ -12,7 +12,7 @@ from email.message import Message
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
-from service.tools.generate import Made
+from service.synthetic.events import Made
 from tests.patience import SILENCE_S
 
 HOUR_MS = 3_600_000

@@ -1,0 +1,1 @@
+"""What replay --plot and the demo draw."""

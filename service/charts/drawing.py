@@ -1,0 +1,52 @@
+"""Puts flows on a terminal and into a PNG; matplotlib is loaded only for the latter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from service.charts.series import Flow
+from service.charts.terminal import ebb_and_flow
+from service.commands.printable import plain
+
+WIDEST: Final = 100
+"""Columns of a drawing at most, and of everything where there is no terminal."""
+
+HEIGHT: Final = 28
+
+
+class _Console(Console):
+    """A closed output is an error as any other: rich ends the process, also from within a task."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        raise BrokenPipeError
+
+
+def new_console(*, stderr: bool = False) -> Console:
+    """Make a console that is WIDEST wide where no person is watching."""
+    console = _Console(stderr=stderr, highlight=False)
+    if console.is_terminal:
+        return console
+    return _Console(stderr=stderr, highlight=False, width=WIDEST)
+
+
+def printable(name: str, style: str = "") -> Text:
+    """Make a stranger's text fit to print: no markup, no control characters."""
+    return Text(plain(name), style)
+
+
+def draw(flows: Sequence[Flow], console: Console, png: Path | None) -> None:
+    """Draw every flow on the terminal; all of them into one PNG if a path is given."""
+    for flow in flows:
+        console.print()
+        console.print(ebb_and_flow(flow, width=min(WIDEST, console.width), height=HEIGHT))
+    if png is not None and flows[0].bars:
+        from service.charts.png import ebb_and_flow_png  # noqa: PLC0415 - half a second
+
+        ebb_and_flow_png(flows, png)
+        console.print(f"\ndrawn to {png}", soft_wrap=True)

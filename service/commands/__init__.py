@@ -1,0 +1,1 @@
+"""The commands of netfollowers, and what they share."""

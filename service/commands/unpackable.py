@@ -1,0 +1,54 @@
+"""What of the input can be unpacked; whatever a transaction has become, and by new consumers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+from service.kafka import clients
+from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.settings import Settings
+
+_READ_WITHIN_S: Final = 60.0
+
+
+async def partition_count(settings: Settings) -> int:
+    """Partitions of the input."""
+    async with _reader(settings) as reader:
+        return len(await reader._client._wait_on_metadata(settings.input_topic))  # noqa: SLF001
+
+
+async def end_of(settings: Settings, tp: TopicPartition) -> int:
+    """Offset after the last record, of an open transaction too."""
+    async with _reader(settings) as reader:
+        return int((await reader.end_offsets([tp]))[tp])
+
+
+async def why_not(settings: Settings, tp: TopicPartition, offset: int) -> str | None:
+    """Why an offset cannot be unpacked; None when it can."""
+    async with _reader(settings) as reader, asyncio.timeout(_READ_WITHIN_S):
+        reader.assign([tp])
+        reader.seek(tp, offset)
+        try:
+            while await reader.position(tp) <= offset:
+                await reader.getmany(tp, timeout_ms=200, max_records=1)
+        except CannotUnpack as error:
+            return str(error)
+        except OffsetOutOfRangeError:
+            return "the log does not hold it"
+    return None
+
+
+@asynccontextmanager
+async def _reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
+    reader = clients.consumer(settings, isolation_level="read_uncommitted")
+    await clients.start(reader)
+    try:
+        yield reader
+    finally:
+        await reader.stop()

@@ -1,0 +1,131 @@
+"""What leaves: rows, window results, late and rejected records, and their bytes.
+
+Under the engine's import ban. A field, once published, keeps its name and meaning; the JSON Schemas
+in `service/contract/schemas/` are what the tests hold these encodings against.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final, NamedTuple
+
+import msgspec
+
+from service.contract.input_record import MAX_VALUE_BYTES, RawRecord, Rejection, escaped
+
+MAX_KEY_BYTES: Final = 1_024
+"""A refused record's key is kept up to here; a key that was accepted is at most 256 bytes."""
+ORIGINAL: Final = "original:"
+"""Before the name of each header that a refused record came with."""
+MAX_HEADERS_BYTES: Final = 16_384
+"""Original headers beyond so many bytes are not kept; their number is."""
+FORMAT_VERSION: Final = 1
+
+Headers = list[tuple[str, bytes | None]]
+Update = tuple[bytes, bytes | None]
+"""(key, value) of a row; the value of one that is gone is None: a tombstone."""
+Window = list[int]
+"""[start_ms, gained, lost, revision]"""
+
+
+class ResultRecord(NamedTuple):
+    """One record for a result topic; the partition is the input record's own."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class AccountRow(msgspec.Struct, gc=False):
+    """The whole row of one account, as `net-follower-updates` holds it.
+
+    `net = gained - lost`. `followers = baseline + net - net_at_baseline`, null without a baseline.
+    `windows`: per grain the kept windows, oldest first, each [start_ms, gained, lost, revision].
+    `offset`: the last input record that this row contains. `baseline_ms`: when the baseline was
+    true; left out without one, and in rows of version 1 of the rules.
+    """
+
+    account_id: str
+    gained: int
+    lost: int
+    net: int
+    followers: int | None
+    baseline: int | None
+    net_at_baseline: int | None
+    last_event_ms: int
+    offset: int
+    windows: dict[str, list[Window]]
+    baseline_ms: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class WindowResult(msgspec.Struct, gc=False):
+    """One final result of a window [start_ms, end_ms), or a later revision of it."""
+
+    account_id: str
+    grain: str
+    start_ms: int
+    end_ms: int
+    gained: int
+    lost: int
+    net: int
+    revision: int
+
+
+class Source(NamedTuple):
+    """The input partition that a result comes from."""
+
+    topic: str
+    partition: int
+
+
+encode = msgspec.json.Encoder().encode
+"""A result -> its JSON bytes, of exact size (orjson's keep an over-allocated buffer alive)."""
+
+decode_row = msgspec.json.Decoder(AccountRow).decode
+
+
+def late_record(
+    record: RawRecord, source: Source, *, event_ms: int, watermark_ms: int, missed: list[str]
+) -> ResultRecord:
+    """A record that missed the windows of the grains `missed`: original bytes, and why."""
+    headers = _origin(record, source)
+    headers += [
+        ("netfollowers-event-time-ms", b"%d" % event_ms),
+        ("netfollowers-watermark-ms", b"%d" % watermark_ms),
+        ("netfollowers-grains-missed", ",".join(missed).encode()),
+    ]
+    return ResultRecord(record.key, record.value, headers)
+
+
+def rejected_record(record: RawRecord, source: Source, rejection: Rejection) -> ResultRecord:
+    """A refused record: its bytes up to a bound, the whole's length and SHA-256, the reason."""
+    key, value = record.key, record.value
+    whole = value or b""
+    headers = _origin(record, source)
+    headers += [
+        ("netfollowers-reason", rejection.reason.encode()),
+        ("netfollowers-detail", rejection.detail.encode(errors="replace")),
+        ("netfollowers-original-length", b"%d" % len(whole)),
+        ("netfollowers-sha256", hashlib.sha256(whole).hexdigest().encode()),
+        ("netfollowers-truncated", b"true" if len(whole) > MAX_VALUE_BYTES else b"false"),
+        ("netfollowers-original-key-length", b"%d" % len(key or b"")),
+        ("netfollowers-version", b"%d" % FORMAT_VERSION),
+    ]
+    return ResultRecord(
+        key if key is None else key[:MAX_KEY_BYTES],
+        value if value is None else value[:MAX_VALUE_BYTES],
+        headers,
+    )
+
+
+def _origin(record: RawRecord, source: Source) -> Headers:
+    """Headers of the input record, marked as such, if they are not too large; and where it lay."""
+    kept = [(ORIGINAL + escaped(name), value) for name, value in record.headers]
+    if sum(len(name.encode()) + len(value or b"") for name, value in kept) > MAX_HEADERS_BYTES:
+        kept = [("netfollowers-original-headers-dropped", b"%d" % len(kept))]
+    return [
+        *kept,
+        ("netfollowers-source-topic", source.topic.encode()),
+        ("netfollowers-source-partition", b"%d" % source.partition),
+        ("netfollowers-source-offset", b"%d" % record.offset),
+    ]

@@ -1,0 +1,136 @@
+"""What a restart needs beside the rows, and what a seal hands to the journal. Immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from service.contract.results import ResultRecord, Update
+from service.contract.rule_versions import BEFORE_RANGES, Ranges
+from service.contract.skipped_ranges import Skipped
+
+METADATA_VERSION: Final = 1
+MAX_METADATA_BYTES: Final = 4_095
+MOST_UNFORESEEN: Final = 20
+
+
+class Counts(msgspec.Struct, frozen=True, gc=False):
+    """The five outcomes of a partition's records; they sum to the number of records seen."""
+
+    applied: int = 0
+    late: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    heartbeat: int = 0
+
+    @property
+    def total(self) -> int:
+        """Records seen."""
+        return self.applied + self.late + self.duplicate + self.rejected + self.heartbeat
+
+
+class SweepPosition(msgspec.Struct, frozen=True, gc=False):
+    """Where the sweep stands (see `sweep.py`); times in epoch ms, -1 before the first sweep."""
+
+    closed_to_ms: int = -1
+    closing_to_ms: int = -1
+    bucket: int = 0
+
+
+class _Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The JSON that travels with the committed offset; under 4,096 bytes."""
+
+    v: int
+    watermark_ms: int | None
+    counts: Counts
+    sweep: SweepPosition
+    settings: dict[str, str | int]
+    rows: int | None = None
+    rules: Ranges = BEFORE_RANGES
+    skipped: Skipped = ()
+    unforeseen: tuple[int, ...] = ()
+
+
+class Checkpoint(msgspec.Struct, frozen=True, gc=False):
+    """A position in the log and all state at it that is not in the rows.
+
+    `position`: offset of the next record. `watermark_ms`: -1 before the first event.
+    `settings`: the fingerprint of what changes results. `rows`: how many the table holds; None in
+    a checkpoint of a version that did not say. `rules`: which version judged which offsets.
+    `skipped`: which ranges an operator has stepped over. `unforeseen`: offsets of the records that
+    no restart may remember, because an error kept us from judging them; the newest MOST_UNFORESEEN.
+    """
+
+    position: int
+    watermark_ms: int
+    counts: Counts
+    sweep: SweepPosition
+    settings: Mapping[str, str | int]
+    rows: int | None = None
+    rules: Ranges = BEFORE_RANGES
+    skipped: Skipped = ()
+    unforeseen: tuple[int, ...] = ()
+
+    def to_metadata(self) -> str:
+        """Encode all but the position as JSON."""
+        watermark = self.watermark_ms if self.watermark_ms >= 0 else None
+        settings = dict(self.settings)
+        metadata = msgspec.json.encode(
+            _Metadata(
+                METADATA_VERSION,
+                watermark,
+                self.counts,
+                self.sweep,
+                settings,
+                self.rows,
+                self.rules,
+                self.skipped,
+                self.unforeseen,
+            )
+        )
+        assert len(metadata) <= MAX_METADATA_BYTES, len(metadata)
+        return metadata.decode()
+
+    @classmethod
+    def from_metadata(cls, position: int, text: str) -> Checkpoint:
+        """Decode; ValueError when the text is not ours or of another version."""
+        found = msgspec.json.decode(text, type=_Metadata)
+        if found.v != METADATA_VERSION:
+            message = f"checkpoint metadata of version {found.v}, not {METADATA_VERSION}"
+            raise ValueError(message)
+        starts = [start for start, _ in found.rules]
+        if not starts or starts != sorted(set(starts)):
+            message = f"checkpoint metadata with rules {found.rules!r}"
+            raise ValueError(message)
+        watermark = -1 if found.watermark_ms is None else found.watermark_ms
+        return cls(
+            position,
+            watermark,
+            found.counts,
+            found.sweep,
+            found.settings,
+            found.rows,
+            found.rules,
+            found.skipped,
+            found.unforeseen,
+        )
+
+
+class Sealed(msgspec.Struct, frozen=True, gc=False):
+    """What one transaction makes durable: records per result topic, and the checkpoint.
+
+    `updates` and `windows` carry no headers; an update without a value removes the row.
+    """
+
+    checkpoint: Checkpoint
+    updates: list[Update]
+    windows: list[tuple[bytes, bytes]]
+    late: list[ResultRecord]
+    rejected: list[ResultRecord]
+
+    @property
+    def records(self) -> int:
+        """Result records in it."""
+        return len(self.updates) + len(self.windows) + len(self.late) + len(self.rejected)

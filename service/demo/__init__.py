@@ -1,0 +1,1 @@
+"""The demo: a broker, workers, live events, a real channel, a check."""

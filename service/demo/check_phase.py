@@ -1,0 +1,84 @@
+"""Demo, part 3: the counts sum, and code that shares nothing with ours comes to the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.console import Console
+
+from service.audit.check import check
+from service.commands.progress_bar import Bar
+from service.commands.replay_summary import counts_line
+from service.counting import Counts
+from service.demo.pipeline import Pipeline
+from service.kafka import clients
+from service.local.worker_process import WorkerProcess
+from service.runtime.group_progress import Committed
+from service.synthetic.batch_sender import Outbox
+
+
+async def judge(console: Console, pipeline: Pipeline, *, is_tansu: bool) -> bool:
+    """Check one worker, which has counted all it was sent; -> whether all is right."""
+    found = await pipeline.counted()
+    counts = await _counts_of(console, found, pipeline.worker)
+    is_complete = _totals(console, counts, pipeline.outbox)
+    is_agreed = await _recompute(console, pipeline, is_tansu=is_tansu)
+    code = await pipeline.worker.stop()
+    say(console, f"worker stopped by SIGTERM: exit code {code}", is_right=code == 0)
+    return is_complete and is_agreed and code == 0
+
+
+async def _counts_of(
+    console: Console, found: Mapping[int, Committed], worker: WorkerProcess
+) -> dict[int, Counts]:
+    """Take the five counts from the commits, or from the worker where the broker keeps none."""
+    counts = {p: one.checkpoint.counts for p, one in found.items() if one.checkpoint is not None}
+    if len(counts) == len(found):
+        return counts
+    console.print("counts as the worker's /metrics has them: this broker keeps no commit metadata")
+    gauges = await worker.gauges()
+    return {} if gauges is None else {p: Counts(**by) for p, by in gauges.by_partition.items()}
+
+
+def _totals(console: Console, counts: Mapping[int, Counts], outbox: Outbox) -> bool:
+    """Print the five counts per partition; -> whether they sum to what was produced."""
+    is_right = True
+    for partition, five in sorted(counts.items()):
+        records = outbox.ends.get(partition, 0)
+        console.print(f"partition {partition}: {counts_line(five, records)}", soft_wrap=True)
+        is_right &= five.total == records
+    sent = sum(outbox.sent.values())
+    counted = sum(five.total for five in counts.values())
+    is_right &= sent == counted
+    say(console, f"{sent:,} records produced, {counted:,} counted", is_right=is_right)
+    return is_right
+
+
+async def _recompute(console: Console, pipeline: Pipeline, *, is_tansu: bool) -> bool:
+    """Audit everything; -> whether the recomputation agrees. The worker must be at rest."""
+    settings = pipeline.settings
+    options = {k: v for k, v in clients.options(settings).items() if k != "bootstrap_servers"}
+    console.print("recomputing everything from the input, by other code ...", style="dim")
+    with Bar(console) as bar:
+        report = await check(
+            settings.brokers,
+            input_topic=settings.input_topic,
+            updates_topic=settings.updates_topic,
+            windows_topic=settings.windows_topic,
+            late_topic=settings.late_topic,
+            rejected_topic=settings.rejected_topic,
+            app_id=settings.app_id,
+            at_least_once=not settings.is_exactly_once,
+            tansu=is_tansu,
+            client_options=options,
+            begin=lambda what, total: bar.begin(f"recomputed of {what}", total),
+        )
+    console.print(str(report), markup=False, soft_wrap=True)
+    verdict = "agrees with" if report.ok else "DISAGREES with"
+    say(console, f"the independent recomputation {verdict} the table", is_right=report.ok)
+    return report.ok
+
+
+def say(console: Console, text: str, *, is_right: bool) -> None:
+    """Print a verdict."""
+    console.print(text, style="bold" if is_right else "bold red", soft_wrap=True)

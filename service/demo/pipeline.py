@@ -1,0 +1,73 @@
+"""Topics, one worker on them and a way in: what each part of the demo counts with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from service.background_tasks import beside
+from service.commands.generate import outbox_to
+from service.commands.progress_bar import Bar
+from service.kafka import topic_admin as topics
+from service.local.worker_process import WorkerProcess
+from service.runtime.group_progress import Committed, Progress, progress_of
+from service.settings import Settings
+from service.synthetic.batch_sender import Outbox
+
+_LOOK_S: Final = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """All of it is running."""
+
+    settings: Settings
+    worker: WorkerProcess
+    progress: Progress
+    outbox: Outbox
+
+    @property
+    def page(self) -> str:
+        """Address of the worker's page."""
+        return f"http://127.0.0.1:{self.settings.web_port}/"
+
+    @asynccontextmanager
+    async def counting(self, console: Console, what: str, total: int) -> AsyncIterator[None]:
+        """Say how many of `total` records are counted while the block runs."""
+        with Bar(console) as bar:
+            async with beside(self._tell(bar.begin(what, total))):
+                yield
+
+    async def counted(self, closed_to_ms: int = -1) -> Mapping[int, Committed]:
+        """Wait until all that was sent is counted (see `Progress.wait`)."""
+        return await self.progress.wait(
+            self.outbox.ends, closed_to_ms=closed_to_ms, look=self.worker.check
+        )
+
+    async def _tell(self, more: Callable[[int], None]) -> None:
+        told = 0
+        while True:
+            found = await self.progress.committed()
+            position = sum(one.position for one in found.values())
+            more(position - told)
+            told = position
+            await asyncio.sleep(_LOOK_S)
+
+
+@asynccontextmanager
+async def pipeline(settings: Settings, log: Path) -> AsyncIterator[Pipeline]:
+    """Create the topics and start the worker. WorkerFailed, also later, when it ends by itself."""
+    await topics.create(settings)
+    async with (
+        WorkerProcess(settings, log) as worker,
+        beside(worker.watch()),
+        progress_of(settings) as progress,
+        outbox_to(settings) as outbox,
+    ):
+        yield Pipeline(settings, worker, progress, outbox)

@@ -1,0 +1,1 @@
+"""What aiokafka lacks or does wrong, mended here and nowhere else."""

@@ -1,0 +1,171 @@
+"""Faust's transport, cut down to group membership; a Faust message is a whole batch.
+
+Faust's own consumer is a member of the group and fetches nothing: its partitions are paused in
+aiokafka the moment they are assigned. The shards read for themselves; `getmany` hands their batches
+to Faust one by one. Positions travel in our own commits, so acks, commits and seeks of Faust's do
+nothing here. Every override has a test in tests/broker/test_libraries.py that fails when a library
+changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import faust
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+from faust.transport.drivers.aiokafka import Consumer, ConsumerRebalanceListener, Transport
+from faust.types import TP
+from faust.types.tuples import ConsumerMessage
+
+from service.kafka.aiokafka_ext.group_health import Membership, usable
+from service.runtime.shards import Shards
+
+
+class PausingListener(ConsumerRebalanceListener):
+    """Pauses what is assigned before anything can be fetched."""
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Run in the consumer's thread, straight after the assignment."""
+        partitions = list(assigned)
+        self._thread._ensure_consumer().pause(*partitions)  # noqa: SLF001 - aiokafka's own pause
+        await super().on_partitions_assigned(partitions)
+
+
+class BatchConsumer(Consumer):
+    """The group's member; yields the shards' batches."""
+
+    logger = logging.getLogger("faust.transport")  # it would log under the name of this module
+    RebalanceListener = PausingListener
+    shards: Shards
+    input_topic: str
+    membership: Membership
+    _yielded = 0
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Checkpoint what was counted before the group goes on."""
+        self.membership.revoked()
+        try:
+            await self.shards.revoke()
+        except Exception as error:  # noqa: BLE001 - aiokafka would swallow it
+            self.shards.fail("a revoke failed", error)
+        await super().on_partitions_revoked(revoked)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Hand the assignment to the shards; their opens go on by themselves."""
+        self.membership.assigned(generation_id, self._owners())
+        self.shards.assign(tp.partition for tp in assigned)
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    def _owners(self) -> dict[int, str]:
+        """Partition -> address: each member's travels in its metadata (docs/decisions/0014)."""
+        found = self.app.assignor.external_topic_distribution
+        return usable(
+            {
+                partition: url
+                for url, topics in found.items()
+                for partition in topics.get(self.input_topic, ())
+            }
+        )
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
+        """Yield one message per batch; its value is the batch."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)
+        try:
+            batch = await asyncio.wait_for(self.shards.queue.get(), timeout)
+        except TimeoutError:
+            return
+        if self.shards.owner(batch) is None:
+            return
+        self._yielded += 1
+        tp = TP(self.input_topic, batch.partition)
+        yield tp, ConsumerMessage(
+            tp.topic, tp.partition, self._yielded, 0.0, 0, [], b"", batch, None, 0, 0, tp,
+            generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    async def commit_position(self, partition: int, position: int, metadata: str) -> None:
+        """Commit as the member that we are; raises what the broker answers."""
+        thread = self._thread
+        where = {TopicPartition(self.input_topic, partition): OffsetAndMetadata(position, metadata)}
+        await thread.call_thread(thread._ensure_consumer().commit, where)  # noqa: SLF001
+
+    def why_lost(self) -> BaseException | None:
+        """What has ended our membership of the group; None while all is well.
+
+        aiokafka would tell it to who polls its consumer, and wait until then: nobody does.
+        """
+        consumer = self._thread and self._thread._consumer  # noqa: SLF001
+        coordinator = consumer and consumer._coordinator  # noqa: SLF001
+        if not coordinator:
+            return None
+        self.membership.hear(coordinator)
+        task = coordinator._coordination_task  # noqa: SLF001
+        ended = task.exception() if task.done() and not task.cancelled() else None
+        if error := ended or coordinator._pending_exception:  # noqa: SLF001
+            return error  # type: ignore[no-any-return]
+        why = self.membership.why_lost()
+        return TimeoutError(why) if why else None
+
+    async def perform_seek(self) -> None:
+        """Do nothing: a shard's reader is positioned once, when it starts."""
+
+    async def commit(self, *_: Any, **__: Any) -> bool:  # noqa: ANN401
+        """Do nothing: the position travels in our own commit."""
+        return True
+
+    def ack(self, message: Any) -> bool:  # noqa: ANN401
+        """Do nothing, see `commit`."""
+        message.acked = True
+        return True
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Do nothing: Faust's interval tree of gaps would take two thirds of the CPU."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Do nothing: the shards watch themselves (`Shard.why_stuck`)."""
+
+
+class BatchTransport(Transport):
+    """Faust's aiokafka transport with our consumer."""
+
+    Consumer = BatchConsumer
+
+    def __init__(
+        self,
+        url: Any,  # noqa: ANN401 - yarl's
+        app: faust.App,
+        *,
+        shards: Shards,
+        input_topic: str,
+        lost_after_s: float,
+    ) -> None:
+        """`shards` get the assignments; batches of `input_topic` come from them."""
+        super().__init__(url, app)
+        self._lost_after_s = lost_after_s
+        self._shards = shards
+        self._input_topic = input_topic
+
+    def create_consumer(self, callback: Any, **kwargs: Any) -> BatchConsumer:  # noqa: ANN401
+        """Build the group's member."""
+        consumer: BatchConsumer = super().create_consumer(callback, **kwargs)
+        consumer.shards = self._shards
+        consumer.input_topic = self._input_topic
+        consumer.membership = Membership(self._lost_after_s)
+        return consumer
+
+
+class BatchSchema(faust.Schema):
+    """Passes a batch through: there is nothing left to deserialize."""
+
+    def loads_key(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
+        """No key: a message is many records."""
+        return
+
+    def loads_value(self, _: faust.App, message: ConsumerMessage, **__: Any) -> Any:  # noqa: ANN401
+        """Return the batch itself."""
+        return message.value

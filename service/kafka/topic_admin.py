@@ -1,0 +1,282 @@
+"""What the topics must be like: created by one command, checked at every start.
+
+A finding that would make results wrong or lost is an error and keeps the worker from starting; one
+that only weakens something is a warning. Every finding names the exact command that mends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import (
+    KafkaError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+
+from service.kafka import acls as rights
+from service.kafka import clients
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_VISIBLE_WITHIN_S: Final = 30.0
+_DAY_MS: Final = 86_400_000
+MIN_MESSAGE_BYTES: Final = 1_000_000
+"""Our largest batch of results fits into this."""
+_MUST: Final = ("cleanup.policy", "max.message.bytes")
+_COMPACTED: Final = (
+    ": compaction keeps only the newest event of each account. It deletes the other events, "
+    "counted or not, and deleted events cannot be counted. Set the policy to delete; then the "
+    "remaining events are counted. If the topic was compacted already, count the accounts again "
+    "from baselines"
+)
+
+
+class NotUsable(Exception):  # noqa: N818 - says what it is
+    """The topics do not allow to start; the message lists every finding with its fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be, and the command that mends it."""
+
+    text: str
+    fix: str
+    is_error: bool
+
+    def __str__(self) -> str:
+        """One finding, two lines."""
+        return f"{'error' if self.is_error else 'warning'}: {self.text}\n  fix: {self.fix}"
+
+
+def configuration(settings: Settings) -> dict[str, dict[str, str]]:
+    """Topic -> its configuration, as `create` makes it and `check` wants it."""
+    base = {"min.insync.replicas": str(settings.min_isr)}
+    by_log_time = base | {
+        "cleanup.policy": "delete",
+        "message.timestamp.type": "LogAppendTime",
+        "retention.ms": str(round(settings.results_retention_days * _DAY_MS)),
+        "max.message.bytes": "1048588",
+    }
+    return {
+        settings.input_topic: by_log_time
+        | {"retention.ms": str(round(settings.input_retention_days * _DAY_MS))},
+        settings.updates_topic: base
+        | {
+            "cleanup.policy": "compact",
+            "segment.bytes": "67108864",
+            "min.cleanable.dirty.ratio": "0.1",
+            "max.message.bytes": "1048588",
+        },
+        settings.windows_topic: by_log_time,
+        settings.late_topic: by_log_time,
+        settings.rejected_topic: by_log_time,
+    }
+
+
+async def create(settings: Settings) -> list[str]:
+    """Create what is missing; -> a line per topic. Existing topics are left as they are."""
+    lines = []
+    admin = clients.admin(settings)
+    await admin.start()
+    try:
+        for name, wanted in configuration(settings).items():
+            topic = NewTopic(
+                name,
+                settings.partitions,
+                settings.replication_factor,
+                topic_configs=wanted,
+            )
+            response = await admin.create_topics([topic])
+            code = response.topic_errors[0][1]
+            error = for_code(code)
+            if code == TopicAlreadyExistsError.errno:
+                lines.append(f"{name}: exists already, not changed")
+            elif code:
+                message = f"{name}: {response.topic_errors[0][2]}"
+                raise error(message)
+            else:
+                lines.append(f"{name}: created with {settings.partitions} partitions")
+        await _visible(admin, settings)
+    finally:
+        await admin.close()
+    return lines
+
+
+async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
+    """Wait until every broker that we ask knows the new topics: creating one takes a moment."""
+    async with asyncio.timeout(_VISIBLE_WITHIN_S):
+        while True:
+            described = await admin.describe_topics(list(configuration(settings)))
+            codes = {topic["topic"]: topic["error_code"] for topic in described}
+            forbidden = TopicAuthorizationFailedError.errno
+            if hidden := sorted(name for name, code in codes.items() if code == forbidden):
+                message = f"DESCRIBE topic {', '.join(hidden)}"
+                raise TopicAuthorizationFailedError(message)
+            if not any(codes.values()):
+                return
+            await asyncio.sleep(0.05)
+
+
+async def partitions_of_input(admin: AIOKafkaAdminClient, settings: Settings) -> int | None:
+    """Partition count of the input now; None when the topic is not there."""
+    return (await _partition_counts(admin, settings)).get(settings.input_topic)
+
+
+def grown(settings: Settings, found: int, counted: int) -> str:
+    """Say what it means that the input's partition count has changed, and the way that works."""
+    return (
+        f"{settings.input_topic} has {found} partitions now, {counted} are counted: producers put "
+        "accounts into other partitions than before, where their totals would start at 0. Count "
+        "the whole log again, with new result topics and a new NETFOLLOWERS_APP_ID: see "
+        "`Partitions added to the input` in docs/runbook.md"
+    )
+
+
+async def check(settings: Settings) -> list[Finding]:
+    """Compare every topic with what it should be; -> findings, errors first."""
+    admin = clients.admin(settings)
+    await admin.start()
+    try:
+        counts = await _partition_counts(admin, settings)
+        findings = _missing(settings, counts) + _uneven(settings, counts)
+        for topic, wanted in configuration(settings).items():
+            if topic in counts:
+                found = await _configuration(admin, topic)
+                findings += _differences(settings, topic, wanted, found)
+    finally:
+        await admin.close()
+    return sorted(findings, key=lambda finding: not finding.is_error)
+
+
+async def require(settings: Settings) -> int:
+    """Refuse to start on any error; log warnings; -> the input's partition count."""
+    findings = await _forbidden(settings) or await check(settings)
+    errors = [finding for finding in findings if finding.is_error]
+    if errors:
+        raise NotUsable("\n".join(map(str, errors)))
+    for finding in findings:
+        log.warning("%s; fix: %s", finding.text, finding.fix)
+    admin = clients.admin(settings)
+    await admin.start()
+    try:
+        return (await _partition_counts(admin, settings))[settings.input_topic]
+    finally:
+        await admin.close()
+
+
+async def _forbidden(settings: Settings) -> list[Finding]:
+    """Rights that are missing. Nothing else is then worth looking at: much of it is hidden."""
+    return [
+        Finding(
+            f"this user may not {operation} {resource} (docs/security.md)",
+            rights.command(settings, operation, resource),
+            is_error=True,
+        )
+        for operation, resource in await rights.missing(settings)
+    ]
+
+
+async def _partition_counts(admin: AIOKafkaAdminClient, settings: Settings) -> dict[str, int]:
+    """Topic -> partitions, of those that exist. To ask for one by name might create it."""
+    existing = set(await admin.list_topics())
+    topics = [name for name in (settings.input_topic, *settings.result_topics) if name in existing]
+    described = await admin.describe_topics(topics) if topics else []
+    return {
+        topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]
+    }
+
+
+async def _configuration(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str] | None:
+    """Configuration of a topic; None where the broker does not tell."""
+    try:
+        responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+        code, _, _, _, entries = responses[0].resources[0]
+    except (KafkaError, IndexError, ValueError) as error:
+        log.debug("configuration of %s cannot be read: %r", topic, error)
+        return None
+    return None if code else {entry[0]: entry[1] for entry in entries}
+
+
+def _missing(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
+    return [
+        Finding(
+            f"topic {topic} does not exist, or this user may not see it",
+            f"NETFOLLOWERS_BROKERS={settings.brokers} netfollowers topics create",
+            is_error=True,
+        )
+        for topic in configuration(settings)
+        if topic not in counts
+    ]
+
+
+def _uneven(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
+    wanted = counts.get(settings.input_topic)
+    findings = []
+    for topic in settings.result_topics:
+        found = counts.get(topic)
+        if wanted is None or found is None or found == wanted:
+            continue
+        fix = (
+            f"if nothing has been counted yet: kafka-topics.sh --bootstrap-server "
+            f"{settings.brokers} --alter --topic {topic} --partitions {wanted}; if partitions were "
+            f"added to {settings.input_topic}: docs/runbook.md, Partitions added to the input"
+            if found < wanted
+            else "a topic cannot lose partitions: name another one in "
+            f"{_variable(settings, topic)} and create it"
+        )
+        text = f"topic {topic} has {found} partitions, {settings.input_topic} has {wanted}"
+        findings.append(Finding(text, fix, is_error=True))
+    return findings
+
+
+def _variable(settings: Settings, topic: str) -> str:
+    names = ("updates_topic", "windows_topic", "late_topic", "rejected_topic")
+    name = next(name for name in names if getattr(settings, name) == topic)
+    return f"NETFOLLOWERS_{name.upper()}"
+
+
+def _differences(
+    settings: Settings, topic: str, wanted: Mapping[str, str], found: Mapping[str, Any] | None
+) -> list[Finding]:
+    if found is None:
+        text = f"the broker does not tell the configuration of {topic}"
+        fix = "grant DESCRIBE_CONFIGS (docs/security.md), or check it with the broker's own tools"
+        return [Finding(text, fix, is_error=False)]
+    findings = []
+    for name, value in wanted.items():
+        if name in found and not _is_good(name, value, str(found[name])):
+            fix = (
+                f"kafka-configs.sh --bootstrap-server {settings.brokers} --alter "
+                f"--entity-type topics --entity-name {topic} --add-config {name}={value}"
+            )
+            text = f"topic {topic} has {name}={found[name]}, should be {value}"
+            if name == "cleanup.policy" and topic == settings.input_topic:
+                text += _COMPACTED
+            is_error = name in _MUST and not (
+                topic == settings.input_topic and name == "max.message.bytes"
+            )
+            findings.append(Finding(text, fix, is_error=is_error))
+    return findings
+
+
+def _is_good(name: str, wanted: str, found: str) -> bool:
+    if name == "max.message.bytes":
+        return int(found) >= MIN_MESSAGE_BYTES
+    if name == "retention.ms":
+        return int(found) < 0 or int(found) >= int(wanted)
+    if name == "min.insync.replicas":
+        return int(found) >= int(wanted)
+    if name == "segment.bytes":
+        return int(found) <= int(wanted)
+    if name == "min.cleanable.dirty.ratio":
+        return float(found) <= float(wanted)
+    return found == wanted

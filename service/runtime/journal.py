@@ -1,0 +1,532 @@
+"""The journal: the port between a shard and the broker, and its two Kafka implementations.
+
+`open` fences, *then* sees that nothing is undecided, *then* reads the position, *then* the rows,
+then the records that the engine wants to see again; in another order a previous owner could still
+commit behind our back. `commit` makes one sealed checkpoint durable; whatever it raises is final.
+The journal knows no engine: rows and records are bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import IllegalOperation, OffsetOutOfRangeError
+from aiokafka.structs import OffsetAndMetadata
+
+from service.contract.input_record import RawRecord
+from service.contract.skipped_ranges import around
+from service.counting import Checkpoint, Sealed
+from service.kafka import clients
+from service.kafka.aiokafka_ext.raw_records import raw_consumer
+from service.kafka.aiokafka_ext.stable_offsets import ask_for_stable
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+RESTORE_FETCH_BYTES: Final = 8 * 1_024 * 1_024
+MAX_SEQUENCE: Final = 2**31 - 2**24
+"""aiokafka's producer wraps its sequence number wrongly after 2^31 records: renew it before."""
+
+UNDECIDED_S: Final = 30.0
+"""A transaction that is undecided for so long after the fence will not be decided any more."""
+_ASK_AGAIN_S: Final = 0.2
+
+CHECKPOINT_KEY: Final = b""
+
+
+class _CheckpointRecord(msgspec.Struct, frozen=True):
+    """At least once: what a commit with metadata would hold."""
+
+    position: int
+    metadata: str
+
+
+CommitPosition = Callable[[int, int, str], Awaitable[None]]
+"""(partition, position, metadata): commit as the member of the group that we are."""
+
+
+class RefusedToOpen(Exception):  # noqa: N818 - it is a refusal, with its way forward
+    """The log and our own commits contradict each other; the message names the way forward."""
+
+
+class NotOurs(RefusedToOpen):
+    """The group has a commit that no worker has made; `netfollowers rebuild` mends it."""
+
+    def __init__(self, what: str, way_back: str) -> None:
+        """`what` was found, in a sentence."""
+        super().__init__(f"{what}: {way_back}")
+        self.what = what
+
+
+class Overtaken(Exception):  # noqa: N818 - it is what happened
+    """Another worker has opened the shard since we did: we are the zombie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What an open found: the checkpoint (None: never counted), rows, and records before it.
+
+    `start`: the log start of the input. `rows`: key -> value, latest first to last written.
+    `recent`: lists of records from `recent_from` up to the checkpoint's position, in order, read as
+    they are asked for: all of them at once would be more than the table.
+    """
+
+    checkpoint: Checkpoint | None
+    start: int
+    rows: dict[bytes, bytes]
+    recent_from: int
+    recent: AsyncGenerator[Sequence[RawRecord]]
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far an open or a reclaim has come, for the watchdog; `step` is "" when none is under way.
+
+    `at` counts records and positions: a long read moves it, and a long gap. A restore may take its
+    time; what must not happen is that neither of the two moves.
+    """
+
+    step: str = ""
+    at: int = 0
+    part: float = 0.0
+    """Of the table's log, how much has been read, 0 to 1."""
+
+    def enter(self, step: str) -> None:
+        """Begin the next step."""
+        self.step, self.at = step, 0
+        if step:
+            log.debug("restore step=%s", step)
+
+
+class Journal(Protocol):
+    """One partition's durable side. Implemented over Kafka twice, and by the simulation's world."""
+
+    is_atomic: bool
+    progress: Progress
+
+    async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
+        """Fence, then position, then rows, then the records from `replay_from`."""
+
+    async def reclaim(self) -> Checkpoint | None:
+        """Fence again and read the committed checkpoint, without the rows."""
+
+    async def committed(self) -> Checkpoint | None:
+        """Read the committed checkpoint."""
+
+    async def commit(self, sealed: Sealed) -> int:
+        """Make one checkpoint durable; -> bytes of its records. Any exception is final."""
+
+    async def close(self) -> None:
+        """Let go of the broker. Never commits."""
+
+
+class KafkaJournal:
+    """A partition's journal over Kafka; the subclass says how a checkpoint is written."""
+
+    is_atomic: bool
+    _way_back = "use another NETFOLLOWERS_APP_ID with its own result topics"
+    """From a commit that is not ours."""
+
+    def __init__(self, settings: Settings, partition: int, partitions: int) -> None:
+        """`partitions`: of the input topic, as checked at start."""
+        self._settings = settings
+        self._partitions = partitions
+        self.source = TopicPartition(settings.input_topic, partition)
+        self.updates = TopicPartition(settings.updates_topic, partition)
+        self.progress = Progress()
+        self._producer: AIOKafkaProducer | None = None
+
+    async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
+        """See `Journal.open`. RefusedToOpen when the log contradicts the commit."""
+        self.progress.enter("fence the earlier owner")
+        await self._fence()
+        reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
+        try:
+            self.progress.enter("ask for the topics")
+            await clients.start(reader)
+            reader.assign([self.source, self.updates])
+            await self._check_partitions(reader)
+            start = (await reader.beginning_offsets([self.source]))[self.source]
+            await self._decided(reader)
+            checkpoint, rows = await self._checkpoint_and_rows(reader)
+            if checkpoint is not None:
+                self._check_log_start(checkpoint, start)
+        finally:
+            await reader.stop()
+        recent_from = position = 0
+        if checkpoint is not None:
+            recent_from = max(start, replay_from(checkpoint))
+            position = checkpoint.position
+        skipped = () if checkpoint is None else checkpoint.skipped
+        recent = self.input(around(skipped, recent_from, position))
+        return Restored(checkpoint, start, rows, recent_from, recent)
+
+    async def fence(self) -> None:
+        """Fence the earlier owner and see that nothing is undecided, for `netfollowers rebuild`.
+
+        It reads the results by other means, before it commits.
+        """
+        reader = raw_consumer(self._settings)
+        try:
+            await self._fence()
+            await clients.start(reader)
+            await self._check_partitions(reader)
+            await self._decided(reader)
+        finally:
+            await reader.stop()
+
+    async def reclaim(self) -> Checkpoint | None:
+        """See `Journal.reclaim`."""
+        raise NotImplementedError
+
+    async def close(self) -> None:
+        """See `Journal.close`."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def _fence(self) -> None:
+        raise NotImplementedError
+
+    async def _decided(self, reader: AIOKafkaConsumer) -> None:
+        """Wait until no transaction hides records from `reader`; nothing to do without any."""
+
+    async def _checkpoint_and_rows(
+        self, reader: AIOKafkaConsumer
+    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
+        raise NotImplementedError
+
+    async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        raise NotImplementedError
+
+    async def _check_partitions(self, reader: AIOKafkaConsumer) -> None:
+        """The topics must have the partition count that the worker found when it started."""
+        for topic in (self._settings.input_topic, *self._settings.result_topics):
+            found = len(await reader._client._wait_on_metadata(topic))  # noqa: SLF001
+            if found != self._partitions:
+                message = (
+                    f"topic {topic} has {found} partitions, not {self._partitions}: "
+                    "all topics need the input's count; see `netfollowers topics check`"
+                )
+                raise RefusedToOpen(message)
+
+    async def committed(self) -> Checkpoint | None:
+        """See `Journal.committed`. A consumer of its own: a second `assign` breaks aiokafka's."""
+        self.progress.enter("read the committed offset")
+        asker = clients.consumer(self._settings, group_id=self._settings.app_id)
+        try:
+            await clients.start(asker)
+            asker.assign([self.source])
+            coordinator = asker._coordinator  # noqa: SLF001 - committed() drops the metadata
+            ask_for_stable(coordinator)
+            found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
+        finally:
+            await asker.stop()
+        if found is None or found.offset < 0:
+            return None
+        try:
+            return Checkpoint.from_metadata(found.offset, found.metadata)
+        except ValueError as error:
+            what = (
+                f"partition {self.source.partition} of {self.source.topic} has a commit at "
+                f"{found.offset} by group {self._settings.app_id} that is not a checkpoint "
+                f"({error})"
+            )
+            raise NotOurs(what, self._way_back) from error
+
+    def _check_log_start(self, checkpoint: Checkpoint, start: int) -> None:
+        if start > checkpoint.position:
+            message = (
+                f"partition {self.source.partition}: the log of {self.source.topic} starts at "
+                f"{start}, after the position {checkpoint.position}: records were deleted before "
+                "they were counted. To continue from here, use a new NETFOLLOWERS_APP_ID, new "
+                "result topics and baselines. Raise retention.ms of the input topic, so that it "
+                "does not happen again"
+            )
+            raise RefusedToOpen(message)
+
+    async def _rows(self, reader: AIOKafkaConsumer) -> dict[bytes, bytes]:
+        self.progress.enter("read the rows")
+        self.progress.part = 0.0
+        rows: dict[bytes, bytes] = {}
+        read = 0
+        reader.assign([self.updates])
+        end = await self._end(reader, self.updates)
+        await reader.seek_to_beginning(self.updates)
+        async for records in _until(reader, self.updates, end):
+            read += len(records)
+            position = await reader.position(self.updates)
+            self.progress.at, self.progress.part = read + position, min(1.0, position / end)
+            for record in records:
+                if record.value is None:
+                    rows.pop(record.key, None)
+                else:
+                    rows[record.key] = record.value
+        self.progress.part = 1.0
+        return rows
+
+    async def input(self, parts: Iterable[tuple[int, int]]) -> AsyncGenerator[Sequence[RawRecord]]:
+        """Yield the input's records in [first, stop) of each part, list by list."""
+        for first, stop in parts:
+            async with aclosing(self._part(first, stop)) as part:
+                async for records in part:
+                    yield records
+
+    async def _part(self, first: int, position: int) -> AsyncGenerator[Sequence[RawRecord]]:
+        """By a consumer of its own: no fetch in flight may be overtaken by a seek."""
+        self.progress.enter("read the input again")
+        reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
+        try:
+            await clients.start(reader)
+            reader.assign([self.source])
+            reader.seek(self.source, first)
+            read = 0
+            async for records in _until(reader, self.source, position):
+                read += len(records)
+                self.progress.at = read + await reader.position(self.source)
+                yield [one for one in records if first <= one.offset < position]
+                if not records:
+                    await self._check_end(reader, position)
+        except OffsetOutOfRangeError:
+            await self._check_end(reader, position)
+            raise
+        finally:
+            await reader.stop()
+
+    async def _check_end(self, reader: AIOKafkaConsumer, position: int) -> None:
+        """Refuse to wait for records that no longer exist (asked only when none came)."""
+        listed: int = (await reader.end_offsets([self.source]))[self.source]
+        end = max(listed, reader.highwater(self.source) or 0)
+        if end < position:
+            message = (
+                f"partition {self.source.partition}: the log of {self.source.topic} ends at "
+                f"{end}, before the position {position}: the topic was deleted and created again, "
+                "or has lost records. To count the remaining records, use a new "
+                "NETFOLLOWERS_APP_ID, new result topics and baselines"
+            )
+            raise RefusedToOpen(message)
+
+    def _batches(self, records: Iterable[tuple[Any, ...]], producer: AIOKafkaProducer) -> list[Any]:
+        """(key, value[, headers]) -> closed batches."""
+        batches: list[Any] = []
+        batch = producer.create_batch()
+        for key, value, *headers in records:
+            extra = headers[0] if headers else []
+            if batch.append(key=key, value=value, timestamp=None, headers=extra) is None:
+                batch.close()
+                batches.append(batch)
+                batch = producer.create_batch()
+                added = batch.append(key=key, value=value, timestamp=None, headers=extra)
+                assert added is not None, "a record that fits no batch"
+        if batch.record_count():
+            batch.close()
+            batches.append(batch)
+        return batches
+
+    async def _send(self, sealed: Sealed, *topics: str) -> int:
+        """Send the records for `topics`, wait until every one is stored; -> bytes of batches."""
+        assert self._producer is not None
+        names = self._settings
+        records: dict[str, Iterable[tuple[Any, ...]]] = {
+            names.windows_topic: sealed.windows,
+            names.late_topic: sealed.late,
+            names.rejected_topic: sealed.rejected,
+            names.updates_topic: sealed.updates,
+        }
+        futures: list[asyncio.Future[Any]] = []
+        size = 0
+        try:
+            for topic in topics:
+                for batch in self._batches(records[topic], self._producer):
+                    size += batch.size()
+                    sent = self._producer.send_batch(batch, topic, partition=self.source.partition)
+                    futures.append(await sent)
+        except IllegalOperation:  # what was sent before has ended the transaction, and knows why
+            await asyncio.gather(*futures)
+            raise
+        if futures:
+            await asyncio.gather(*futures)
+        return size
+
+
+class TransactionalJournal(KafkaJournal):
+    """Exactly once: results and position in one transaction, fenced by a transactional id."""
+
+    is_atomic = True
+    _way_back = (
+        "another client has overwritten the checkpoint. Stop every worker and run `netfollowers "
+        "rebuild`; see `Checkpoint overwritten` in docs/runbook.md"
+    )
+
+    async def commit(self, sealed: Sealed) -> int:
+        """See `Journal.commit`.
+
+        The offsets follow the results: while the coordinator notes the group, leaders refuse the
+        transaction's records as NOT_ENOUGH_REPLICAS (KIP-890), and aiokafka waits 100 ms.
+        """
+        producer = self._producer
+        assert producer is not None
+        names = self._settings
+        await producer.begin_transaction()
+        position = OffsetAndMetadata(sealed.checkpoint.position, sealed.checkpoint.to_metadata())
+        size = await self._send(sealed, *names.result_topics)
+        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+        await producer.commit_transaction()
+        if self._sequence() > MAX_SEQUENCE:
+            await self._fence()
+        return size
+
+    async def reclaim(self) -> Checkpoint | None:
+        """See `Journal.reclaim`."""
+        self.progress.enter("fence the earlier owner")
+        await self._fence()
+        return await self.committed()
+
+    async def _checkpoint_and_rows(
+        self, reader: AIOKafkaConsumer
+    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
+        checkpoint = await self.committed()
+        return checkpoint, await self._rows(reader)
+
+    async def _fence(self) -> None:
+        """Start a producer: the broker ends the open transaction of any earlier one."""
+        await self.close()
+        name = f"{self._settings.app_id}-{self.source.partition}"
+        producer = clients.transactional_producer(self._settings, name)
+        try:
+            await clients.start(producer)
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+
+    async def _decided(self, reader: AIOKafkaConsumer) -> None:
+        """Refuse to read a table in which a transaction is still undecided.
+
+        After the fence all of ours are. But a broker that was killed while it wrote the markers may
+        come back without one of them: the commit is there, its rows stay hidden, and the next
+        commit of ours would bring them back (docs/decisions/0013).
+        """
+        self.progress.enter("wait for undecided transactions")
+        number = self.source.partition
+        results = [TopicPartition(topic, number) for topic in self._settings.result_topics]
+        asker = clients.consumer(self._settings, isolation_level="read_uncommitted")
+        try:
+            await clients.start(asker)
+            until = asyncio.get_running_loop().time() + UNDECIDED_S
+            while True:
+                ends = await asker.end_offsets(results)
+                decided = await reader.end_offsets(results)
+                hidden = [tp for tp in results if decided[tp] < ends[tp]]
+                if not hidden:
+                    return
+                if asyncio.get_running_loop().time() > until:
+                    break
+                await asyncio.sleep(_ASK_AGAIN_S)
+        finally:
+            await asker.stop()
+        tp = hidden[0]
+        message = (
+            f"partition {number}: a transaction on {tp.topic} is neither committed nor aborted, "
+            f"from offset {decided[tp]} on (the log ends at {ends[tp]}): the broker has lost its "
+            "marker. See `hanging transaction` in docs/runbook.md"
+        )
+        raise RefusedToOpen(message)
+
+    def _sequence(self) -> int:
+        assert self._producer is not None
+        numbers = self._producer._txn_manager._sequence_numbers  # noqa: SLF001
+        return max(numbers.values(), default=0)
+
+    async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        end: int = (await reader.end_offsets([tp]))[tp]
+        return end
+
+
+class PlainJournal(KafkaJournal):
+    """At least once: windows, late and rejected first, then rows, then the checkpoint.
+
+    The checkpoint is a record of the updates topic whose key is empty (no account's is): Tansu
+    drops the metadata of a commit. The group's offset is committed as well, for tools that show
+    lag.
+    """
+
+    is_atomic = False
+
+    def __init__(
+        self, settings: Settings, partition: int, partitions: int, commit_position: CommitPosition
+    ) -> None:
+        """`commit_position` commits as the group's member (a stranger's commit is refused)."""
+        super().__init__(settings, partition, partitions)
+        self._commit_position = commit_position
+
+    async def commit(self, sealed: Sealed) -> int:
+        """See `Journal.commit`."""
+        names = self._settings
+        size = await self._send(sealed, names.windows_topic, names.late_topic, names.rejected_topic)
+        size += await self._send(sealed, names.updates_topic)
+        checkpoint = sealed.checkpoint
+        position, metadata = checkpoint.position, checkpoint.to_metadata()
+        value = msgspec.json.encode(_CheckpointRecord(position, metadata))
+        assert self._producer is not None
+        await self._producer.send_and_wait(
+            names.updates_topic, value, key=CHECKPOINT_KEY, partition=self.source.partition
+        )
+        await self._commit_position(self.source.partition, position, metadata)
+        return size
+
+    async def reclaim(self) -> Checkpoint | None:
+        """Nothing fences, so nothing in memory can be trusted: a shard always opens anew."""
+        return None
+
+    async def _checkpoint_and_rows(
+        self, reader: AIOKafkaConsumer
+    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
+        rows = await self._rows(reader)
+        value = rows.pop(CHECKPOINT_KEY, None)
+        if value is None:
+            return await self._of_another_guarantee(), rows
+        found = msgspec.json.decode(value, type=_CheckpointRecord)
+        return Checkpoint.from_metadata(found.position, found.metadata), rows
+
+    async def _of_another_guarantee(self) -> Checkpoint | None:
+        """Without a record of ours, a commit is another guarantee's, or our table was deleted."""
+        checkpoint = await self.committed()
+        if checkpoint is not None and checkpoint.settings.get("guarantee") == "at_least_once":
+            message = (
+                f"partition {self.source.partition}: {self._settings.updates_topic} has no "
+                f"checkpoint, but group {self._settings.app_id} has committed "
+                f"{checkpoint.position}: the topic was deleted and created again. Count again "
+                "with a new NETFOLLOWERS_APP_ID and new result topics"
+            )
+            raise RefusedToOpen(message)
+        return checkpoint
+
+    async def _fence(self) -> None:
+        await self.close()
+        self._producer = clients.producer(self._settings)
+        await clients.start(self._producer)
+
+    async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
+        """High watermark of a fetch: the embedded broker answers ListOffsets(latest) wrongly."""
+        await reader.seek_to_beginning(tp)
+        while reader.highwater(tp) is None:
+            await reader.getmany(tp, timeout_ms=100, max_records=1)
+        return int(reader.highwater(tp))
+
+
+async def _until(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> Any:  # noqa: ANN401
+    """Yield lists of records until the position has reached `end` (markers and gaps included).
+
+    A list is empty where nothing came.
+    """
+    while await reader.position(tp) < end:
+        found = await reader.getmany(tp, timeout_ms=200, max_records=20_000)
+        yield found.get(tp, ())

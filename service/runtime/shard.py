@@ -1,0 +1,456 @@
+"""All that one worker holds for one input partition: engine, journal, reader, position.
+
+    OPENING --open--> HELD --run--> RUNNING --revoke--> HELD --reclaim, run--> RUNNING
+       any state --close--> CLOSED
+
+Each verb asserts its state; nothing is shared between shards; no lock is held across broker I/O.
+While HELD a shard takes no batch and starts no checkpoint. Whatever goes
+wrong ends the worker through `fail`, which does not return.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from contextlib import aclosing
+from enum import Enum
+from typing import Final, NoReturn
+
+from service.contract.rule_versions import CURRENT, TooNew, continued
+from service.counting import Checkpoint, Counts, Engine, Sealed
+from service.counting.checkpoint import SweepPosition
+from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.kafka.partitioning import partitioner_of
+from service.metrics.collector import ShardMetrics
+from service.runtime.journal import Journal, Overtaken, RefusedToOpen, Restored
+from service.runtime.reader import Batch, Reader
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+Fail = Callable[[str, BaseException | None], None]
+"""(what cannot go on, why): ends the process; does not return."""
+
+_LOAD_ROWS: Final = 5_000
+"""Rows decoded at a stretch while opening; running shards get their turn in between."""
+_SAMPLED_KEYS: Final = 8
+"""So many changed accounts of a checkpoint are looked at."""
+_SATURATED: Final = 4
+"""So many times `flush_records` may wait unsealed behind a commit in flight."""
+
+
+def loop_time() -> float:
+    """Monotonic seconds; the loop's, so that a simulation can have a time of its own."""
+    return asyncio.get_running_loop().time()
+
+
+class State(Enum):
+    """Where a shard is between assignment and loss."""
+
+    OPENING = "opening"
+    RUNNING = "running"
+    HELD = "held"
+    CLOSED = "closed"
+
+
+class Shard:
+    """One partition. The engine counts, the journal makes durable, the reader feeds."""
+
+    def __init__(  # noqa: PLR0913 - one collaborator each
+        self,
+        *,
+        partition: int,
+        settings: Settings,
+        engine: Engine,
+        journal: Journal,
+        new_reader: Callable[[], Reader],
+        metrics: ShardMetrics,
+        fail: Fail,
+    ) -> None:
+        """Build it in state OPENING; nothing is connected."""
+        self.partition: int = partition
+        self.state = State.OPENING
+        self.engine: Engine = engine
+        self.reader: Reader | None = None
+        self._settings = settings
+        self._journal = journal
+        self._new_reader = new_reader
+        self.metrics: ShardMetrics = metrics
+        self._fail = fail
+        self._reading: asyncio.Task[None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+        self._committing: asyncio.Task[int] | None = None
+        self._backlog: deque[Batch] = deque()
+        self._sealed_at = self._moved_at = self._answered_at = 0.0
+        self._watched = -1
+        self._opened = ("", 0)
+        self._last: Checkpoint | None = None
+        self.committed_offset = 0
+        """Every input record before it is durable in the result topics."""
+        self._unsealed = 0
+        self._has_warned = self._has_told = False
+        self.applied_ms = 0
+        """Log timestamp of the last record that was applied, epoch ms; 0 before the first."""
+
+    # ---- open
+
+    async def open(self) -> None:
+        """Restore what the log says. RefusedToOpen names what contradicts what."""
+        assert self.state is State.OPENING, self.state
+        began = self._moved_at = loop_time()
+        restored = await self._journal.open(self.engine.replay_from)
+        rows = len(restored.rows)
+        if restored.checkpoint is None and rows:
+            await self._refuse_rows(restored, self._without_commit())
+        self._check_checkpoint(restored)
+        newest = await self._restore(restored)
+        await self._check_rows(restored, newest)
+        await self._check_row_count(restored, rows)
+        self._last = restored.checkpoint or await self._commit_start()
+        self.committed_offset = self._last.position
+        self._journal.progress.enter("")
+        seconds = loop_time() - began
+        self.state = State.HELD
+        self.metrics.opened(seconds, self.engine)
+        log.info(
+            "shard open partition=%d position=%d rows=%d remembered=%d seconds=%.2f",
+            self.partition,
+            self.engine.position,
+            rows,
+            self.engine.remembered_ids,
+            seconds,
+        )
+
+    def run(self) -> None:
+        """Start to read at the engine's position."""
+        assert self.state is State.HELD, self.state
+        self.state = State.RUNNING
+        self._sealed_at = self._moved_at = self._answered_at = loop_time()
+        self.reader = self._new_reader()
+        self._reading = asyncio.create_task(self.reader.run(self.engine.position))
+        self._reading.add_done_callback(self._ended_reading)
+
+    async def _commit_start(self) -> Checkpoint:
+        """Commit before the first row is written: rows without a commit are then always wrong."""
+        self._journal.progress.enter("commit the start")
+        sealed = self.engine.seal()
+        await self._journal.commit(sealed)
+        return sealed.checkpoint
+
+    async def _restore(self, restored: Restored) -> int:
+        """Fill the engine; -> the newest offset that a row contains."""
+        engine = self.engine
+        engine.restore(
+            restored.checkpoint
+            or Checkpoint(
+                restored.start,
+                -1,
+                Counts(),
+                SweepPosition(),
+                engine.settings,
+                rules=((restored.start, CURRENT),),
+            )
+        )
+        rows, newest = restored.rows, -1
+        self._journal.progress.enter("load the rows")
+        while rows:  # each leaves as it is packed: never two whole tables in memory
+            some = [rows.popitem() for _ in range(min(_LOAD_ROWS, len(rows)))]
+            self._journal.progress.at += len(some)
+            newest = max(newest, engine.load(some))
+            await asyncio.sleep(0)
+        async with aclosing(restored.recent) as recent:
+            async for records in recent:
+                engine.remember(records)
+                await asyncio.sleep(0)
+        return newest
+
+    def _check_checkpoint(self, restored: Restored) -> None:
+        checkpoint = restored.checkpoint
+        if checkpoint is None:
+            return
+        for name, theirs, ours in self._settings.differences(checkpoint.settings, self._partitions):
+            way = "Set it back, or count again with a new NETFOLLOWERS_APP_ID and new result topics"
+            if name == "partitions":
+                way = "See `Partitions added to the input` in docs/runbook.md"
+            self._refuse(
+                f"it was counted with {name}={theirs}, this worker has {name}={ours}: results "
+                f"would change. {way}"
+            )
+        try:
+            continued(checkpoint.rules, checkpoint.position)
+        except TooNew as error:
+            self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
+        missing = restored.recent_from - self.engine.replay_from(checkpoint)
+        if missing > 0:
+            self.metrics.horizon_cut(missing)
+            log.warning(
+                "input retention has cut the log: duplicates of records before offset %d will be "
+                "counted again partition=%d records=%d",
+                restored.recent_from,
+                self.partition,
+                missing,
+            )
+
+    async def _check_rows(self, restored: Restored, newest: int) -> None:
+        checkpoint = restored.checkpoint
+        if checkpoint and self._settings.is_exactly_once and newest >= checkpoint.position:
+            await self._refuse_rows(
+                restored,
+                f"a row contains offset {newest}, but the commit is at {checkpoint.position}: the "
+                "group's offsets were set back. Stop every worker and run `netfollowers rebuild "
+                f"--partition {self.partition}`; see `Checkpoint overwritten` in docs/runbook.md",
+            )
+
+    async def _check_row_count(self, restored: Restored, found: int) -> None:
+        """A transaction holds rows and their number: another number is a damaged table."""
+        checkpoint = restored.checkpoint
+        if checkpoint is None or checkpoint.rows is None or not self._settings.is_exactly_once:
+            return
+        if found != checkpoint.rows:
+            await self._refuse_rows(
+                restored,
+                f"{self._settings.updates_topic} holds {found} rows, but {checkpoint.rows} were "
+                "committed: the topic was deleted and created again, or rows were removed from "
+                "it. Count again with a new NETFOLLOWERS_APP_ID and new result topics",
+            )
+
+    def _without_commit(self) -> str:
+        return (
+            f"{self._settings.updates_topic} holds rows, but group {self._settings.app_id} has no "
+            "commit. If the offsets have expired or were deleted, run `netfollowers rebuild`; see "
+            "`Checkpoint overwritten` in docs/runbook.md. If another NETFOLLOWERS_APP_ID uses "
+            "these topics, give this one result topics of its own"
+        )
+
+    async def _refuse_rows(self, restored: Restored, why: str) -> NoReturn:
+        """Rows ahead of the commit are wrong, unless their commit has come since we looked."""
+        if await self._journal.committed() != restored.checkpoint:
+            message = "another worker took over the partition while this worker opened it"
+            raise Overtaken(message)
+        self._refuse(why)
+
+    def _refuse(self, why: str) -> NoReturn:
+        message = f"partition {self.partition}: {why}"
+        raise RefusedToOpen(message)
+
+    # ---- apply
+
+    def accepts(self, batch: Batch) -> bool:
+        """Tell whether the batch is of this shard's present assignment."""
+        return self.state is State.RUNNING and batch.reader is self.reader
+
+    def take(self, batch: Batch) -> None:
+        """Count a batch, now or, while a slow commit holds too much back, after the commit."""
+        assert self.accepts(batch)
+        self._backlog.append(batch)
+        if not self._is_saturated:
+            self._apply_backlog()
+
+    def _apply_backlog(self) -> None:
+        while self._backlog:
+            batch = self._backlog.popleft()
+            assert batch.start == self.engine.position, (batch.start, self.engine.position)
+            assert batch.is_consistent, (batch.start, batch.end, batch.records[0].offset)
+            self.engine.apply(batch.records, batch.end)
+            self._unsealed += len(batch.records)
+            if self.engine.tally.unforeseen and not self._has_told:
+                self._tell_unforeseen()
+            if batch.records:
+                self.applied_ms = batch.records[-1].timestamp
+            batch.release()
+
+    def _tell_unforeseen(self) -> None:
+        """Log the first record that could not be judged; the metric counts the others."""
+        self._has_told = True
+        log.error(
+            "a record could not be judged and was rejected as unforeseen: a bug of this service, "
+            "please report it partition=%d %s",
+            self.partition,
+            self.engine.tally.unforeseen,
+        )
+
+    @property
+    def _partitions(self) -> int:
+        return int(self.engine.settings.get("partitions", 1))
+
+    @property
+    def _is_saturated(self) -> bool:
+        limit = _SATURATED * self._settings.flush_records
+        return self._committing is not None and self._unsealed >= limit
+
+    # ---- checkpoint
+
+    def checkpoint_if_due(self, now: float) -> None:
+        """Start a checkpoint if it is time for one and none is in flight."""
+        if self.state is not State.RUNNING or self._committing is not None:
+            return
+        is_time = now - self._sealed_at >= self._settings.flush_interval_s
+        if is_time or self._unsealed >= self._settings.flush_records:
+            if self.engine.has_unsealed:
+                self._checkpoint()
+            else:
+                self._sealed_at = now
+
+    def _checkpoint(self) -> asyncio.Task[int]:
+        assert self._committing is None
+        assert self.state is State.RUNNING or self._reading is None
+        began = self._sealed_at = loop_time()
+        sealed = self.engine.seal()
+        self._unsealed = 0
+        self._last = sealed.checkpoint
+        self.metrics.sealed(sealed, loop_time() - began)
+        self._sample(sealed)
+        self._committing = asyncio.create_task(self._journal.commit(sealed))
+        self._committing.add_done_callback(lambda task: self._committed(task, began))
+        return self._committing
+
+    def _sample(self, sealed: Sealed) -> None:
+        """Look at a few keys: which partitioner has put them here?"""
+        partitions = self._partitions
+        for key, _ in sealed.updates[:_SAMPLED_KEYS]:
+            partitioner = partitioner_of(key, self.partition, partitions)
+            self.metrics.sampled(partitioner)
+            if partitioner != "murmur2" and not self._has_warned:
+                self._has_warned = True
+                log.warning(
+                    "account %r is not where murmur2 would put it partition=%d: harmless only "
+                    "while every producer uses the same partitioner; see `netfollowers doctor`",
+                    key,
+                    self.partition,
+                )
+
+    def _committed(self, task: asyncio.Task[int], began: float) -> None:
+        self._committing = None
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is not None:
+            position = self._last.position if self._last else -1
+            self.metrics.failed()
+            self._fail(f"a checkpoint failed partition={self.partition} position={position}", error)
+            return
+        assert self._last is not None
+        self.committed_offset = self._last.position
+        self.metrics.committed(
+            loop_time() - began, task.result(), self.partition, self._last.position
+        )
+        if self._backlog and self.state is State.RUNNING:
+            self._apply_backlog()
+
+    # ---- watch
+
+    @property
+    def restored_part(self) -> float:
+        """Of the table's log, how much has been read, 0 to 1; 1 once the shard is open."""
+        return self._journal.progress.part if self.state is State.OPENING else 1.0
+
+    @property
+    def is_running(self) -> bool:
+        """True while it counts."""
+        return self.state is State.RUNNING
+
+    @property
+    def sealed_offset(self) -> int:
+        """Every input record before it is in the last seal, and so in the leaders' boards."""
+        return self._last.position if self._last is not None else 0
+
+    @property
+    def answered_s(self) -> float:
+        """When the broker last answered this shard's reader, seconds since the epoch; 0: never."""
+        return self.reader.answered_s if self.reader is not None else 0.0
+
+    @property
+    def lag(self) -> int:
+        """Records between the last stable offset and what has been counted; 0 while unknown."""
+        end = self.reader.end if self.reader else None
+        return 0 if end is None else max(0, end - self.engine.position)
+
+    def why_stuck(self, now: float) -> str:
+        """Say what has stood still for too long; empty when all is well."""
+        in_flight_s = now - self._sealed_at
+        if self._committing is not None and in_flight_s > self._settings.transaction_timeout_s + 1:
+            return f"a checkpoint has not ended for {in_flight_s:.0f} s"
+        if self.reader is None:
+            return self._why_not_open(now)
+        if self.engine.position != self._watched or self.lag == 0:
+            self._watched, self._moved_at = self.engine.position, now
+        if not self.reader.is_answered:
+            silent_s = now - self._answered_at
+            is_lost = silent_s > self._settings.transaction_timeout_s
+            return f"the broker has not answered for {silent_s:.0f} s" if is_lost else ""
+        self._answered_at = now
+        if now - self._moved_at >= self._settings.stuck_after_s:
+            return f"no progress for {now - self._moved_at:.0f} s"
+        return ""
+
+    def _why_not_open(self, now: float) -> str:
+        progress = self._journal.progress
+        opened = (progress.step, progress.at)
+        if opened != self._opened or not progress.step:
+            self._opened, self._moved_at = opened, now
+        if now - self._moved_at < self._settings.stuck_after_s:
+            return ""
+        seconds = now - self._moved_at
+        return f"no progress of the restore for {seconds:.0f} s step={progress.step}"
+
+    # ---- revoke, reclaim, close
+
+    async def revoke(self) -> None:
+        """Stop reading, drop what is queued, then make durable what has been counted."""
+        assert self.state is State.RUNNING, self.state
+        self.state = State.HELD
+        await self._stop_reading()
+        await self._settled()
+        if self.state is State.HELD and self.engine.has_unsealed:  # not closed by a stop meanwhile
+            await self._checkpoint()
+
+    async def reclaim(self) -> bool:
+        """Assigned again: True when nobody else has committed since, and reading goes on."""
+        assert self.state is State.HELD, self.state
+        self._moved_at = loop_time()
+        try:
+            found = await self._journal.reclaim()
+        finally:
+            self._journal.progress.enter("")
+        return found == self._last
+
+    async def close(self) -> None:
+        """Let go of everything without another commit."""
+        self.state = State.CLOSED
+        await self._stop_reading()
+        await self._settled()
+        await self._journal.close()
+
+    async def _stop_reading(self) -> None:
+        self._backlog.clear()
+        task, self._reading, self.reader = self._reading, None, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _settled(self) -> None:
+        if self._committing is not None:
+            await asyncio.wait([self._committing])
+
+    def _ended_reading(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, CannotUnpack):
+            self._ending = asyncio.create_task(self._commit_and_fail(error))
+        elif error is not None:
+            self._reading_failed(error)
+
+    async def _commit_and_fail(self, error: BaseException) -> None:
+        """Commit what comes before: `skip` can begin at the committed offset only."""
+        try:
+            while self._committing is not None:
+                await self._settled()
+            if self.state is State.RUNNING and self.engine.has_unsealed:
+                await self._checkpoint()
+        finally:
+            self._reading_failed(error)
+
+    def _reading_failed(self, error: BaseException) -> None:
+        position = self.engine.position
+        self._fail(f"reading stopped partition={self.partition} position={position}", error)

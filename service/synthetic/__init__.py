@@ -1,0 +1,1 @@
+"""Events that look real: the generator and its senders."""

@@ -1,0 +1,122 @@
+"""Sends made records in batches, each to the partition of its key, and counts what was sent."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections import Counter, deque
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import RecordMetadata
+
+from service.kafka.partitioning import partition_of
+from service.synthetic.events import Made
+
+_UNSETTLED: Final = 64
+"""So many batches may wait for the broker's answer."""
+_TRIPS: Final = 4_096
+"""So many batches per partition are remembered with the time when they were handed over."""
+
+
+class Trip(NamedTuple):
+    """A batch under way."""
+
+    records: int
+    handed_over: float
+
+
+class Outbox:
+    """`put` is cheap and synchronous; `send` hands over what is there; `settle` waits for it.
+
+    `sent`: records by kind. `ends`: partition -> offset after the last record that arrived.
+    """
+
+    def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
+        """Take a started producer without a transactional id."""
+        self.sent: Counter[str] = Counter()
+        self.ends: dict[int, int] = {}
+        self.partitions = partitions
+        self._producer = producer
+        self._topic = topic
+        self._open: dict[int, BatchBuilder] = {}
+        self._full: list[tuple[int, BatchBuilder]] = []
+        self._unsettled: list[asyncio.Future[RecordMetadata]] = []
+        self._places: dict[bytes, int] = {}
+        self._unkeyed = 0
+        self._trips: dict[int, deque[tuple[int, float]]] = {}
+
+    def put(self, made: Made, partition: int | None = None) -> None:
+        """Add a record to its partition's batch."""
+        place = self._place(made.key) if partition is None else partition
+        batch = self._open.get(place)
+        if batch is None:
+            batch = self._open[place] = self._producer.create_batch()
+        self.sent[made.kind] += 1
+        key, value, headers, kind = made
+        if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+            self._full.append((place, batch))
+            batch = self._open[place] = self._producer.create_batch()
+            accepted = batch.append(timestamp=None, key=key, value=value, headers=headers)
+            assert accepted is not None, f"a record of kind {kind} is larger than a batch"
+
+    def partition_of(self, key: bytes) -> int:
+        """Partition that a key's records go to."""
+        return partition_of(key, self.partitions)
+
+    def put_all(self, records: Iterable[Made]) -> None:
+        """Add records, each to the partition of its key."""
+        for made in records:
+            self.put(made)
+
+    def put_everywhere(self, made: Made) -> None:
+        """Add a record to every partition (a heartbeat)."""
+        for partition in range(self.partitions):
+            self.put(made, partition)
+
+    async def send(self) -> None:
+        """Hand over all batches; waits while too many are unanswered."""
+        batches = [*self._full, *self._open.items()]
+        self._full, self._open = [], {}
+        for partition, batch in batches:
+            batch.close()
+            future = await self._producer.send_batch(batch, self._topic, partition=partition)
+            trip = Trip(batch.record_count(), time.monotonic())
+            future.add_done_callback(lambda done, trip=trip: self._arrived(done, trip))
+            self._unsettled.append(future)
+        if len(self._unsettled) > _UNSETTLED:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until the broker has everything; raises what the broker refused."""
+        unsettled, self._unsettled = self._unsettled, []
+        await asyncio.gather(*unsettled)
+
+    def sent_at(self, partition: int, offset: int) -> float | None:
+        """When (time.monotonic) the record at an offset was handed over; None if not by us."""
+        trips = self._trips.get(partition)
+        if not trips:
+            return None
+        index = bisect_right(trips, offset, key=lambda trip: trip[0]) - 1
+        return trips[index][1] if index >= 0 else None
+
+    def _arrived(self, done: asyncio.Future[RecordMetadata], trip: Trip) -> None:
+        if done.cancelled() or done.exception() is not None:
+            return
+        arrived = done.result()
+        trips = self._trips.setdefault(arrived.partition, deque(maxlen=_TRIPS))
+        trips.append((arrived.offset, trip.handed_over))
+        end = arrived.offset + trip.records
+        self.ends[arrived.partition] = max(end, self.ends.get(arrived.partition, 0))
+
+    def _place(self, key: bytes | None) -> int:
+        if key is None:
+            self._unkeyed += 1
+            return self._unkeyed % self.partitions
+        place = self._places.get(key)
+        if place is None:
+            place = self._places[key] = partition_of(key, self.partitions)
+        return place

@@ -1,0 +1,93 @@
+"""The page, /api, /live, /ready and /metrics, from the worker's own loop: stuck, no answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry
+
+from service.metrics.exposition import Exposition
+from service.web import Api
+from service.web.connections import Door
+from service.web.peer_protocol import MOST_BYTES
+from service.web.server_logs import QuietServer
+
+_STOP_TIMEOUT_S: Final = 1.0
+
+
+class _Site(web.BaseSite):
+    """Listens, and lets in whom the door lets in."""
+
+    def __init__(self, runner: web.AppRunner, door: Door, *, host: str, port: int) -> None:
+        super().__init__(runner)
+        self._door = door
+        self._host = host
+        self._port = port
+
+    @property
+    def name(self) -> str:
+        return f"http://{self._host}:{self._port}"
+
+    async def start(self) -> None:
+        await super().start()
+        assert self._runner.server is not None
+        self._server = await asyncio.get_running_loop().create_server(
+            self._door.around(self._runner.server), self._host, self._port, backlog=self._backlog
+        )
+
+
+class Web:
+    """The worker's HTTP server."""
+
+    def __init__(
+        self, registry: CollectorRegistry, why_not_ready: Callable[[], str], api: Api
+    ) -> None:
+        """`why_not_ready`: empty when the worker is assigned, restored and moving."""
+        self.api: Api = api
+        self._exposition = Exposition(registry)
+        self._why_not_ready = why_not_ready
+        self._runner: web.AppRunner | None = None
+        self.port = 0
+
+    async def start(self, host: str, port: int) -> None:
+        """Listen. OSError when the address is taken."""
+        app = web.Application(client_max_size=MOST_BYTES)
+        app.router.add_get("/live", self._live)
+        app.router.add_get("/ready", self._ready)
+        app.router.add_get("/metrics", self._metrics)
+        self.api.add_to(app)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=QuietServer(),
+            auto_decompress=False,
+            lingering_time=_STOP_TIMEOUT_S,
+            shutdown_timeout=_STOP_TIMEOUT_S,
+        )
+        await self._runner.setup()
+        await _Site(self._runner, self.api.door, host=host, port=port).start()
+        self.port = self._runner.addresses[0][1]
+        self.api.door.start()
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        self.api.door.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self.api.close()
+
+    async def _live(self, _: web.Request) -> web.Response:
+        return web.Response(text="live\n")
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        why_not = self._why_not_ready()
+        if why_not:
+            return web.Response(status=503, text=f"not ready: {why_not}\n")
+        return web.Response(text="ready\n")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        text, content_type = await self._exposition.text(request.headers.get("Accept", ""))
+        return web.Response(body=text, headers={"Content-Type": content_type})
