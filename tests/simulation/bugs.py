@@ -19,7 +19,15 @@ from tests.simulation.worker import House
 
 SERVICE: Final = Path(service.__file__).parent
 SEEDS: Final = 250
-_COPIED: Final = ("*.py", "kafka/*.py", "engine/*.py", "schemas/*")
+_COPIED: Final = (
+    "*.py",
+    "kafka/**/*.py",
+    "runtime/*.py",
+    "counting/*.py",
+    "contract/*.py",
+    "contract/schemas/*",
+    "metrics/*.py",
+)
 
 
 class Bug(NamedTuple):
@@ -159,7 +167,7 @@ def _copy(bug: Bug | None, copy: Path, name: str) -> None:
             target = copy / source.relative_to(SERVICE)
             target.parent.mkdir(parents=True, exist_ok=True)
             text = source.read_text()
-            if bug is not None and source == SERVICE / "kafka" / bug.file:
+            if bug is not None and source == SERVICE / "runtime" / bug.file:
                 assert bug.text in text, f"the source has changed: {bug}"
                 text, found = text.replace(bug.text, bug.sabotage), True
             target.write_text(

@@ -232,8 +232,8 @@ class Consumer:
 
 
 @contextmanager
-def simulated(kafka: ModuleType, broker: Broker) -> Iterator[None]:
-    """Exchange the clients of service.kafka (or of a sabotaged copy) for simulated ones."""
+def simulated(clients: ModuleType, runtime: ModuleType, broker: Broker) -> Iterator[None]:
+    """Exchange the clients of the service (or of a sabotaged copy) for simulated ones."""
 
     def consumer(_: object, **options: Any) -> Consumer:
         return Consumer(CURRENT.get(), broker, options)
@@ -245,11 +245,11 @@ def simulated(kafka: ModuleType, broker: Broker) -> Iterator[None]:
         return Producer(CURRENT.get(), broker, name)
 
     places: list[tuple[ModuleType, str, object]] = [
-        (kafka.clients, "consumer", consumer),
-        (kafka.clients, "producer", producer),
-        (kafka.clients, "transactional_producer", transactional_producer),
-        (kafka.journal, "raw_consumer", consumer),
-        (kafka.reader, "raw_consumer", consumer),
+        (clients, "consumer", consumer),
+        (clients, "producer", producer),
+        (clients, "transactional_producer", transactional_producer),
+        (runtime.journal, "raw_consumer", consumer),
+        (runtime.reader, "raw_consumer", consumer),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in places]
     for module, name, stand_in in places:

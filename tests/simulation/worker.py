@@ -32,12 +32,13 @@ class House:
 
     def __init__(self, package: str = "service") -> None:
         """Import them."""
-        self.kafka = import_module(f"{package}.kafka")
-        for name in ("clients", "journal", "reader", "shard", "shards"):
-            import_module(f"{package}.kafka.{name}")
-        self.engine: ModuleType = import_module(f"{package}.engine.engine")
-        self.metrics: ModuleType = import_module(f"{package}.metrics")
-        self.results: ModuleType = import_module(f"{package}.results")
+        self.clients: ModuleType = import_module(f"{package}.kafka.clients")
+        self.runtime = import_module(f"{package}.runtime")
+        for name in ("journal", "reader", "shard", "shards"):
+            import_module(f"{package}.runtime.{name}")
+        self.engine: ModuleType = import_module(f"{package}.counting.engine")
+        self.metrics: ModuleType = import_module(f"{package}.metrics.collector")
+        self.results: ModuleType = import_module(f"{package}.contract.results")
         self.settings: ModuleType = import_module(f"{package}.settings")
 
 
@@ -73,7 +74,7 @@ class Worker:
         self._place = place
         self._ended = ended
         self._metrics = place.house.metrics.Metrics()
-        self.shards: Any = place.house.kafka.shards.Shards(self._fail)
+        self.shards: Any = place.house.runtime.shards.Shards(self._fail)
         self.shards.new_shard = self._new_shard
         self._context: Context = copy_context()
         self._context.run(CURRENT.set, self.link)
@@ -128,21 +129,22 @@ class Worker:
         asyncio.get_running_loop().create_task(work, context=self._context)
 
     def _new_shard(self, partition: int) -> Any:
-        house, kafka, settings = self._place.house, self._place.house.kafka, self.settings
+        house, settings = self._place.house, self.settings
+        runtime = house.runtime
         count = self._place.partitions
         source = house.results.Source(settings.input_topic, partition)
         fingerprint = settings.fingerprint(count)
         journal = (
-            kafka.journal.TransactionalJournal(settings, partition, count)
+            runtime.journal.TransactionalJournal(settings, partition, count)
             if settings.is_exactly_once
-            else kafka.journal.PlainJournal(settings, partition, count, self._commit_position)
+            else runtime.journal.PlainJournal(settings, partition, count, self._commit_position)
         )
-        return kafka.shard.Shard(
+        return runtime.shard.Shard(
             partition=partition,
             settings=settings,
             engine=house.engine.Engine(settings.rules, source, settings=fingerprint),
             journal=journal,
-            new_reader=lambda: kafka.reader.Reader(settings, partition, self.shards.queue),
+            new_reader=lambda: runtime.reader.Reader(settings, partition, self.shards.queue),
             metrics=self._metrics.for_shard(),
             fail=self.shards.fail,
         )

@@ -161,7 +161,7 @@ class World:
     def _is_expected(self, worker: Worker, why: BaseException) -> bool:
         if not self.scenario.faults:
             return False
-        return isinstance(why, KafkaError | self.house.kafka.journal.Overtaken) or (
+        return isinstance(why, KafkaError | self.house.runtime.journal.Overtaken) or (
             isinstance(why, AssertionError) and worker.link.was_misled
         )
 
