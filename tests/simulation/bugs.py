@@ -39,6 +39,11 @@ class Bug(NamedTuple):
     sabotage: str
     first: int = 0
 
+    @property
+    def source(self) -> Path:
+        """The file that is sabotaged."""
+        return SERVICE / "runtime" / self.file
+
 
 _SEND = """        size = await self._send(sealed, *names.result_topics)
         await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
@@ -167,7 +172,7 @@ def _copy(bug: Bug | None, copy: Path, name: str) -> None:
             target = copy / source.relative_to(SERVICE)
             target.parent.mkdir(parents=True, exist_ok=True)
             text = source.read_text()
-            if bug is not None and source == SERVICE / "runtime" / bug.file:
+            if bug is not None and source == bug.source:
                 assert bug.text in text, f"the source has changed: {bug}"
                 text, found = text.replace(bug.text, bug.sabotage), True
             target.write_text(

@@ -14,7 +14,7 @@ Planted = engine.Bug | shell.Bug | rebuild.Bug
 
 PLANTED = [
     *((bug, engine.SOURCES / bug.file) for bug in (*engine.BUGS, *engine.AT_LEAST_ONCE)),
-    *((bug, shell.SERVICE / "kafka" / bug.file) for bug in shell.BUGS),
+    *((bug, bug.source) for bug in shell.BUGS),
     *((bug, Path(str(bug.module.__file__))) for bug in rebuild.BUGS),
 ]
 
