@@ -31,8 +31,16 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 NO_TOOLS: Final = {"tansu"}
 """Fixtures of a higher tier that need nothing beside Python's packages."""
-NO_TOOL_FILES: Final = {"tests/install/test_locks.py"}
-"""Files of a higher tier of which the same is true."""
+NO_TOOL_PATHS: Final = (
+    "tests/audit",
+    "tests/engine",
+    "tests/install",
+    "tests/shell",
+    "tests/simulation",
+    "tests/suite",
+    "tests/web/test_openapi.py",
+)
+"""Where the same is true of every test, also of those that are in the last tier for their time."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         tier = tier_of(item.nodeid, fixtures)
         item.add_marker(tier)
         may_lack = tier == "rest" and not fixtures & NO_TOOLS
-        if item.nodeid.partition("::")[0] in NO_TOOL_FILES:
+        if item.nodeid.startswith(NO_TOOL_PATHS):
             may_lack = False
         if may_lack or fixtures & (FIXTURES.keys() - NO_TOOLS):
             item.add_marker("tools")
