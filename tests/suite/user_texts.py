@@ -36,13 +36,13 @@ def texts() -> Iterator[Text]:
     yield from _help(build_parser())
     for name, (_, title) in TITLES.items():
         yield f"problem {name}", title
-    for path in ("docs/openapi.json", "docs/contract/asyncapi.json"):
+    for path in ("docs/contract/openapi.json", "docs/contract/asyncapi.json"):
         yield from _described(path, json.loads((ROOT / path).read_text()))
     yield from _pages()
     for schema in sorted(ROOT.glob("service/contract/schemas/*.json")):
         yield from _described(f"schema {schema.name}", json.loads(schema.read_text()))
     for board in sorted(ROOT.glob("deploy/grafana/dashboards/*.json")):
-        if board.name != "runbook.json":  # docs/runbook.md, which is a guide
+        if board.name != "runbook.json":  # docs/operate/runbook.md, which is a guide
             yield from _described(f"dashboard {board.name}", json.loads(board.read_text()))
     yield from _alerts()
     for module in sorted(ROOT.glob("service/**/*.py")):
