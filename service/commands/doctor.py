@@ -250,7 +250,7 @@ def _commit(settings: Settings, count: int, tp: TopicPartition, at: Any, start: 
             Note(
                 "error",
                 text,
-                "README, When something fails: retention has passed the committed offset",
+                "docs/operate/failures.md: retention has passed the committed offset",
             )
         ]
     try:

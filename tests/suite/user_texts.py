@@ -26,6 +26,19 @@ Text = tuple[str, str]
 """(place, text)"""
 _DESCRIBING: Final = ("description", "summary", "note", "x-producers-must", "x-consumers-must")
 _SEVERAL: Final = 3
+_PAGES: Final = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/index.md",
+    "docs/guide/results.md",
+    "docs/operate/failures.md",
+    "docs/operate/running.md",
+    "docs/operate/settings.md",
+    "docs/design/guarantees.md",
+    "docs/design/tests.md",
+)
 
 
 def texts() -> Iterator[Text]:
@@ -51,7 +64,7 @@ def texts() -> Iterator[Text]:
 
 
 def _pages() -> Iterator[Text]:
-    for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"):
+    for page in _PAGES:
         for line in (ROOT / page).read_text().splitlines():
             if not line.startswith("<!--"):
                 yield f"page {page}", line
