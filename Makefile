@@ -154,7 +154,7 @@ soak: install ## hold one worker under load, judge what grows (make soak MINUTES
 dashboards: $(INSTALLED) ## write deploy/grafana/dashboards/*.json anew from deploy/dashboards
 	@$(BIN)/python -m deploy.dashboards
 
-panels: install ## measure what every panel and alert shows against known truth, write docs/panels.md
+panels: install ## measure what every panel and alert shows against known truth, write docs/measured/panels.md
 	@$(BIN)/python -m tests.deploy.panels
 
 stack: broker-jars ## Kafka, two workers, Prometheus, Grafana if it is there, events: until Ctrl-C

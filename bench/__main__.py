@@ -3,7 +3,8 @@
     python -m bench [throughput|peers|latency|restore|boundary|scaling|features|all]...
 
 A real Kafka, inputs loaded once, configurations in turn. Prints as it goes; writes bench.json,
-bench.md and bench.png to bench-output/, and with `--report docs/bench.md` a copy of them there.
+bench.md and bench.png to bench-output/, and with `--report docs/measured/bench.md` a copy of them
+there.
 `throughput` is ours beside the floor, `peers` the same with all peers.
 """
 

@@ -1,10 +1,10 @@
 # ruff: noqa: E501 - a page of text
-"""How many workers, partitions and bytes a load takes: docs/capacity.md from measured figures.
+"""How many workers, partitions and bytes a load takes: docs/measured/capacity.md from measured figures.
 
     python -m bench.capacity --events 60000 --accounts 1000000     # one load, printed
-    python -m bench.capacity --page docs/capacity.md               # the page, for three loads
+    python -m bench.capacity --page docs/measured/capacity.md      # the page, for three loads
 
-Figures come from docs/bench.json (uniform over 1,000,000 accounts: the dearest input there is).
+Figures come from docs/measured/bench.json (uniform over 1,000,000 accounts: the dearest input there is).
 What is decided and not measured has a name below and is said on the page.
 """
 
@@ -160,7 +160,7 @@ HEAD: Final = (
 
 
 def page(saved: Mapping[str, Any]) -> str:
-    """docs/capacity.md."""
+    """docs/measured/capacity.md."""
     seen = figures(saved)
     table = "\n".join([HEAD, *(row(load, seen) for load in LOADS)])
     breaks = "\n".join(
@@ -172,7 +172,7 @@ def page(saved: Mapping[str, Any]) -> str:
 
 {measured_line(told)}
 
-Made by `python -m bench.capacity --page docs/capacity.md` from [bench.json](bench.json) (commit
+Made by `python -m bench.capacity --page docs/measured/capacity.md` from [bench.json](bench.json) (commit
 {told["commit"]}): uniform events over 1,000,000 accounts, the dearest input there is, exactly once, one worker
 process, {told["cores"]} cores shared with the broker. Put your own machine's figures in by `make bench` there.
 
@@ -226,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.capacity", description=__doc__)
     parser.add_argument("--events", type=float, default=2_000, help="per second, at the peak")
     parser.add_argument("--accounts", type=int, default=1_000_000)
-    parser.add_argument("--bench", type=Path, default=ROOT / "docs" / "bench.json")
+    parser.add_argument("--bench", type=Path, default=ROOT / "docs" / "measured" / "bench.json")
     parser.add_argument("--page", type=Path)
     asked = parser.parse_args()
     saved = json.loads(asked.bench.read_text())

@@ -1,8 +1,9 @@
 """Which documents have figures of older code: `python -m bench.figures`, part of `make check`.
 
 A document with measured figures has a line near its top, in the form of `measured_line`;
-`python -m bench.figures line` prints it for this machine and commit. Old figures are told and do
-not fail. A document without the line does, and a commit that is unknown.
+`python -m bench.figures line` prints it for this machine and commit. Every page of `docs/measured`
+must have the line; a page elsewhere in `docs` that has it is judged, too. Old figures are reported
+and do not fail. A missing line fails, and so does a commit that is unknown.
 """
 
 from __future__ import annotations
@@ -28,20 +29,18 @@ HOT: Final = (
 )
 """What an event passes on its way."""
 ALSO: Final[Mapping[str, Sequence[str]]] = {
-    "api.md": ("service/web", "service/web/server.py"),
-    "panels.md": ("service/metrics/collector.py", "deploy/dashboards", "deploy/prometheus"),
+    "docs/guide/api.md": ("service/web", "service/web/server.py"),
+    "docs/measured/panels.md": (
+        "service/metrics/collector.py",
+        "deploy/dashboards",
+        "deploy/prometheus",
+    ),
 }
 """Document -> what its figures depend on besides."""
 WITHOUT_FIGURES: Final = frozenset(
     {
-        "audit.md",
-        "chaos-found.md",  # what was found then, of code that is mended
-        "input.md",
-        "logs.md",
-        "runbook.md",
-        "security.md",
-        "speed.md",  # what was tried then, each time against the code before
-        "versioning.md",
+        "docs/measured/chaos-found.md",  # what was found then, in code that was corrected
+        "docs/measured/speed.md",  # what was tried then, each time against the code before
     }
 )
 NEAR_THE_TOP: Final = 12
@@ -78,15 +77,16 @@ def judge(root: Path) -> list[Found]:
     """Look at each document; -> what there is to say. NoGit."""
     is_shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
     found = []
-    for path in sorted((root / "docs").glob("*.md")):
-        if path.name not in WITHOUT_FIGURES:
-            found += _judge_one(root, path, is_shallow=is_shallow)
+    for path in sorted((root / "docs").glob("**/*.md")):
+        name = path.relative_to(root).as_posix()
+        measured = commit_of(path.read_text())
+        is_judged = measured is not None or name.startswith("docs/measured/")
+        if is_judged and name not in WITHOUT_FIGURES:
+            found += _judge_one(root, name, measured, is_shallow=is_shallow)
     return found
 
 
-def _judge_one(root: Path, path: Path, *, is_shallow: bool) -> list[Found]:
-    name = f"docs/{path.name}"
-    measured = commit_of(path.read_text())
+def _judge_one(root: Path, name: str, measured: str | None, *, is_shallow: bool) -> list[Found]:
     if measured is None:
         hint = "Measured at commit COMMIT on MACHINE."
         return [Found(f"{name} does not say near its top: {hint}", is_wrong=True)]
@@ -95,7 +95,7 @@ def _judge_one(root: Path, path: Path, *, is_shallow: bool) -> list[Found]:
             message = f"this is a shallow clone and has no commit {measured}"
             raise NoGit(message)
         return [Found(f"{name}: no commit {measured} in this history", is_wrong=True)]
-    changed = _changed(root, measured, (*HOT, *ALSO.get(path.name, ())))
+    changed = _changed(root, measured, (*HOT, *ALSO.get(name, ())))
     return [Found(f"{name}: {changed} since {measured}", is_wrong=False)] if changed else []
 
 

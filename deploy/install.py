@@ -1,7 +1,8 @@
 """Install one lock into the virtual environment that runs this: `python -m deploy.install tools`.
 
 Nothing is resolved: pip gets `--no-deps` and the hashes of the lock. `pip check` says afterwards
-whether the lock was whole (docs/decisions/0017). What a package is built with is in a lock too.
+whether the lock was whole (docs/design/decisions/0017). What a package is built with is in a lock
+too.
 This module needs nothing but Python, because it runs before anything is installed.
 """
 

@@ -282,7 +282,7 @@ async def _run(settings: Settings) -> int:
 
 
 def _say_where(worker: Worker, settings: Settings) -> None:
-    """Have the address travel in the group's member metadata (docs/decisions/0014)."""
+    """Have the address travel in the group's member metadata (docs/design/decisions/0014)."""
     host, port = settings.web_host, worker.web.port
     if host in _ANY_ADDRESS:
         host = socket.gethostname()
@@ -315,7 +315,7 @@ async def _stop(worker: Worker) -> None:
 
 
 def _collect_by_hand() -> None:
-    """Set apart what imports have left, and take over from the collector (docs/soak.md)."""
+    """Set apart what imports have left, and replace the collector (docs/measured/soak.md)."""
     gc.disable()
     gc.collect()
     gc.freeze()

@@ -69,7 +69,7 @@ def _failed(error: Exception, settings: Settings) -> Exit:
         error = ConnectionError(f"no broker could be used: {_why_unreachable(settings) or error}")
     elif _is_forbidden(error):
         code = Exit.BROKER
-        error = PermissionError(f"this user may not (docs/security.md): {error}")
+        error = PermissionError(f"this user may not (docs/operate/security.md): {error}")
     elif isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
         code = Exit.USAGE
         error = UsageError(f"needs {error.name}: install netfollowers[tools]")

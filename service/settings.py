@@ -1,8 +1,8 @@
 """All settings, read from the environment once.
 
 `Settings.from_env(os.environ)` is the only reader. Every variable stands in `SETTINGS_VARIABLES`
-with its default and meaning; the README's table is tested against it. An error names the variable,
-its value and what would be right.
+with its default and meaning; docs/operate/settings.md is tested against it. An error names the
+variable, its value and what would be right.
 """
 
 from __future__ import annotations

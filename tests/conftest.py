@@ -2,7 +2,7 @@
 
 Brokers start once, when the first test asks for one. Where a broker or a tool cannot be had, its
 tests skip (tests/optional.py says how). Each test gets the marker of its tier (tests/tiers.py).
-No test has a second try (docs/decisions/0019).
+No test has a second try (docs/design/decisions/0019).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The runbook as a dashboard: a panel for each heading, so that a link opens the very answer.
 
-Made from docs/runbook.md, which people read in the repository; the two cannot differ.
+Made from docs/operate/runbook.md, which people read in the repository; the two cannot differ.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _LINES_PER_UNIT: Final = 1.35
 
 
 def sections() -> dict[str, str]:
-    """Heading -> its markdown, of docs/runbook.md, in order."""
-    _, *parts = _HEADING.split((ROOT / "docs" / "runbook.md").read_text())
+    """Heading -> its markdown, of docs/operate/runbook.md, in order."""
+    _, *parts = _HEADING.split((ROOT / "docs" / "operate" / "runbook.md").read_text())
     return dict(zip(parts[::2], (part.strip() for part in parts[1::2]), strict=True))
 
 
@@ -33,10 +33,10 @@ def link_to(heading: str) -> str:
 def build() -> dashboard.Dashboard:
     """Build one text panel for each section."""
     board = dashboard.Dashboard("Runbook").uid(UID).tags(["netfollowers"])
-    board.description("What to do when an alert fires. The same text as docs/runbook.md.")
+    board.description("What to do when an alert fires. The same text as docs/operate/runbook.md.")
     for number, (heading, markdown) in enumerate(sections().items(), start=1):
         panel = text.Panel().id(number).title(heading).mode(TextMode.MARKDOWN).content(markdown)
-        panel.description("From docs/runbook.md.").span(24).height(_height(markdown))
+        panel.description("From docs/operate/runbook.md.").span(24).height(_height(markdown))
         board.with_panel(panel)
     return board
 

@@ -100,7 +100,7 @@ class KafkaSource:
             f"partition {partition} was never still for {QUIET_S} s: pause its producers"
             if before.is_decided
             else f"partition {partition} has a transaction that is neither committed nor aborted: "
-            "see `hanging transaction` in docs/runbook.md, or pause its producers"
+            "see `hanging transaction` in docs/operate/runbook.md, or pause its producers"
         )
         raise Unreadable(message)
 

@@ -1,7 +1,7 @@
 """Which version each worker of the group runs, as its /metrics says.
 
-The group's assignment names the workers' addresses (docs/decisions/0014). A member may advertise
-what it likes: it is asked without any secret, for a short time, and for a bounded answer.
+The group's assignment names the workers' addresses (docs/design/decisions/0014). A member may
+advertise what it likes: it is asked without any secret, for a short time, and for a bounded answer.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ exit codes:
 """
 
 SETTINGS: Final = """\
-Settings are environment variables (NETFOLLOWERS_BROKERS, ...). The README lists all of them.
+Settings are environment variables (NETFOLLOWERS_BROKERS, ...). The page
+docs/operate/settings.md lists all of them.
 """
 
 

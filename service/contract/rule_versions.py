@@ -9,7 +9,7 @@ newer program: they judge it by the version of its range, so an upgrade changes 
 been published.
 
 Version 1 is that of release 0.1.0, which wrote no ranges. What changed after it is listed in
-docs/decisions/0025.
+docs/design/decisions/0025.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What JSON must be before it is decoded: UTF-8 throughout, and nested no deeper than a bound.
 
 Under the engine's import ban. msgspec looks at neither in what it skips, and how deep it can go
-depends on the stack it is called from (docs/decisions/0007).
+depends on the stack it is called from (docs/design/decisions/0007).
 """
 
 from __future__ import annotations

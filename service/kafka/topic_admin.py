@@ -137,7 +137,7 @@ def grown(settings: Settings, found: int, counted: int) -> str:
         f"{settings.input_topic} has {found} partitions now, {counted} are counted: producers put "
         "accounts into other partitions than before, where their totals would start at 0. Count "
         "the whole log again, with new result topics and a new NETFOLLOWERS_APP_ID: see "
-        "`Partitions added to the input` in docs/runbook.md"
+        "`Partitions added to the input` in docs/operate/runbook.md"
     )
 
 
@@ -177,7 +177,7 @@ async def _forbidden(settings: Settings) -> list[Finding]:
     """Rights that are missing. Nothing else is then worth looking at: much of it is hidden."""
     return [
         Finding(
-            f"this user may not {operation} {resource} (docs/security.md)",
+            f"this user may not {operation} {resource} (docs/operate/security.md)",
             rights.command(settings, operation, resource),
             is_error=True,
         )
@@ -228,7 +228,8 @@ def _uneven(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
         fix = (
             f"if nothing has been counted yet: kafka-topics.sh --bootstrap-server "
             f"{settings.brokers} --alter --topic {topic} --partitions {wanted}; if partitions were "
-            f"added to {settings.input_topic}: docs/runbook.md, Partitions added to the input"
+            f"added to {settings.input_topic}: docs/operate/runbook.md, "
+            "Partitions added to the input"
             if found < wanted
             else "a topic cannot lose partitions: name another one in "
             f"{_variable(settings, topic)} and create it"
@@ -249,7 +250,10 @@ def _differences(
 ) -> list[Finding]:
     if found is None:
         text = f"the broker does not tell the configuration of {topic}"
-        fix = "grant DESCRIBE_CONFIGS (docs/security.md), or check it with the broker's own tools"
+        fix = (
+            "grant DESCRIBE_CONFIGS (docs/operate/security.md), "
+            "or check it with the broker's own tools"
+        )
         return [Finding(text, fix, is_error=False)]
     findings = []
     for name, value in wanted.items():

@@ -413,7 +413,7 @@ LOOP_DELAY: Final = Observed(
 OBSERVED: Final = (CHECKPOINT, CHECKPOINT_SIZE, SEAL, OPEN, LOOP_DELAY)
 FAILURES: Final = (
     "netfollowers_checkpoint_failures",
-    "Failed checkpoints. Each one ends the worker: see its restarts (docs/runbook.md).",
+    "Failed checkpoints. Each one ends the worker: see its restarts (docs/operate/runbook.md).",
 )
 REFUSED: Final = (
     "netfollowers_web_refused",

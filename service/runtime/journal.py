@@ -362,7 +362,7 @@ class TransactionalJournal(KafkaJournal):
     is_atomic = True
     _way_back = (
         "another client has overwritten the checkpoint. Stop every worker and run `netfollowers "
-        "rebuild`; see `Checkpoint overwritten` in docs/runbook.md"
+        "rebuild`; see `Checkpoint overwritten` in docs/operate/runbook.md"
     )
 
     async def commit(self, sealed: Sealed) -> int:
@@ -412,7 +412,7 @@ class TransactionalJournal(KafkaJournal):
 
         After the fence all of ours are. But a broker that was killed while it wrote the markers may
         come back without one of them: the commit is there, its rows stay hidden, and the next
-        commit of ours would bring them back (docs/decisions/0013).
+        commit of ours would bring them back (docs/design/decisions/0013).
         """
         self.progress.enter("wait for undecided transactions")
         number = self.source.partition
@@ -436,7 +436,7 @@ class TransactionalJournal(KafkaJournal):
         message = (
             f"partition {number}: a transaction on {tp.topic} is neither committed nor aborted, "
             f"from offset {decided[tp]} on (the log ends at {ends[tp]}): the broker has lost its "
-            "marker. See `hanging transaction` in docs/runbook.md"
+            "marker. See `hanging transaction` in docs/operate/runbook.md"
         )
         raise RefusedToOpen(message)
 

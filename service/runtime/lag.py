@@ -106,7 +106,8 @@ class Lag:
         return (
             f"an open transaction of a producer has hidden {self.hidden(shard)} records of "
             f"{self._settings.input_topic} partition {shard.partition} for {seconds:.0f} s, from "
-            f"offset {self._seen[shard.partition].end} on (docs/runbook.md, NetFollowersHidden)"
+            f"offset {self._seen[shard.partition].end} on "
+            "(docs/operate/runbook.md, NetFollowersHidden)"
         )
 
     async def run(self) -> None:

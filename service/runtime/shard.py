@@ -173,7 +173,7 @@ class Shard:
         for name, theirs, ours in self._settings.differences(checkpoint.settings, self._partitions):
             way = "Set it back, or count again with a new NETFOLLOWERS_APP_ID and new result topics"
             if name == "partitions":
-                way = "See `Partitions added to the input` in docs/runbook.md"
+                way = "See `Partitions added to the input` in docs/operate/runbook.md"
             self._refuse(
                 f"it was counted with {name}={theirs}, this worker has {name}={ours}: results "
                 f"would change. {way}"
@@ -200,7 +200,8 @@ class Shard:
                 restored,
                 f"a row contains offset {newest}, but the commit is at {checkpoint.position}: the "
                 "group's offsets were set back. Stop every worker and run `netfollowers rebuild "
-                f"--partition {self.partition}`; see `Checkpoint overwritten` in docs/runbook.md",
+                f"--partition {self.partition}`; see `Checkpoint overwritten` in "
+                "docs/operate/runbook.md",
             )
 
     async def _check_row_count(self, restored: Restored, found: int) -> None:
@@ -220,8 +221,8 @@ class Shard:
         return (
             f"{self._settings.updates_topic} holds rows, but group {self._settings.app_id} has no "
             "commit. If the offsets have expired or were deleted, run `netfollowers rebuild`; see "
-            "`Checkpoint overwritten` in docs/runbook.md. If another NETFOLLOWERS_APP_ID uses "
-            "these topics, give this one result topics of its own"
+            "`Checkpoint overwritten` in docs/operate/runbook.md. If another NETFOLLOWERS_APP_ID "
+            "uses these topics, give this one result topics of its own"
         )
 
     async def _refuse_rows(self, restored: Restored, why: str) -> NoReturn:

@@ -1,7 +1,7 @@
 """Any worker answers for any account: who owns which partition, and what all of them say together.
 
-Owners come with the group's assignment (docs/decisions/0014). While partitions move nothing is
-guessed: `Wrong` says 503 and when to ask again.
+Owners come with the group's assignment (docs/design/decisions/0014). While partitions move nothing
+is guessed: `Wrong` says 503 and when to ask again.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def document(measured: str) -> str:
 
 
 def test_figures_of_this_code_are_not_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    commit(root, {"docs/bench.md": document(head(root))})
+    commit(root, {"docs/measured/bench.md": document(head(root))})
     commit(root, {"service/demo/command.py": "2"})
     assert main(root=root) == 0
     assert capsys.readouterr().out == "figures: all are of this code\n"
@@ -59,40 +59,41 @@ def test_figures_of_older_code_are_told_and_do_not_fail(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured = head(root)
-    commit(root, {"docs/bench.md": document(measured)})
+    commit(root, {"docs/measured/bench.md": document(measured)})
     commit(root, {"service/counting/engine.py": "2"})
     commit(root, {"service/counting/engine.py": "3", "service/contract/input_record.py": "1"})
     assert main(root=root) == 0
     told = f"2 files of what was measured changed in 2 commits since {measured}"
-    assert capsys.readouterr().out == f"OLD FIGURES: docs/bench.md: {told}\n"
+    assert capsys.readouterr().out == f"OLD FIGURES: docs/measured/bench.md: {told}\n"
 
 
 def test_a_document_can_depend_on_more_than_the_others(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = document(head(root))
-    commit(root, {"docs/bench.md": text, "docs/api.md": text})
+    commit(root, {"docs/measured/bench.md": text, "docs/guide/api.md": text})
     commit(root, {"service/web/server.py": "1"})
     assert main(root=root) == 0
     (line,) = capsys.readouterr().out.splitlines()
-    assert line.startswith("OLD FIGURES: docs/api.md: 1 files")
+    assert line.startswith("OLD FIGURES: docs/guide/api.md: 1 files")
 
 
 def test_a_document_without_the_line_near_its_top_fails(
     root: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     late = "\n" * 20 + document(head(root))
-    commit(root, {"docs/bench.md": "# Bench\n\nIt is fast.\n", "docs/soak.md": late})
+    without = "# Bench\n\nIt is fast.\n"
+    commit(root, {"docs/measured/bench.md": without, "docs/measured/soak.md": late})
     assert main(root=root) == 1
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition(" does")[0] for line in lines] == [
-        "WRONG: docs/bench.md",
-        "WRONG: docs/soak.md",
+        "WRONG: docs/measured/bench.md",
+        "WRONG: docs/measured/soak.md",
     ]
 
 
 def test_a_document_that_has_no_figures_needs_no_line(root: Path) -> None:
-    commit(root, {"docs/runbook.md": "# Runbook\n"})
+    commit(root, {"docs/operate/runbook.md": "# Runbook\n"})
     assert main(root=root) == 0
 
 
@@ -102,13 +103,14 @@ def test_a_commit_that_is_not_in_the_history_fails(
     git(root, "checkout", "-qb", "aside")
     aside = commit(root, {"service/counting/engine.py": "2"})
     git(root, "checkout", "-q", "-")
-    commit(root, {"docs/bench.md": document(aside)})
+    commit(root, {"docs/measured/bench.md": document(aside)})
     assert main(root=root) == 1
-    assert capsys.readouterr().out == f"WRONG: docs/bench.md: no commit {aside} in this history\n"
+    wrong = f"WRONG: docs/measured/bench.md: no commit {aside} in this history\n"
+    assert capsys.readouterr().out == wrong
 
 
 def test_figures_of_changed_files_name_the_commit_before(root: Path) -> None:
-    commit(root, {"docs/bench.md": document(f"{head(root)}+")})
+    commit(root, {"docs/measured/bench.md": document(f"{head(root)}+")})
     assert main(root=root) == 0
 
 
@@ -116,7 +118,7 @@ def test_a_shallow_clone_passes_and_says_so(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     measured = head(root)
-    commit(root, {"docs/bench.md": document(measured)})
+    commit(root, {"docs/measured/bench.md": document(measured)})
     shallow = tmp_path / "shallow"
     git(tmp_path, "clone", "-q", "--depth", "1", f"file://{root}", str(shallow))
     assert main(root=shallow) == 0
@@ -130,8 +132,8 @@ def test_without_a_repository_or_git_it_passes_and_says_so(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (tmp_path / "docs").mkdir()
-    (tmp_path / "docs" / "bench.md").write_text("# Bench\n")
+    (tmp_path / "docs" / "measured").mkdir(parents=True)
+    (tmp_path / "docs" / "measured" / "bench.md").write_text("# Bench\n")
     assert main(root=tmp_path) == 0
     assert capsys.readouterr().out.startswith("figures: not judged: fatal: not a git repository")
     monkeypatch.setenv("PATH", str(tmp_path))

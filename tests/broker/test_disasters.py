@@ -297,7 +297,7 @@ async def test_a_table_with_an_undecided_transaction_is_not_read(
     assert await refused.ended() == 70
     said = critical(refused.said())
     assert "refused to open: partition 0: a transaction on " + name in said
-    assert "docs/runbook.md" in said
+    assert "docs/operate/runbook.md" in said
     waits = deployment.worker()
     await waits.until("serves http")
     await asyncio.sleep(3)

@@ -81,7 +81,7 @@ async def test_other_settings_than_the_results_were_counted_with(deployed: Deplo
         "was counted with dedup_generation=131072, these settings have dedup_generation=5000"
         in (said)
     )
-    assert "docs/versioning.md" in said
+    assert "docs/operate/versioning.md" in said
 
 
 async def test_producers_that_number_alike(deployed: Deploy) -> None:
@@ -126,7 +126,7 @@ async def test_an_account_whose_followers_contradict_its_baseline(deployed: Depl
     await deployment.caught_up()
     said = await doctor(deployment, code=0)
     assert "1 accounts have fewer than 0 followers: a (-3)" in said
-    assert "docs/input.md, Baselines" in said
+    assert "docs/guide/input.md, Baselines" in said
     assert await worker.stop() == 0
 
 

@@ -24,7 +24,7 @@ NEVER_FENCED = {"broker.session.timeout.ms": "600000"}
 """Kafka's controller declares a broker dead that was paused for longer than this.
 
 The controller is paused with it here, and declares it dead when both wake up. A coordinator that
-meets partitions without a leader then may lose a marker (docs/decisions/0013).
+meets partitions without a leader then may lose a marker (docs/design/decisions/0013).
 """
 RUN = "; import os, sys; from service.app import run; from service.settings import Settings; "
 RUN += "sys.exit(run(Settings.from_env(os.environ)))"

@@ -51,7 +51,10 @@ async def said(deployment: Deployment) -> dict[int, dict[str, Any]]:
 async def refused(deployment: Deployment) -> None:
     """A worker does not start, and its line names the command."""
     await assert_refused(
-        deployment.worker(), "exit: refused to open", "`netfollowers rebuild", "docs/runbook.md"
+        deployment.worker(),
+        "exit: refused to open",
+        "`netfollowers rebuild",
+        "docs/operate/runbook.md",
     )
     await nobody(deployment)
 
@@ -150,7 +153,7 @@ async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
     await refused(deployment)
     capsys.readouterr()
     assert await run(deployment, monkeypatch, "doctor") == Exit.OK
-    assert "docs/runbook.md, Checkpoint overwritten" in capsys.readouterr().out
+    assert "docs/operate/runbook.md, Checkpoint overwritten" in capsys.readouterr().out
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
     after = await said(deployment)
     assert [one["counts"] for _, one in sorted(after.items())] == [

@@ -182,7 +182,7 @@ async def test_partitions_added_under_a_running_deployment(deployed: Deploy) -> 
         await admin.close()
     worker = deployment.worker()
     await assert_refused(worker, "exit: refused to open", "counted with partitions=4")
-    assert "`Partitions added to the input` in docs/runbook.md" in worker.said()
+    assert "`Partitions added to the input` in docs/operate/runbook.md" in worker.said()
 
 
 async def test_an_updates_topic_that_is_not_compacted(deployed: Deploy) -> None:

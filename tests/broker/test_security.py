@@ -1,7 +1,7 @@
 """TLS, SASL and ACLs on a real Kafka: who is right counts exactly, who is wrong is told why, soon.
 
-The rights are those of the table in docs/security.md: granted as they stand there they are enough,
-and without any one of them what the table says is said.
+The rights are those of the table in docs/operate/security.md: granted as they stand there they are
+enough, and without any one of them what the table says is said.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Line:
 
 
 def table() -> list[Line]:
-    """Read docs/security.md; a row that names several resources is several lines."""
-    text = (ROOT / "docs" / "security.md").read_text()
+    """Read docs/operate/security.md; a row that names several resources is several lines."""
+    text = (ROOT / "docs" / "operate" / "security.md").read_text()
     rows = text.split("| who | resource |")[1].split("\n\n")[0].splitlines()[2:]
     found = []
     for row in rows:

@@ -97,7 +97,7 @@ async def test_partitions_added_to_the_input_end_the_worker_at_once(deployed: De
     assert "Partitions added to the input" in worker.said()
     again = deployment.worker()
     assert await again.ended() == 2
-    assert "docs/runbook.md, Partitions added to the input" in again.said()
+    assert "docs/operate/runbook.md, Partitions added to the input" in again.said()
 
 
 def test_it_is_loud_within_ten_seconds() -> None:

@@ -1,4 +1,4 @@
-"""docs/versioning.md, done: other settings are rolled out beside the old; a version goes back."""
+"""docs/operate/versioning.md, done: settings are rolled out beside the old; a version goes back."""
 
 from __future__ import annotations
 

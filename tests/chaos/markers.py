@@ -2,7 +2,7 @@
 
 Kafka, killed while it writes the markers of a commit, may come back without one of them. Its
 coordinator says that the transaction is complete, and readers of committed records see nothing
-behind it for good. The workers refuse to read past it, which is right (docs/decisions/0013).
+behind it for good. The workers refuse to read past it, which is right (docs/design/decisions/0013).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The report of a run as a page to read (docs/chaos.md)."""
+"""The report of a run as a page to read (docs/measured/chaos.md)."""
 
 from __future__ import annotations
 

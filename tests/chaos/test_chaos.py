@@ -53,7 +53,7 @@ async def test_every_kind_of_fault_leaves_every_number_right(tmp_path: Path) -> 
     if story.lost_marker:  # seen on slow machines, after kill -9 of the only broker
         pytest.skip(
             f"Kafka has lost a marker: {story.lost_marker}; the workers rightly refuse to read "
-            "past it (docs/decisions/0013)"
+            "past it (docs/design/decisions/0013)"
         )
     assert story.wrong == []
     assert all(story.effective(kind) for kind in story.kinds)

@@ -33,8 +33,8 @@ SESSION: Final = {"broker.session.timeout.ms": "15000"}
 """Longer than any pause of the broker, also on a slow machine.
 
 A controller that is paused with its broker declares it dead when both wake up later than this, and
-a coordinator that meets partitions without a leader may lose a marker (docs/decisions/0013). A
-killed broker may not come back earlier, so it is no longer than it must be.
+a coordinator that meets partitions without a leader may lose a marker (docs/design/decisions/0013).
+A killed broker may not come back earlier, so it is no longer than it must be.
 """
 _PORTS: Final = (12_000, 30_000)
 """Below the ports of outgoing connections: a client that retries a closed port cannot take it."""

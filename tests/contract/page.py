@@ -79,8 +79,8 @@ It needs another topic. Users of the old topic must not notice the change:
    `MAJOR` in `tests/contract/releases.py`, and make the change. The gate now lets a break pass, but
    only under a new topic name;
 2. `python -m tests.contract.page`; `python -m tests.contract.releases` writes `released/2.0.0/`;
-3. roll it out as [versioning](../versioning.md) says: the new version counts from the log into its
-   own topics under a new app id, both run side by side, consumers switch, the old ones go.
+3. roll it out as [versioning](../operate/versioning.md) says: the new version counts from the log
+   into its own topics under a new app id, both run side by side, consumers switch, the old ones go.
 """
 
 

@@ -1,4 +1,4 @@
-"""The list of panels, queries, truths and measured values, as a table and as docs/panels.md."""
+"""Panels, queries, truths and measured values, as a table and as docs/measured/panels.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.deploy.measure import STORY_S, Line, Measured
 from tests.deploy.truth import RATE_S, Value
 from tests.deploy.truths_accounts import CHOSEN
 
-PAGE: Final = ROOT / "docs" / "panels.md"
+PAGE: Final = ROOT / "docs" / "measured" / "panels.md"
 _SHOWN: Final = 4
 _HEAD: Final = f"""\
 # What every panel and alert shows, and what is true

@@ -1,4 +1,4 @@
-"""`make panels`: measure every panel and alert, write docs/panels.md; fails where one is wrong."""
+"""`make panels`: measure every panel and alert, write docs/measured/panels.md; fail if wrong."""
 
 # ruff: noqa: T201 - a command line prints
 

@@ -18,7 +18,7 @@ from service.cli import build_parser
 from tests.deploy import boards
 
 ALERTS = boards.alerts()
-RUNBOOK = (boards.ROOT / "docs" / "runbook.md").read_text()
+RUNBOOK = (boards.ROOT / "docs" / "operate" / "runbook.md").read_text()
 CASES = yaml.safe_load((PROMETHEUS / "tests.yml").read_text())["tests"]
 
 

@@ -26,6 +26,19 @@ Text = tuple[str, str]
 """(place, text)"""
 _DESCRIBING: Final = ("description", "summary", "note", "x-producers-must", "x-consumers-must")
 _SEVERAL: Final = 3
+_PAGES: Final = (
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/index.md",
+    "docs/guide/results.md",
+    "docs/operate/failures.md",
+    "docs/operate/running.md",
+    "docs/operate/settings.md",
+    "docs/design/guarantees.md",
+    "docs/design/tests.md",
+)
 
 
 def texts() -> Iterator[Text]:
@@ -36,13 +49,13 @@ def texts() -> Iterator[Text]:
     yield from _help(build_parser())
     for name, (_, title) in TITLES.items():
         yield f"problem {name}", title
-    for path in ("docs/openapi.json", "docs/contract/asyncapi.json"):
+    for path in ("docs/contract/openapi.json", "docs/contract/asyncapi.json"):
         yield from _described(path, json.loads((ROOT / path).read_text()))
     yield from _pages()
     for schema in sorted(ROOT.glob("service/contract/schemas/*.json")):
         yield from _described(f"schema {schema.name}", json.loads(schema.read_text()))
     for board in sorted(ROOT.glob("deploy/grafana/dashboards/*.json")):
-        if board.name != "runbook.json":  # docs/runbook.md, which is a guide
+        if board.name != "runbook.json":  # docs/operate/runbook.md, which is a guide
             yield from _described(f"dashboard {board.name}", json.loads(board.read_text()))
     yield from _alerts()
     for module in sorted(ROOT.glob("service/**/*.py")):
@@ -51,7 +64,7 @@ def texts() -> Iterator[Text]:
 
 
 def _pages() -> Iterator[Text]:
-    for page in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"):
+    for page in _PAGES:
         for line in (ROOT / page).read_text().splitlines():
             if not line.startswith("<!--"):
                 yield f"page {page}", line

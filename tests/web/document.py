@@ -1,4 +1,4 @@
-"""Write docs/openapi.json anew: python -m tests.web.document."""
+"""Write docs/contract/openapi.json anew: python -m tests.web.document."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.broker.conftest import Deploy
 from tests.web.test_api import drawn, get
 from tests.web.told import HOSTILE, of
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "contract" / "openapi.json"
 
 
 def of_defaults() -> Any:

@@ -65,7 +65,7 @@ def address(worker: Worker, account: str = "") -> str:
 async def test_every_view_in_both_themes_on_phone_and_desk_without_a_violation(
     deployed: Deploy, tmp_path: Path
 ) -> None:
-    """SCREENSHOTS=docs/page saves what was seen there."""
+    """SCREENSHOTS=docs/guide/page saves what was seen there."""
     _, worker, _ = await started(deployed)
     pictures = Path(os.environ.get("SCREENSHOTS", tmp_path))
     async with chromium() as browser:

@@ -73,7 +73,7 @@ def test_a_nonce_is_remembered_no_longer_than_it_is_believed() -> None:
 
 
 def test_the_proof_is_a_keyed_hash_as_documented() -> None:
-    """By hand, after docs/security.md: nothing of the secret can be read from it."""
+    """By hand, after docs/operate/security.md: nothing of the secret can be read from it."""
     header, nonce = proofs().of_question(ALPHA, PATH, b"{}")
     _, at, given, mac = header.split(" ")
     key = hmac.digest(b"sesame", b"netfollowers workers net-followers", "sha256")

@@ -279,7 +279,7 @@ class _Records(fetcher.PartitionRecords):
                 f"offset={self.next_fetch_offset} "
                 f"next={max(self._records.end, self.next_fetch_offset + 1)} "
                 f"{type(error).__name__}: {error}; "
-                "see `A batch that cannot be unpacked` in docs/runbook.md"
+                "see `A batch that cannot be unpacked` in docs/operate/runbook.md"
             )
             raise CannotUnpack(message, self.next_fetch_offset) from error
 

@@ -6,8 +6,8 @@ none. (Faust's own setting for none, `table_standby_replicas`, takes this assign
 
 A worker that comes back under its instance id at another address is handed the assignment as it
 was, the old address in it, and nobody joins anew; Faust asserts that the address is the worker's
-own. What changes with it is only where the others look for us (docs/decisions/0014), so it is put
-right here and said.
+own. What changes with it is only where the others look for us (docs/design/decisions/0014), so it
+is put right here and said.
 """
 
 from __future__ import annotations

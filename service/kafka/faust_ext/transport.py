@@ -61,7 +61,7 @@ class BatchConsumer(Consumer):
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _owners(self) -> dict[int, str]:
-        """Partition -> address: each member's travels in its metadata (docs/decisions/0014)."""
+        """Partition -> address, from each member's metadata (docs/design/decisions/0014)."""
         found = self.app.assignor.external_topic_distribution
         return usable(
             {

@@ -1,14 +1,15 @@
-"""The README's settings table, made from the code: `python -m tests.shell.readme` writes it."""
+"""The table of settings, made from the code: `python -m tests.shell.settings_page` writes it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from service.settings import SETTINGS_VARIABLES
 
-README = Path(__file__).parents[2] / "README.md"
-BEGIN = "<!-- settings: made by `python -m tests.shell.readme`, held by its test -->"
-END = "<!-- end of settings -->"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "operate" / "settings.md"
+BEGIN: Final = "<!-- settings: made by `python -m tests.shell.settings_page`, held by its test -->"
+END: Final = "<!-- end of settings -->"
 
 
 def table() -> str:
@@ -28,4 +29,4 @@ def with_table(text: str) -> str:
 
 
 if __name__ == "__main__":
-    README.write_text(with_table(README.read_text()))
+    PAGE.write_text(with_table(PAGE.read_text()))
