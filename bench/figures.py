@@ -21,6 +21,7 @@ from bench.machine import ROOT, machine
 HOT: Final = (
     "service/counting",
     "service/kafka",
+    "service/runtime",
     "service/app.py",
     "service/contract/cloudevents.py",
     "service/contract/input_record.py",

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.figures import main, measured_line
+from bench.figures import ALSO, HOT, WITHOUT_FIGURES, main, measured_line
+from bench.machine import ROOT
 from tests.optional import find, without
 
 pytestmark = pytest.mark.skipif(not find("git"), reason=without("git"))
@@ -139,3 +140,13 @@ def test_without_a_repository_or_git_it_passes_and_says_so(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(root=root) == 0
     assert capsys.readouterr().out == "figures: not judged: there is no git\n"
+
+
+def test_all_that_is_named_here_exists() -> None:
+    named = {*HOT, *ALSO, *WITHOUT_FIGURES, *(path for paths in ALSO.values() for path in paths)}
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
+def test_a_shard_and_its_journal_are_on_the_way_of_an_event() -> None:
+    for file in ("service/runtime/shard.py", "service/runtime/journal.py"):
+        assert file.startswith(HOT)
