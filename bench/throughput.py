@@ -41,10 +41,10 @@ class Run:
     accounts: int = 0
 
 
-async def run_ours(who: str, load: str, settings: Settings, records: int, code: str = "") -> Run:
-    """Let a worker count `records` of the input; `code` runs it in another way."""
+async def run_ours(who: str, load: str, settings: Settings, records: int) -> Run:
+    """Let a worker count `records` of the input."""
     await topics.create(settings)
-    worker = Worker(settings, OUTPUT / "worker.log", code)
+    worker = Worker(settings, OUTPUT / "worker.log")
     try:
         found = await clocked(settings, worker.pid, records, worker.check)
         rows = int(sums(worker.get("/metrics")[1])["netfollowers_table_rows"])
