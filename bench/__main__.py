@@ -36,6 +36,7 @@ from bench.shard import big_shard
 from bench.throughput import in_turn
 from service.local.broker import start_local_broker
 from service.local.kafka_jars import JarsMissing
+from service.local.worker_process import WorkerFailed
 
 SECTIONS: Final = ("throughput", "peers", "latency", "restore", "boundary", "scaling")
 _OVERRIDES: Final = {"log.segment.bytes": "268435456", "num.network.threads": "2"}
@@ -71,7 +72,7 @@ class Bench:
             print(f"\n--- {' and '.join(sorted(names))}", flush=True)
             try:
                 await measure()
-            except (AssertionError, TimeoutError) as failed:
+            except (AssertionError, TimeoutError, WorkerFailed) as failed:
                 said = f"{' and '.join(sorted(names))}: {type(failed).__name__} {failed}"
                 self.missing.append(said[-300:].replace("\n", " "))
                 print(said, file=sys.stderr, flush=True)

@@ -36,7 +36,7 @@ async def one_round(
     for name in (DEFAULT, CHANGED) if turn % 2 == 0 else (CHANGED, DEFAULT):
         settings = named(brokers, f"compare-{time.monotonic_ns()}", loaded.topic)
         if name == CHANGED:
-            settings = Settings.from_env(environment(settings) | changes)
+            settings = Settings.from_env({**environment(settings), **changes})
         runs[name] = await run_ours(name, loaded.load.name, settings, loaded.records)
         print(said(runs[name]), flush=True)
     return runs

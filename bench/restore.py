@@ -12,8 +12,8 @@ from typing import Final
 
 from bench.machine import OUTPUT, rss_bytes
 from bench.shard import BigShard
-from bench.workers import Worker
 from service import app
+from service.local.worker_process import WorkerProcess
 from service.runtime import journal
 from service.settings import Settings
 
@@ -72,7 +72,7 @@ async def restore(shard: BigShard, runs: int) -> AsyncIterator[Restore]:
     for turn in range(runs):
         log = OUTPUT / f"restore-{shard.settings.app_id}-{turn}.log"
         began = time.monotonic()
-        worker = Worker(shard.settings, log, _TIMED)
+        worker = WorkerProcess(shard.settings, log, _TIMED)
         try:
             await worker.ready()
             start_s = time.monotonic() - began

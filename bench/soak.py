@@ -29,10 +29,9 @@ from bench.flat import Verdict, verdict
 from bench.machine import OUTPUT, machine
 from bench.samples import Sample, sample
 from bench.soak_plot import draw
-from bench.workers import ROOT, Worker
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
-from service.local.worker_process import environment
+from service.local.worker_process import ROOT, WorkerProcess, environment
 from service.settings import Settings
 
 SAMPLE_EVERY_S = 5.0
@@ -97,7 +96,7 @@ def generator(settings: Settings, plan: Plan) -> Iterator[subprocess.Popen[bytes
         process.wait()
 
 
-async def watch(worker: Worker, source: subprocess.Popen[bytes]) -> list[Sample]:
+async def watch(worker: WorkerProcess, source: subprocess.Popen[bytes]) -> list[Sample]:
     """Sample the worker for as long as the source runs."""
     began = time.monotonic()
     samples: list[Sample] = []
@@ -113,7 +112,7 @@ async def watch(worker: Worker, source: subprocess.Popen[bytes]) -> list[Sample]
     return samples[:-1]  # the last one may lie after the last event
 
 
-async def caught_up(worker: Worker) -> None:
+async def caught_up(worker: WorkerProcess) -> None:
     """Wait until nothing is left to count."""
     async with asyncio.timeout(CAUGHT_UP_WITHIN_S):
         while True:
@@ -173,7 +172,7 @@ def audit(settings: Settings) -> int:
 async def measure(settings: Settings, plan: Plan) -> list[Sample]:
     """Run worker and source; -> samples."""
     await topics.create(settings)
-    worker = Worker(settings, OUTPUT / "soak.log")
+    worker = WorkerProcess(settings, OUTPUT / "soak.log")
     try:
         await worker.ready()
         with generator(settings, plan) as source:
