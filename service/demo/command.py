@@ -44,7 +44,6 @@ TANSU_SESSION_S: Final = 8.0
 """Tansu lets a new group wait for half of it: for 10 s with the default."""
 BESIDE_LIVE_S: Final = 50
 """What the rest takes on two slow cores, to say it beforehand; nothing is cut off by it."""
-WHY_OWN: Final = "Its event time is of years ago, so it has topics and a worker of its own."
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_S: Final = 0.5
 

@@ -121,7 +121,6 @@ async def deployed(secured: Secured, unique: str, tmp_path: Path) -> AsyncIterat
 
 
 def rights_of(who: str, user: str, settings: Settings, *, but: Line | None = None) -> list[Right]:
-    """The rights of a role, all or all but one."""
     return [line.right(user, settings) for line in TABLE if line.who == who and line != but]
 
 

@@ -35,7 +35,6 @@ class Planted(NamedTuple):
     place: str = ""
 
     def plant(self, document: Document) -> None:
-        """Edit the document."""
         target = find(document, *self.at)
         if not isinstance(self.change, Mapping):
             self.change(target)

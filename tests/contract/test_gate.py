@@ -96,16 +96,6 @@ def test_alternatives_are_told_apart_wherever_they_stand() -> None:
     assert (found.rule, found.place) == (Rule.LIMIT_WIDENED, "value/(a)")
 
 
-def test_a_schema_that_refers_to_itself_is_compared_to_its_end() -> None:
-    def tree(kind: str) -> dict[str, Any]:
-        node = {"properties": {"child": {"$ref": "#/$defs/node"}, "leaf": {"type": kind}}}
-        return {"$ref": "#/$defs/node", "$defs": {"node": node}}
-
-    assert rules(Side.WE_READ, tree("string"), tree("string")) == []
-    [found] = breaks(Side.WE_READ, tree("string"), tree("integer"))
-    assert (found.rule, found.place) == (Rule.FIELD_RETYPED, "value/leaf")
-
-
 def test_what_is_said_beside_a_reference_counts() -> None:
     old = {"$defs": {"id": {"type": "string"}}, "items": {"$ref": "#/$defs/id"}}
     new = {"$defs": old["$defs"], "items": {"$ref": "#/$defs/id", "maxLength": 9}}
