@@ -54,7 +54,7 @@ SOURCES := service tests deploy $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo unit test test-rest test-all test-repeat check contract format coverage simulate sabotage mutation fuzz bench growth metrics-cost failover soak dashboards panels site stack fresh hook lock clean
+.PHONY: help install broker-jars demo unit test test-rest test-all test-repeat check contract format coverage simulate sabotage mutation fuzz bench growth failover soak dashboards panels site stack fresh hook lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -146,9 +146,6 @@ bench: install ## measure this service beside plain Faust, Kafka Streams and the
 
 growth: install ## how the time of an event grows with accounts, grains, lateness, size, partitions
 	@$(BIN)/python -m bench.growth
-
-metrics-cost: install ## one worker with and without metrics, in turn: CPU, scrape time, series (5 min)
-	@$(BIN)/python -m bench.metrics_cost
 
 failover: install ## measure how long updates pause when workers are stopped, killed, replaced (8 min)
 	@$(BIN)/python -m bench.failover --rounds $(ROUNDS)

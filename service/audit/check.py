@@ -3,13 +3,11 @@
 The worker may be running: each partition is judged as of one of its commits.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from service.audit.compare import Comparison
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
-from service.audit.kafka import KafkaSource
 from service.audit.lockstep import Watch, audit_partition
 from service.audit.model import Rules
 from service.audit.published import Place
@@ -81,31 +79,3 @@ def _note(source: Source, snapshot: Snapshot, findings: Findings) -> None:
             )
         elif kind == "updates" and start > 0:
             findings.notes.append(f"{source.topics[kind]}/{partition}: begins at offset {start}")
-
-
-async def check(  # noqa: PLR0913 - the callers name them all
-    bootstrap: str,
-    *,
-    input_topic: str,
-    updates_topic: str,
-    windows_topic: str,
-    late_topic: str,
-    rejected_topic: str,
-    app_id: str,
-    rules: Rules | None = None,
-    at_least_once: bool = False,
-    expect_swept: bool = True,
-    tansu: bool = False,
-    client_options: Mapping[str, Any] | None = None,
-    begin: Begin = unwatched,
-) -> Report:
-    """Audit a worker at rest on a broker. `tansu`: at least once, of necessity."""
-    names = (input_topic, updates_topic, windows_topic, late_topic, rejected_topic)
-    source = KafkaSource(
-        {"bootstrap_servers": bootstrap, **(client_options or {})},
-        dict(zip(KINDS, names, strict=True)),
-        app_id,
-        at_least_once=at_least_once or tansu,
-    )
-    async with source:
-        return await audit(source, rules=rules, expect_swept=expect_swept, begin=begin)

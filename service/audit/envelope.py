@@ -1,13 +1,10 @@
 """CloudEvents 1.0 over Kafka, opened by the letter of the contract: what is in the envelope."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from service.audit.text import parse, top_level
 
 Fields = dict[str, object]
-
-STANDS_IN_FOR: Final = {"event_id", "account_id", "action", "occurred_at"}
 
 
 class NotAnEnvelope(Exception):  # noqa: N818 - a verdict

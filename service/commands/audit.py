@@ -11,7 +11,7 @@ from typing import Final
 
 from aiokafka.errors import OffsetOutOfRangeError
 
-from service.audit.check import Report, audit
+from service.audit.check import Begin, Report, audit, unwatched
 from service.audit.files import FilesSource, dump
 from service.audit.kafka import KafkaSource
 from service.audit.source import KINDS, Source, Unreadable
@@ -53,6 +53,15 @@ def verdict(report: Report) -> int:
     if not report.ok:
         return DIFFERS
     return AGREES if report.is_whole else INCOMPLETE
+
+
+async def audit_at_rest(settings: Settings, begin: Begin = unwatched) -> Report:
+    """Audit the topics that the settings name. The workers must be at rest.
+
+    `begin`: see `service.audit.check.audit`.
+    """
+    async with source_of(settings, None) as source:
+        return await audit(source, expect_swept=True, begin=begin)
 
 
 @asynccontextmanager

@@ -26,6 +26,8 @@ from service.demo import channel
 from service.demo import channel_truth as story
 from service.settings import Settings
 
+PLOT_FILE: Final = "plot.png"
+"""Where `--plot` draws to without `--png`."""
 EARLIEST_MS: Final = 946_684_800_000
 """Event time of a baseline that does not say when: before all events, so that it moves nothing."""
 
@@ -33,7 +35,8 @@ EARLIEST_MS: Final = 946_684_800_000
 def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Replay as the options say; -> exit code."""
     _check(settings.rules, arguments)
-    check_outputs([arguments.results, arguments.png], arguments.files)
+    png = None if arguments.plot is None else arguments.png or PLOT_FILE
+    check_outputs([arguments.results, png], arguments.files)
     console = new_console(stderr=arguments.results == "-")
     began = time.monotonic()
     days = WindowsOf(channel.ACCOUNT_ID, story.DAY_GRAIN)
@@ -41,8 +44,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     shard = _replay(settings.rules, arguments, [days, drawn])
     top_accounts(shard, arguments.top, console)
     summary(shard, time.monotonic() - began, console)
-    if arguments.plot is not None:
-        _plot(shard, drawn, arguments, console)
+    if png is not None:
+        _draw(shard, drawn, arguments, console, Path(png))
     return _judge(shard, days, console) if arguments.channel else 0
 
 
@@ -99,8 +102,12 @@ def _baselines(wanted: list[tuple[str, int, int | None]]) -> Iterator[bytes]:
         )
 
 
-def _plot(
-    shard: Offline, windows: WindowsOf, arguments: argparse.Namespace, console: Console
+def _draw(
+    shard: Offline,
+    windows: WindowsOf,
+    arguments: argparse.Namespace,
+    console: Console,
+    png: Path,
 ) -> None:
     size_ms = next(g.size_ms for g in shard.rules.grains if g.name == windows.grain)
     row = shard.row(windows.account)
@@ -113,7 +120,7 @@ def _plot(
     else:
         source = "bundled channel" if arguments.channel else ", ".join(map(_name, arguments.files))
         flows = [Flow(windows.account, f"netfollowers replay of {source}", size_ms, bars)]
-    draw(flows, console, Path(arguments.png) if arguments.png else None)
+    draw(flows, console, png)
 
 
 def _name(file: str) -> str:

@@ -29,7 +29,6 @@ from service.demo.live_phase import LivePhase, LivePlan
 from service.demo.pipeline import Pipeline, pipeline
 from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
 from service.local.kafka_jars import JarsMissing
-from service.local.ports import free_ports
 from service.local.worker_process import WorkerFailed
 from service.runtime.group_progress import Stalled
 from service.settings import Settings
@@ -38,12 +37,13 @@ EXIT_WRONG: Final = 1
 EXIT_BROKER: Final = 3
 EXIT_CRASH: Final = 70
 PARTITIONS: Final = 4
+LIVE_LOG: Final = "worker.log"
+CHANNEL_LOG: Final = "channel-worker.log"
 FLUSH_INTERVAL_S: Final = 0.1
 TANSU_SESSION_S: Final = 8.0
 """Tansu lets a new group wait for half of it: for 10 s with the default."""
 BESIDE_LIVE_S: Final = 50
 """What the rest takes on two slow cores, to say it beforehand; nothing is cut off by it."""
-WHY_OWN: Final = "Its event time is of years ago, so it has topics and a worker of its own."
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_S: Final = 0.5
 
@@ -53,6 +53,8 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     plan = LivePlan(arguments.seed, arguments.accounts, arguments.rate, arguments.seconds)
     asked = Asked(plan, Path(arguments.output_dir), arguments.browser)
     asked.output.mkdir(parents=True, exist_ok=True)
+    for log in (LIVE_LOG, CHANNEL_LOG):
+        (asked.output / log).unlink(missing_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # so that every `with` is left
     console = new_console()
@@ -115,7 +117,6 @@ def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) ->
         session_timeout_s=TANSU_SESSION_S if broker.kind == "tansu" else settings.session_timeout_s,
         instance_id="",
         web_host="127.0.0.1",
-        web_port=free_ports(1)[0],
     )
 
 
@@ -152,28 +153,27 @@ class Demo:
     async def _run(self) -> bool:
         console, output = self._console, self._asked.output
         console.print("starting a worker ...", style="dim")
-        async with pipeline(self._live, output / "worker.log") as live:
+        async with pipeline(self._live, output / LIVE_LOG) as live:
             await self._show_page(live)
             console.rule("1. live events (synthetic)", align="left")
-            await LivePhase(live, self._asked.plan, self._title()).run(console)
+            await LivePhase(live, self._asked.plan).run(console)
             console.rule("2. a real channel, 2018 to 2025", align="left")
             console.print(
                 "Its time is of years ago, so it has topics and a worker of its own.",
                 soft_wrap=True,
             )
             console.print("starting the channel's worker ...", style="dim")
-            async with pipeline(self._channel, output / "channel-worker.log") as channel:
+            async with pipeline(self._channel, output / CHANNEL_LOG) as channel:
                 console.print(f"the channel's page: {channel.page}", soft_wrap=True)
                 is_exact = await ChannelPhase(channel).run(console, output / "channel.png")
                 console.rule("3. the check", align="left")
                 return await self._judge(live, channel) and is_exact
 
     async def _judge(self, live: Pipeline, channel: Pipeline) -> bool:
-        is_tansu = self._broker.kind == "tansu"
         verdicts = []
         for what, one in (("the live events", live), ("the channel", channel)):
             self._console.print(f"{what}:")
-            verdicts.append(await judge(self._console, one, is_tansu=is_tansu))
+            verdicts.append(await judge(self._console, one))
         return all(verdicts)
 
     async def _watch_broker(self) -> None:

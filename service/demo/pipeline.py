@@ -35,7 +35,7 @@ class Pipeline:
     @property
     def page(self) -> str:
         """Address of the worker's page."""
-        return f"http://127.0.0.1:{self.settings.web_port}/"
+        return f"{self.worker.url}/"
 
     @asynccontextmanager
     async def counting(self, console: Console, what: str, total: int) -> AsyncIterator[None]:
@@ -64,10 +64,14 @@ class Pipeline:
 async def pipeline(settings: Settings, log: Path) -> AsyncIterator[Pipeline]:
     """Create the topics and start the worker. WorkerFailed, also later, when it ends by itself."""
     await topics.create(settings)
-    async with (
-        WorkerProcess(settings, log) as worker,
-        beside(worker.watch()),
-        progress_of(settings) as progress,
-        outbox_to(settings) as outbox,
-    ):
-        yield Pipeline(settings, worker, progress, outbox)
+    worker = WorkerProcess(settings, log)
+    try:
+        await worker.ready()
+        async with (
+            beside(worker.watch()),
+            progress_of(settings) as progress,
+            outbox_to(settings) as outbox,
+        ):
+            yield Pipeline(settings, worker, progress, outbox)
+    finally:
+        worker.end()

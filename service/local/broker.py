@@ -21,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Final, Literal, Self
 
 from service.local.broker_commands import (
@@ -90,7 +90,7 @@ class LocalBroker:
         assert not self.is_running, "it is still running"
         log_from = self.log.stat().st_size if self.log.exists() else 0
         self._child = Child(self._command, self.log)
-        self._wait_until_itanswers(self._child, log_from)
+        self._wait_until_it_answers(self._child, log_from)
 
     def stop(self) -> None:
         """End it in good order and remove what it wrote. Again does nothing; external: nothing."""
@@ -123,12 +123,7 @@ class LocalBroker:
         """Return itself; it is running already."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Stop it."""
         self.stop()
 
@@ -136,7 +131,7 @@ class LocalBroker:
         assert self._child is not None, "not our broker, or stopped"
         return self._child
 
-    def _wait_until_itanswers(self, child: Child, log_from: int) -> None:
+    def _wait_until_it_answers(self, child: Child, log_from: int) -> None:
         """Its log must say so too, and it must stay: on a port that was taken, another answers."""
         host, port = self.bootstrap.split(":")
         size, give_up_at = -1, 0.0

@@ -32,7 +32,6 @@ Way = Callable[[Deployment], Awaitable[None]]
 
 
 async def one_worker(deployment: Deployment) -> None:
-    """Count with one worker."""
     worker = deployment.worker()
     await deployment.caught_up()
     assert await worker.stop() == 0

@@ -20,10 +20,10 @@ from aiokafka.errors import KafkaError
 
 from service.kafka import clients
 from service.local.broker import LocalBroker
-from service.local.worker_process import environment
+from service.local.worker_process import ROOT, environment
 from service.settings import Settings
 from tests.broker.conftest import settings_for
-from tests.broker.deployment import ROOT, Deployment, Worker, deploy
+from tests.broker.deployment import Deployment, Worker, deploy
 from tests.broker.secured import Authority, Right, Secured, token
 from tests.broker.test_counting import mixed
 from tests.patience import Patience, until
@@ -121,7 +121,6 @@ async def deployed(secured: Secured, unique: str, tmp_path: Path) -> AsyncIterat
 
 
 def rights_of(who: str, user: str, settings: Settings, *, but: Line | None = None) -> list[Right]:
-    """The rights of a role, all or all but one."""
     return [line.right(user, settings) for line in TABLE if line.who == who and line != but]
 
 

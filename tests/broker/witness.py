@@ -32,10 +32,6 @@ class Witness:
         names = [one.setting for one in CHANNELS if not one.is_input]
         return {name: getattr(self.settings, name) for name in names}
 
-    def overlook(self, tp: TopicPartition, end: int) -> None:
-        """Leave out what a test has put there itself."""
-        self._seen[tp] = end
-
     async def look(self, reader: Any, ends: Mapping[TopicPartition, int]) -> list[str]:
         """Judge what has come since; -> what is wrong. `ends`: of all partitions, how far to read.
 

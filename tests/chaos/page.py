@@ -40,7 +40,6 @@ the time between two committed updates of one partition, as a `read_committed` r
 
 
 def page(report: dict[str, Any], *, json_name: str, png_name: str, rate: float) -> str:
-    """Write the page."""
     machine = ", ".join(f"{name} {value}" for name, value in report["machine"].items())
     head = _HEAD.format(
         **{**report, "machine": machine, "measured": measured_line(report["machine"])},

@@ -85,7 +85,6 @@ It needs another topic. Users of the old topic must not notice the change:
 
 
 def page(contract: Mapping[str, Any]) -> str:
-    """The whole page."""
     topics = topics_of(dict(contract))
     words = {"produced": PRODUCED, "delivered": DELIVERED, "following": FOLLOWING}
     notes = {name: facts["note"] for name, facts in words.items()}

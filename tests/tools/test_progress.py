@@ -14,7 +14,6 @@ from service.commands import progress_bar as bar
 from service.commands.generate import outbox_to
 from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker
-from service.local.ports import free_ports
 from service.local.worker_process import WorkerProcess
 from service.runtime.group_progress import Stalled, progress_of
 from service.settings import Settings
@@ -40,21 +39,20 @@ async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_
         min_isr=1,
         guarantee="at_least_once",
         session_timeout_s=6.0,
-        web_port=free_ports(1)[0],
     )
     await topics.create(settings)
-    async with (
-        WorkerProcess(settings, tmp_path / "worker.log") as worker,
-        outbox_to(settings) as outbox,
-        progress_of(settings) as progress,
-    ):
-        outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500))
-        await outbox.send()
-        await outbox.settle()
-        await progress.wait(outbox.ends, look=worker.check)
-        with pytest.raises(Stalled, match=r"nothing was counted for 1 s: 500 of 600 records"):
-            await progress.wait({0: 600}, stalled_after_s=1, look=worker.check)
+    worker = WorkerProcess(settings, tmp_path / "worker.log")
+    try:
+        async with outbox_to(settings) as outbox, progress_of(settings) as progress:
+            outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500))
+            await outbox.send()
+            await outbox.settle()
+            await progress.wait(outbox.ends, look=worker.check)
+            with pytest.raises(Stalled, match=r"nothing was counted for 1 s: 500 of 600 records"):
+                await progress.wait({0: 600}, stalled_after_s=1, look=worker.check)
         assert await worker.stop() == 0
+    finally:
+        worker.end()
 
 
 async def test_what_fails_beside_a_block_ends_it_and_is_raised_as_it_is() -> None:

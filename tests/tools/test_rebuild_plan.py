@@ -105,7 +105,6 @@ def planned(
     end: int | None = None,
     spoilt_from: int | None = None,
 ) -> Plan:
-    """Plan the checkpoint of a world."""
     grains = [f"{g.name}:{g.grace_ms // 1_000}s:{g.keep_ms // 1_000}s" for g in world.rules.grains]
     generation = world.rules.dedup_generation
     settings = Settings(grains=",".join(grains), dedup_generation=generation)
