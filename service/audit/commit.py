@@ -1,4 +1,4 @@
-"""What was committed against the model: position, watermark, the five counts."""
+"""Compares the commit with the model: position, watermark and the five counts."""
 
 from collections.abc import Mapping
 
@@ -8,21 +8,21 @@ from service.audit.model import Model
 from service.audit.published import Committed, json_object
 
 STATELESS = ("rejected", "heartbeat")
-"""Outcomes that no earlier record decides on."""
+"""Outcomes that do not depend on earlier records."""
 
 
 class CommitCheck:
-    """Judges one partition's commit."""
+    """Judges the commit of one partition."""
 
     def __init__(self, model: Model, at: str, findings: Findings, horizon: Horizon) -> None:
-        """`model` has been fed all records below the committed position; `at`: which partition."""
+        """`model` was fed all records below the committed position. `at`: the partition's name."""
         self._model = model
         self._at = at
         self._findings = findings
         self._horizon = horizon
 
     def compare(self, committed: Committed | None, records: int) -> None:
-        """Compare the position and its metadata; `records`: how many were fed."""
+        """Compare the position and its metadata. `records`: the number of records fed."""
         if committed is None:
             if records:
                 self._findings.mismatch(f"{self._at}: {records} records and nothing committed")
