@@ -124,17 +124,19 @@ class Explanation:
         notes = []
         if judged.another is not None:
             action, offset = judged.another
-            notes.append(f"its event id came with a {action} at offset {offset}: another event")
+            notes.append(
+                f"its event id came with a {action} at offset {offset}: this is another event"
+            )
         if arrival.action == "baseline":
             notes.append(self._of_baseline(judged))
         if judged.is_contained and self._span is None:
-            notes.append("before the baseline's time: its number contains it")
+            notes.append("before the time of the baseline, which already contains it")
         if judged.grains_missed:
             notes.append(f"late for {', '.join(judged.grains_missed)}")
         if judged.event_time_ms != arrival.occurred_ms:
-            notes.append(f"stamped {arrival.occurred_ms}, ahead of its log time, which counts")
+            notes.append(f"stamped {arrival.occurred_ms}, too far ahead: its log time counts")
         if not self._horizon.is_exact(record.offset):
-            notes.append("what came before the log began may decide otherwise")
+            notes.append("uncertain: records older than the log may change this")
         return "; ".join(notes)
 
     def _of_baseline(self, judged: Judgement) -> str:

@@ -71,13 +71,15 @@ def _note(source: Source, snapshot: Snapshot, findings: Findings) -> None:
     partition, unread = snapshot.partition, snapshot.extents[INPUT].stop - snapshot.counted.stop
     if unread:
         topic = source.topics[INPUT]
-        findings.notes.append(f"{topic}/{partition}: {unread} offsets behind the commit, not read")
+        findings.notes.append(
+            f"{topic}/{partition}: {unread} offsets after the commit were not read"
+        )
     for kind in KINDS:
         start = snapshot.extents[kind].start
         if kind == "windows" and start > 0:
             findings.leave(
-                f"{source.topics[kind]}/{partition}: the topic begins at offset {start}; whether "
-                "what became final before was published"
+                f"{source.topics[kind]}/{partition}: the topic begins at offset {start}, so "
+                "earlier window results are missing in it"
             )
         elif kind == "updates" and start > 0:
             findings.notes.append(f"{source.topics[kind]}/{partition}: begins at offset {start}")

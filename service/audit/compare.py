@@ -71,7 +71,7 @@ class Comparison:
         if isinstance(found, Arrival):
             self._lacking.setdefault(_identity(found), []).append(place)
         else:
-            self._findings.leave(f"{place}; it is to be rejected for {' or '.join(found.reasons)}")
+            self._findings.leave(f"{place}; the right reason is {' or '.join(found.reasons)}")
 
     def _note_sent_again(self, offset: int) -> None:
         arrival = self.model.last.arrival
@@ -108,7 +108,7 @@ class Comparison:
         self.settle()
         for (_, _, action), places in self._lacking.items():
             for place in places:
-                self._findings.admit(f"{place}, but it is a readable {action}")
+                self._findings.admit(f"{place}, but it is a valid {action}")
         self.rows.finish(is_at_rest=is_at_rest)
         self.finals.finish(swept_to_ms=swept_to_ms)
         self.late.finish()

@@ -66,7 +66,7 @@ def span_of(rules: Rules, grain: str, start_ms: int) -> Span:
         raise Unreadable(message)
     aligned_ms = start_ms // sizes_ms[grain] * sizes_ms[grain]
     if aligned_ms != start_ms:
-        message = f"--window {start_ms}: the {grain} window with it starts at {aligned_ms}"
+        message = f"--window {start_ms}: the {grain} window that contains it starts at {aligned_ms}"
         raise Unreadable(message)
     return Span(grain, start_ms, start_ms + sizes_ms[grain])
 
@@ -101,7 +101,7 @@ async def explain(
         where = "nothing: the account was forgotten or has expired, and its row has ended"
     gap = ""
     if not (horizon.is_whole or (span is not None and horizon.judges(span.start_ms))):
-        gap = f"the log begins at offset {extent.start}, what was before is not in the sum"
+        gap = f"the log begins at offset {extent.start}, so the sum lacks earlier records"
     return Explained(
         partition, extent.stop, records, explanation.refused, summed, published, where, gap
     )
@@ -135,7 +135,7 @@ async def _published(
     for key, contents in windows_of(account_id, row):
         if key[1:] == (span.grain, span.start_ms):
             named = dict(zip(("gained", "lost", "revision"), contents, strict=False))
-            return named, f"the window in the row on {topic}, no final yet"
+            return named, f"the window in the row on {topic}, which has no final result yet"
     return None, "nothing"
 
 

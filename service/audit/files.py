@@ -81,7 +81,7 @@ class FilesSource:
                         yield batch
                         batch = []
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            message = f"{path}, behind line {number}: {error}"
+            message = f"{path}, after line {number}: {error}"
             raise Unreadable(message) from None
         if batch:
             yield batch

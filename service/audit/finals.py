@@ -111,10 +111,10 @@ class FinalsCheck:
 
     def _leave(self, unswept: int) -> None:
         if unswept:
-            line = f"{unswept} final windows that were not due yet: the worker was sweeping"
+            line = f"{unswept} final windows that were not due yet: a sweep was not finished"
             self._findings.leave(f"{self._at}: {line}")
         if self._unknown:
-            line = f"{self._unknown} window results: events before the log began may count in them"
+            line = f"{self._unknown} window results that may contain events older than the log"
             self._findings.leave(f"{self._at}: {line}")
 
     def _judges(self, key: WindowKey) -> bool:

@@ -63,7 +63,7 @@ class Findings:
         lines += [f"NOT CHECKED {line}" for line in self.unchecked]
         lines += [f"MISMATCH {line}" for line in self.mismatches]
         if self.mismatch_count > len(self.mismatches):
-            lines.append(f"... and {self.mismatch_count - len(self.mismatches)} more")
+            lines.append(f"... and {self.mismatch_count - len(self.mismatches)} more mismatches")
         return "\n".join([*lines, f"audit: {self._verdict()}"])
 
     def _verdict(self) -> str:

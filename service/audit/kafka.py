@@ -89,7 +89,7 @@ class KafkaSource:
         described = await self._admin.describe_topics(list(self.topics.values()))
         counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
         if len(set(counts.values())) != 1:
-            message = f"the topics differ in their numbers of partitions: {counts}"
+            message = f"the topics have different numbers of partitions: {counts}"
             raise Unreadable(message)
         return counts[self.topics[INPUT]]
 
@@ -106,7 +106,7 @@ class KafkaSource:
                 return await self._snapshot(partition, now)
             before = now
         message = (
-            f"partition {partition} was never still for {QUIET_S} s: pause its producers"
+            f"partition {partition} changes too often to be read at one moment: pause its producers"
             if before.is_decided
             else f"partition {partition} has a transaction that is neither committed nor aborted: "
             "see `hanging transaction` in docs/operate/runbook.md, or pause its producers"
@@ -131,7 +131,9 @@ class KafkaSource:
             if batches or await reader.position(tp) > position:
                 silent_from = now
             elif now - silent_from > SILENT_FOR_S:
-                message = f"nothing of {tp.topic}/{partition} behind offset {position}"
+                message = (
+                    f"the broker sends no record of {tp.topic}/{partition} after offset {position}"
+                )
                 raise TimeoutError(message)
             for batch in batches.values():
                 yield [_record(one) for one in batch if one.offset < extent.stop]

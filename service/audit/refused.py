@@ -127,7 +127,7 @@ class LabelledCheck:
             line = f"{self._gone} records that the topic no longer holds"
             self._findings.leave(f"{self._at}: {line}")
         if self._unknown:
-            line = f"{self._unknown} records: what came before the log began decides on them"
+            line = f"{self._unknown} records that depend on records older than the log"
             self._findings.leave(f"{self._at}: {line}")
 
     def miss_all(self) -> None:
@@ -157,7 +157,7 @@ class LabelledCheck:
             self._found.add(offset)
             return
         for due in list(takewhile(lambda due: due != offset, self._due)):
-            self._findings.mismatch(f"{self._at} {due}: missing, or found behind {offset}")
+            self._findings.mismatch(f"{self._at} {due}: missing, or found after {offset}")
             del self._due[due]
         del self._due[offset]
 

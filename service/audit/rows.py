@@ -82,12 +82,12 @@ class RowsCheck:
     def _leave(self, superseded: int) -> None:
         if superseded:
             self._findings.leave(
-                f"{self._at}: {superseded} rows, written again and compacted during the audit"
+                f"{self._at}: {superseded} rows that were rewritten and compacted during the audit"
             )
         if self._partly:
             self._findings.leave(
-                f"{self._at}: what {self._partly} rows had counted before the log began; "
-                "of these only the sums, and that they hold what was counted since"
+                f"{self._at}: what {self._partly} rows counted before the log began. "
+                "Only their sums were checked, and that they contain the records in the log"
             )
 
     def _compare(self, key: bytes, row: dict[str, object], kept: Counter[str]) -> None:

@@ -57,7 +57,11 @@ def contradictions(row: Fields, since: Account | None) -> list[str]:
         lines.append(f"followers is {followers}, baseline + net since is {baseline + net - at}")
     last_event_ms = row.get("last_event_ms")
     if since and not (isinstance(last_event_ms, int) and last_event_ms >= since.last_event_ms):
-        lines.append(f"last_event_ms is {last_event_ms}, an event since is {since.last_event_ms}")
+        lines.append(
+            f"last_event_ms is {last_event_ms}, but a later event has {since.last_event_ms}"
+        )
     if since and (gained < since.gained or lost < since.lost):
-        lines.append(f"counted +{gained} -{lost}, less than since: +{since.gained} -{since.lost}")
+        lines.append(
+            f"counted +{gained} -{lost}, less than the log has: +{since.gained} -{since.lost}"
+        )
     return lines

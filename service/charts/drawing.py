@@ -1,4 +1,4 @@
-"""Puts flows on a terminal and into a PNG; matplotlib is loaded only for the latter."""
+"""Draws flows on a terminal and into a PNG. Matplotlib is loaded only for the PNG."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from service.charts.terminal import ebb_and_flow
 from service.commands.printable import plain
 
 WIDEST: Final = 100
-"""Columns of a drawing at most, and of everything where there is no terminal."""
+"""Largest number of columns of a drawing, and of all output where there is no terminal."""
 
 HEIGHT: Final = 28
 
 
 class _Console(Console):
-    """A closed output is an error as any other: rich ends the process, also from within a task."""
+    """Treats a closed output as a normal error. rich would end the process, even inside a task."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -28,7 +28,7 @@ class _Console(Console):
 
 
 def new_console(*, stderr: bool = False) -> Console:
-    """Make a console that is WIDEST wide where no person is watching."""
+    """Make a console that is WIDEST wide if the output is not a terminal."""
     console = _Console(stderr=stderr, highlight=False)
     if console.is_terminal:
         return console
@@ -36,12 +36,12 @@ def new_console(*, stderr: bool = False) -> Console:
 
 
 def printable(name: str, style: str = "") -> Text:
-    """Make a stranger's text fit to print: no markup, no control characters."""
+    """Make a name of unknown origin safe to print: no markup, no control characters."""
     return Text(plain(name), style)
 
 
 def draw(flows: Sequence[Flow], console: Console, png: Path | None) -> None:
-    """Draw every flow on the terminal; all of them into one PNG if a path is given."""
+    """Draw every flow on the terminal, and all of them into one PNG if a path is given."""
     for flow in flows:
         console.print()
         console.print(ebb_and_flow(flow, width=min(WIDEST, console.width), height=HEIGHT))

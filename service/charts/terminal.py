@@ -1,7 +1,8 @@
-"""Ebb and flow on a terminal: gained above the axis, lost below, the net as dots.
+"""Draws gains and losses on a terminal: gained above the axis, lost below, the net as dots.
 
-Every column is a bar of a `Flow`; eighth blocks above the axis, half blocks below it (there are no
-eighths that hang from the top in most fonts). Sky blue and vermillion are told apart by everyone.
+Every column is a bar of a `Flow`. It uses eighth blocks above the axis and half blocks below it,
+because most fonts have no eighths that hang from the top. Sky blue and vermillion can be told apart
+by colour-blind readers too.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _DAYS_OF_YEARS, _DAYS_OF_MONTHS, _DAYS_OF_DAYS = 800, 45, 3
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """`unit` followers per line; `up` lines above the axis, `down` below it."""
+    """`unit`: followers per line. `up`: lines above the axis. `down`: lines below it."""
 
     unit: float
     up: int
@@ -36,7 +37,7 @@ class Scale:
 
     @classmethod
     def fit(cls, bars: tuple[Bar, ...], lines: int) -> Scale:
-        """Share out the lines by what was gained and lost at most."""
+        """Divide the lines by the largest gain and the largest loss."""
         most = max((bar.gained for bar in bars), default=0)
         least = max((bar.lost for bar in bars), default=0)
         total = max(1, most + least)
@@ -46,7 +47,7 @@ class Scale:
 
 
 def ebb_and_flow(flow: Flow, *, width: int = 100, height: int = 30) -> Text:
-    """Draw a flow in at most `width` columns and `height` lines; `.plain` has no styles."""
+    """Draw a flow in at most `width` columns and `height` lines. `.plain` has no styles."""
     if not flow.bars:
         return Text(f"{flow.title}: nothing happened")
     columns = width - _MARGIN
@@ -94,7 +95,7 @@ def _marks(flow: Flow, repeat: int) -> Text:
 
 
 def _line(flow: Flow, scale: Scale, row: int, repeat: int) -> Text:
-    """Draw line `row`: 1 is the one above the axis, -1 the one below."""
+    """Draw line `row`: 1 is the first above the axis, -1 the first below."""
     label = _label(scale, row)
     line = Text(f"{label:>{_MARGIN - 2}} {'┤' if label else '│'}", style="dim")
     for bar in flow.bars:
@@ -142,7 +143,7 @@ def _times(flow: Flow, repeat: int, columns: int) -> Text:
 
 
 def _labels_of_times(flow: Flow) -> list[str]:
-    """Give every bar in which a year, month, day or hour begins its name, others ''."""
+    """Label each bar in which a year, month, day or hour begins. Other bars get ''."""
     days = (flow.end_ms - flow.bars[0].start_ms) / DAY_MS
     if days > _DAYS_OF_YEARS:
         form = "%Y"

@@ -1,4 +1,4 @@
-"""Demo, part 1: live synthetic events, and a view of what they do."""
+"""Demo, part 1: sends live synthetic events and shows their effect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _HISTORY: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class LivePlan:
-    """What to generate, how fast (events/s), for how long (seconds)."""
+    """What to generate, at which rate (events/s), for how long (seconds)."""
 
     seed: int
     accounts: int
@@ -34,7 +34,7 @@ class LivePlan:
     seconds: float
 
     def shape(self, settings: Settings) -> Shape:
-        """Thousands of quiet accounts, a few on the move, a little of everything odd."""
+        """Return the shape: thousands of quiet accounts, a few movers, some of every odd record."""
         return Shape(
             seed=self.seed,
             accounts=self.accounts,
@@ -48,10 +48,10 @@ class LivePlan:
 
 
 class LivePhase:
-    """Generates and watches until the time is up or `stop` is set."""
+    """Generates and watches until the time is over or `stop` is set."""
 
     def __init__(self, pipeline: Pipeline, plan: LivePlan, title: str) -> None:
-        """All of `pipeline` is running."""
+        """`pipeline`: all parts of it must be running."""
         self._plan = plan
         self._outbox = pipeline.outbox
         self._worker = pipeline.worker
@@ -64,7 +64,7 @@ class LivePhase:
         self._rows_per_s = 0
 
     async def run(self, console: Console) -> None:
-        """Show frames; raises what the sender, the watcher or the worker raise."""
+        """Show frames. Raises the errors of the sender, the watcher and the worker."""
         ends = time.monotonic() + self._plan.seconds
         async with beside(self._watch.run(), self._count(), self._show(console, ends)):
             await self._send(ends)
@@ -77,7 +77,7 @@ class LivePhase:
         await self._outbox.settle()
 
     async def _count(self) -> None:
-        """Once a second: rates, and the accounts' trails."""
+        """Update the rates and the trails of the accounts, once a second."""
         while True:
             await asyncio.sleep(1.0)
             sent, seen = sum(self._outbox.sent.values()), self._watch.seen

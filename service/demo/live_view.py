@@ -1,4 +1,4 @@
-"""The demo's live view: the numbers of a moment, as panels or as one plain line."""
+"""The live view of the demo: the numbers of one moment, as panels or as one plain line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OUTCOMES: Final = ("applied", "late", "duplicate", "rejected", "heartbeat")
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """All numbers of one moment. Rates are per second; None: not known yet."""
+    """All numbers of one moment. Rates are per second. None: not known yet."""
 
     title: str
     left_s: float
@@ -42,7 +42,7 @@ class Frame:
 
 
 def plain(frame: Frame) -> str:
-    """One line for a log."""
+    """Return one line for a log."""
     rate = frame.sent_rates[-1] if frame.sent_rates else 0
     movers = [
         f"{mover.account_id} {mover.net:+,}" for mover in (*frame.gainers[:2], *frame.losers[:2])
@@ -57,7 +57,7 @@ def plain(frame: Frame) -> str:
 
 
 def panels(frame: Frame, width: int) -> RenderableType:
-    """Draw the view, 18 lines; gross counts only where there is room for them."""
+    """Draw the view in 18 lines. Gross counts are shown only if there is room."""
     minute = utc(frame.minute_ms, "%H:%M")
     is_wide = width >= WIDE
     movers = Table.grid(padding=(0, 2, 0, 0))

@@ -1,4 +1,4 @@
-"""What a watcher of the updates topic knows: newest rows, who moves, how soon it is seen."""
+"""Follows the updates topic: the newest rows, the movers, and how soon a change is visible."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from service.runtime.result_reader import reader_of
 from service.settings import Settings
 
 HISTORY: Final = 24
-"""Seconds that a sparkline looks back."""
+"""Seconds of a sparkline."""
 MOST_LATENCIES: Final = 20_000
 MINUTE_MS: Final = 60_000
 MINUTE_GRAIN: Final = "1m"
 
 SentAt = Callable[[int, int], float | None]
-"""(partition, offset) -> when that input record was handed to the producer, by time.monotonic()."""
+"""Called with (partition, offset). Returns when that record was sent (time.monotonic), or None."""
 
 
 class _Row(msgspec.Struct, gc=False):
-    """What is looked at of a row."""
+    """The fields of a row that the demo needs."""
 
     account_id: str
     net: int
@@ -43,7 +43,7 @@ _decode = msgspec.json.Decoder(_Row).decode
 
 
 class Mover(NamedTuple):
-    """One account in the current minute; `trail`: net of each of the last seconds."""
+    """One account in the current minute. `trail`: net of each of the last seconds."""
 
     account_id: str
     gained: int
@@ -58,10 +58,10 @@ class Mover(NamedTuple):
 
 
 class Watch:
-    """Consumes the updates topic, read_committed, and keeps what the live view shows."""
+    """Reads the updates topic with read_committed, and keeps what the live view shows."""
 
     def __init__(self, settings: Settings, sent_at: SentAt) -> None:
-        """`sent_at` is the sender's; None for what it did not send."""
+        """`sent_at`: of the sender; it returns None for records that it did not send."""
         self.seen = 0
         self._settings = settings
         self._sent_at = sent_at
@@ -81,7 +81,7 @@ class Watch:
                 await asyncio.sleep(0)
 
     def take(self, partition: int, records: Sequence[RawRecord], now: float) -> None:
-        """Take rows that have become visible at `now` (time.monotonic)."""
+        """Take rows that became visible at `now` (time.monotonic)."""
         for record in records:
             if record.value is None or record.key == CHECKPOINT_KEY:
                 continue
@@ -96,7 +96,7 @@ class Watch:
                 self._latencies.append(now - sent_at)
 
     def tick(self) -> None:
-        """Once a second: remember every account's net, so that its trail can be drawn."""
+        """Remember the net of every account for its trail. Called once a second."""
         for account, row in self._rows.items():
             trail = self._trails.get(account)
             if trail is None:
@@ -104,7 +104,10 @@ class Watch:
             trail.append(row.net)
 
     def movers(self, now_ms: int, count: int) -> tuple[list[Mover], list[Mover]]:
-        """-> the accounts that gained and lost most in the minute of `now_ms`, most first."""
+        """Return the accounts that gained and lost most in the minute of `now_ms`.
+
+        Each list has the largest value first.
+        """
         minute = now_ms - now_ms % MINUTE_MS
         nets = [(w[1] - w[2], a) for a, w in self._minutes.items() if w[0] == minute]
         gainers = [self._mover(a) for net, a in heapq.nlargest(count, nets) if net > 0]
@@ -112,7 +115,7 @@ class Watch:
         return gainers, losers
 
     def latency_s(self, share: float) -> float | None:
-        """Handed over -> visible, of the newest event of each row; a quantile, None without any."""
+        """Return a quantile of the seconds from sending to visible; None without data."""
         if not self._latencies:
             return None
         ranked = sorted(self._latencies)
@@ -126,7 +129,7 @@ class Watch:
 
 
 def sparkline(values: Sequence[int]) -> str:
-    """Eighth blocks by |value|, the largest is full; '' for none."""
+    """Draw eighth blocks by |value|; the largest is full. '' for no values."""
     most = max(map(abs, values), default=0)
     if most == 0:
         return "▁" * len(values)

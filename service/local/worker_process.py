@@ -1,4 +1,4 @@
-"""One worker as a process of its own: started, watched, stopped, and never left behind."""
+"""A worker as a separate process: started, watched, stopped, and never left behind."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _TAIL_LINES: Final = 15
 
 
 class WorkerFailed(RuntimeError):  # noqa: N818 - says what it is
-    """The worker ended by itself or never became ready; the message has the end of its log."""
+    """The worker ended by itself, or never became ready. The text has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What /metrics says, summed over the worker's partitions (watermark: the oldest)."""
+    """The values of /metrics, summed over the worker's partitions (watermark: the oldest)."""
 
     lag_records: int
     counted: int
@@ -40,7 +40,7 @@ class Gauges:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Spell out settings as the environment that makes them."""
+    """Return the environment variables that give these settings."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
     default = Settings()
     for setting in fields(settings):
@@ -53,10 +53,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """`async with`: the worker runs; afterwards it does not, whatever happened."""
+    """Runs a worker inside `async with`. After the block the worker is gone in any case."""
 
     def __init__(self, settings: Settings, log: Path) -> None:
-        """`settings.web_port` must be a port of its own; the worker's output goes to `log`."""
+        """`settings.web_port` must be a free port. The worker's output goes to `log`."""
         self._settings = settings
         self._log = log
         self._sink: IO[bytes] | None = None
@@ -66,7 +66,7 @@ class WorkerProcess:
         self._url = f"http://127.0.0.1:{settings.web_port}"
 
     async def __aenter__(self) -> Self:
-        """Start it and wait until it is ready."""
+        """Start the worker and wait until it is ready."""
         self._sink = self._log.open("wb")
         self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0))
         self._process = await asyncio.create_subprocess_exec(
@@ -78,7 +78,7 @@ class WorkerProcess:
             cwd=Path(__file__).parents[2],
             stdout=self._sink,
             stderr=self._sink,
-            start_new_session=True,  # Ctrl-C is for us; we stop it
+            start_new_session=True,  # Ctrl-C ends this process, which then stops the worker
         )
         try:
             await self._ready()
@@ -88,7 +88,7 @@ class WorkerProcess:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """End it by force if it still runs."""
+        """Kill the worker if it still runs."""
         if self._process is not None and self._process.returncode is None:
             with suppress(ProcessLookupError):
                 self._process.kill()
@@ -99,7 +99,7 @@ class WorkerProcess:
             self._sink.close()
 
     async def stop(self) -> int:
-        """SIGTERM, and wait; -> its exit code (negative: the signal that ended it)."""
+        """Send SIGTERM and wait. Return the exit code (negative: the signal that ended it)."""
         assert self._process is not None
         self.check()
         self._is_stopping = True
@@ -111,19 +111,19 @@ class WorkerProcess:
             return await self._process.wait()
 
     def check(self) -> None:
-        """Raise WorkerFailed when it has ended by itself."""
+        """Raise WorkerFailed if the worker has ended by itself."""
         assert self._process is not None
         if self._process.returncode is not None:
             raise WorkerFailed(self._last_words(f"ended with {self._process.returncode}"))
 
     async def watch(self) -> None:
-        """Return when it is stopped; WorkerFailed as soon as it has ended by itself."""
+        """Return when the worker is stopped. WorkerFailed as soon as it ends by itself."""
         while not self._is_stopping:
             self.check()
             await asyncio.sleep(_POLL_S)
 
     async def gauges(self) -> Gauges | None:
-        """Ask for /metrics; None when it does not answer."""
+        """Request /metrics. Return None if the worker does not answer."""
         assert self._session is not None
         self.check()
         try:
@@ -133,7 +133,7 @@ class WorkerProcess:
             return None
 
     async def _ready(self) -> None:
-        """Wait until it is, as long as it writes lines to its log."""
+        """Wait until the worker is ready, as long as it writes lines to its log."""
         assert self._session is not None
         size, until = -1, 0.0
         while True:
