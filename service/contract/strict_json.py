@@ -1,7 +1,7 @@
 """Checks bytes before they are decoded as JSON: all UTF-8, and not nested too deeply.
 
 Under the engine's import ban. msgspec checks neither in fields that it skips, and its depth limit
-depends on the stack from which it is called (docs/decisions/0007).
+depends on the stack from which it is called (docs/design/decisions/0007).
 """
 
 from __future__ import annotations

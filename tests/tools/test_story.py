@@ -29,7 +29,8 @@ def test_one_event_on_the_wrong_day_is_found() -> None:
     wrong = dict(TRUTH)
     start = min(wrong)
     wrong[start] = (wrong[start][0] - 1, wrong[start][1])
-    assert story.differences(ROW, wrong)[1].startswith("2018-06-23: found (111, 14), expected (112, 14)")
+    found = story.differences(ROW, wrong)[1]
+    assert found.startswith("2018-06-23: found (111, 14), expected (112, 14)")
 
 
 def test_a_missing_day_a_missing_row_and_a_wrong_total_are_found() -> None:
