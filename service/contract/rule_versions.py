@@ -7,8 +7,8 @@
 A record is judged when it is counted. A restart and the audit read it again, perhaps with a newer
 program. They judge it by the version of its range, so an upgrade changes no published number.
 
-Version 1 is that of release 0.1.0, which wrote no ranges. docs/design/decisions/0025 lists the changes
-since then.
+Version 1 is that of release 0.1.0, which wrote no ranges. docs/design/decisions/0025 lists the
+changes since then.
 """
 
 from __future__ import annotations

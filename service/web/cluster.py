@@ -1,6 +1,6 @@
 """Answers for all partitions: finds the owner of each partition and merges the workers' answers.
 
-The owners come with the assignment of the group (docs/design/decisions/0014). While partitions move,
+The owners come with the group's assignment (docs/design/decisions/0014). While partitions move,
 nothing is guessed: `Wrong` with status 503 says when to try again.
 """
 
