@@ -8,8 +8,8 @@ partition see the same records. Five things differ from aiokafka:
 - A batch that unpacks to more than `MOST_BYTES` raises before it fills the memory.
 - Data that cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
   `CannotUnpack`, which names topic, partition and offset.
-- Records with wrong offsets get the offsets that the broker counted for them. aiokafka drops some of
-  them silently. If the right offsets are not known, such a batch cannot be unpacked.
+- Records with wrong offsets get the offsets that the broker counted for them. aiokafka drops some
+  of them silently. If the right offsets are not known, such a batch cannot be unpacked.
 - The attributes of a record are one byte. aiokafka reads them as a number of several bytes.
 
 tests/shell/test_batches.py compares it with aiokafka's decoder. tests/broker/test_libraries.py
