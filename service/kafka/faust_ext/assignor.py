@@ -1,9 +1,9 @@
 """Faust's assignor: sticky, with equal shares, and able to handle a worker with a new address.
 
 Faust plans for standby replicas of tables. With them, a new worker receives partitions only if
-another worker holds more than its share rounded up: a third worker gets none of four partitions, and
-a fourth none of six. This service has no standbys, so `replicas` is 0 and shares differ by at most
-one. (Faust's setting `table_standby_replicas=0` would remove this assignor.)
+another worker holds more than its share rounded up: a third worker gets none of four partitions,
+and a fourth none of six. This service has no standbys, so `replicas` is 0 and shares differ by at
+most one. (Faust's setting `table_standby_replicas=0` would remove this assignor.)
 
 A worker may come back with its instance id at another address. It then gets its old assignment,
 with the old address in it, and no member joins again. Faust asserts that the address is the
