@@ -1,4 +1,4 @@
-"""Topics, one worker on them and a way in: what each part of the demo counts with."""
+"""The topics, one worker and one producer of a part of the demo."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LOOK_S: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """All of it is running."""
+    """A running worker with its topics and its outbox."""
 
     settings: Settings
     worker: WorkerProcess
@@ -39,7 +39,7 @@ class Pipeline:
 
     @asynccontextmanager
     async def counting(self, console: Console, what: str, total: int) -> AsyncIterator[None]:
-        """Say how many of `total` records are counted while the block runs."""
+        """Show how many of `total` records are counted while the block runs."""
         with Bar(console) as bar:
             async with beside(self._tell(bar.begin(what, total))):
                 yield
@@ -62,7 +62,7 @@ class Pipeline:
 
 @asynccontextmanager
 async def pipeline(settings: Settings, log: Path) -> AsyncIterator[Pipeline]:
-    """Create the topics and start the worker. WorkerFailed, also later, when it ends by itself."""
+    """Create the topics and start the worker. WorkerFailed if it ends by itself, also later."""
     await topics.create(settings)
     worker = WorkerProcess(settings, log)
     try:

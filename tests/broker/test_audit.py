@@ -276,4 +276,4 @@ async def test_topics_that_nobody_has_counted_yet(
     assert await run(deployment, monkeypatch, "certify") == Exit.OK
     await deployment.produce(mixed(100))
     assert await run(deployment, monkeypatch, "audit") == Exit.WRONG
-    assert "records and nothing committed" in capsys.readouterr().out
+    assert "records, but no commit" in capsys.readouterr().out

@@ -181,7 +181,7 @@ def test_an_audit_knows_from_the_commit_what_the_rejected_topic_holds_no_longer(
     source = WorldsSource(world, end=3, committed=committed, gone="rejected")
     found = asyncio.run(audit(source, only=SOURCE.partition))
     assert found.mismatches == [
-        "follow-events/3 1: rejected as unforeseen, but it is a readable follow"
+        "follow-events/3 1: rejected as unforeseen, but it is a valid follow"
     ]
 
 
