@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
+from service.contract.topics import TOPICS, TopicNames
 from service.counting.leaders import DEPTH
 from service.counting.rules import DEFAULT_GRAINS, Grain, Rules
 from service.secret_files import UnusableSecretError, read_secret
@@ -35,17 +36,18 @@ class Variable:
     meaning: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """Frozen. Each field is the variable of the same name, in lower case, without the prefix."""
+@dataclass(frozen=True)
+class KafkaGroup:
+    """Where the brokers are, and the name by which a deployment commits."""
 
     brokers: str = "127.0.0.1:9092"
     app_id: str = "net-followers"
-    input_topic: str = "follow-events"
-    updates_topic: str = "net-follower-updates"
-    windows_topic: str = "net-follower-windows"
-    late_topic: str = "follow-events-late"
-    rejected_topic: str = "follow-events-rejected"
+
+
+@dataclass(frozen=True)
+class Settings(TopicNames, KafkaGroup):
+    """Frozen. Each field is the variable of the same name, in lower case, without the prefix."""
+
     partitions: int = 4
     replication_factor: int = 1
     min_isr: int = 1
@@ -140,11 +142,6 @@ class Settings:
         """True when a token takes the place of user and password."""
         return self.security_protocol.startswith("SASL") and self.sasl_mechanism == "OAUTHBEARER"
 
-    @property
-    def result_topics(self) -> tuple[str, str, str, str]:
-        """Updates, windows, late, rejected."""
-        return self.updates_topic, self.windows_topic, self.late_topic, self.rejected_topic
-
     def fingerprint(self, partitions: int) -> dict[str, str | int]:
         """Everything that a checkpoint depends on; another value means another result.
 
@@ -203,9 +200,9 @@ class Settings:
         names = {grain.name for grain in self.rules.grains}
         if not set(self.ranked_grains) <= names | {"1h"}:
             _refuse("top_grains", self.top_grains, f"some of {', '.join(sorted(names))}")
-        topics = (self.input_topic, *self.result_topics)
+        topics = self.topic_names.values()
         if len(set(topics)) != len(topics) or not all(topics):
-            _refuse("input_topic", ", ".join(topics), "five different topics")
+            _refuse("input_topic", ", ".join(topics), f"{len(topics)} different topics")
         self._validate_security()
 
     def _validate_security(self) -> None:
@@ -316,11 +313,7 @@ _LIMITS: Final[dict[str, _Limit]] = {
 _MEANINGS: Final[dict[str, str]] = {
     "brokers": "bootstrap addresses, comma separated",
     "app_id": "consumer group id, and prefix of the transactional ids",
-    "input_topic": "topic of the follow events",
-    "updates_topic": "topic of the table: compacted, one row per account",
-    "windows_topic": "topic of the final window results and their revisions",
-    "late_topic": "topic of the events that came too late for a window",
-    "rejected_topic": "topic of the records that are not valid events",
+    **{topic.setting: topic.meaning for topic in TOPICS},
     "partitions": "number of partitions per topic, set by `topics create`",
     "replication_factor": "number of replicas per topic, set by `topics create` (3 in production)",
     "min_isr": "min.insync.replicas per topic, set by `topics create` (2 in production)",

@@ -48,7 +48,7 @@ def test_other_variables_do_not_matter() -> None:
         ("GRAINS", "1m:30s:2h", "at most 64"),
         ("GRAINS", "1m,1m", "different lengths"),
         ("MAX_AHEAD_S", "31", "smallest grace"),
-        ("LATE_TOPIC", "follow-events", "five different topics"),
+        ("LATE_TOPIC", "follow-events", "5 different topics"),
         ("SECURITY_PROTOCOL", "TLS", "SASL_SSL"),
         ("SASL_MECHANISM", "GSSAPI", "SCRAM-SHA-512"),
         ("SSL_CHECK_HOSTNAME", "yes", "true or false"),
