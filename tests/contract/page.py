@@ -16,7 +16,7 @@ from tests.contract import document, releases
 from tests.contract.channels import DELIVERED, FOLLOWING, METADATA, PRODUCED
 from tests.contract.rules import SAYS
 from tests.contract.schemas import CONTRACT, KNOWN
-from tests.contract.topics import Parts, Channel, topics_of
+from tests.contract.topics import Channel, Parts, topics_of
 
 FILE: Final = CONTRACT / "README.md"
 DAY_MS: Final = 86_400_000
@@ -30,7 +30,7 @@ Producers and consumers can rely on this page. It is made from the sources again
 is tested: the JSON Schemas (2020-12) in
 [service/contract/schemas](../../service/contract/schemas) and the topics of
 `netfollowers topics create`. [asyncapi.json](asyncapi.json) contains all of it in one AsyncAPI 3
-document. Channel names, partitions and retention are the defaults of the settings.
+document. Topic names, partitions and retention are the defaults of the settings.
 
 In the tests every record that the service writes is checked against its schema. Each schema has
 valid examples. Invalid ones are in [counterexamples](counterexamples). Both are tests.

@@ -43,16 +43,7 @@ def test_what_was_sent_is_what_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    settings = Settings(
-        brokers=kafka.bootstrap,
-        app_id=unique,
-        input_topic=f"{unique}-input",
-        updates_topic=f"{unique}-updates",
-        windows_topic=f"{unique}-windows",
-        late_topic=f"{unique}-late",
-        rejected_topic=f"{unique}-rejected",
-        web_port=free_ports(1)[0],
-    )
+    settings = Settings().with_prefix(unique, brokers=kafka.bootstrap, web_port=free_ports(1)[0])
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     assert main(["topics", "create"]) == Exit.OK
