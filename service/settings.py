@@ -103,7 +103,7 @@ class Settings(TopicNames, KafkaGroup):
         "exactly_once",
         one_of("exactly_once", "at_least_once"),
         "`exactly_once`, or `at_least_once` for brokers without transactions",
-        identity="guarantee",
+    
     )
     flush_interval_s: float = setting(0.25, between(0.01, 10), "seconds between two checkpoints")
     flush_records: int = setting(
@@ -404,9 +404,12 @@ def _refuse(name: str, value: object, right: str) -> NoReturn:
 
 def _identities_at_default() -> dict[str, str | int]:
     """Name in the fingerprint -> default, of every setting that changes results."""
-    defaults = {one.name: one.default for one in fields(Settings)}
-    names = {one.identity: defaults[name] for name, one in _DECLARATIONS.items() if one.identity}
-    return {name: getattr(Rules(), name, default) for name, default in names.items()}
+    settings, rules = Settings(), Rules()
+    return {
+        one.identity: getattr(rules, one.identity, getattr(settings, name))
+        for name, one in _DECLARATIONS.items()
+        if one.identity
+    }
 
 
 _DECLARATIONS: Final[Mapping[str, Declaration]] = {

@@ -119,7 +119,8 @@ def another(one: Field[Any]) -> Any:
     """A value that is not the default."""
     if one.name in OTHER:
         return OTHER[one.name]
-    return not one.default if isinstance(one.default, bool) else one.default + type(one.default)(1)
+    default: Any = one.default
+    return not default if isinstance(default, bool) else default + type(default)(1)
 
 
 @pytest.mark.parametrize("one", fields(Settings), ids=lambda one: one.name)
