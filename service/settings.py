@@ -103,7 +103,7 @@ class Settings(TopicNames, KafkaGroup):
         "exactly_once",
         one_of("exactly_once", "at_least_once"),
         "`exactly_once`, or `at_least_once` for brokers without transactions",
-    
+        identity="guarantee",
     )
     flush_interval_s: float = setting(0.25, between(0.01, 10), "seconds between two checkpoints")
     flush_records: int = setting(
