@@ -5,6 +5,7 @@ flush_interval_s: float = setting(0.25, between(0.01, 10), "seconds between two 
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from dataclasses import Field, dataclass, field
@@ -70,6 +71,7 @@ def _is_empty_or_readable(path: str) -> bool:
 
 ANYTHING: Final = Limit("anything", lambda _: True)
 """Whatever the type allows; what else must hold is checked with other settings."""
+FINITE: Final = Limit("a finite number", math.isfinite)
 NAME: Final = Limit("a name", bool)
 PASSWORD: Final = Limit("a password", lambda _: True)
 """A secret in the variable itself: it is in no representation of the settings."""

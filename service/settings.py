@@ -18,6 +18,7 @@ from service.counting.rules import DEFAULT_GRAINS, Grain, Rules
 from service.declarations import (
     ANYTHING,
     FILE,
+    FINITE,
     NAME,
     PASSWORD,
     SECRET_FILE,
@@ -117,7 +118,7 @@ class Settings(TopicNames, KafkaGroup):
     )
     max_ahead_s: float = setting(
         10.0,
-        ANYTHING,
+        FINITE,
         "seconds that an event time may be ahead of the log timestamp; beyond, "
         "the log timestamp counts",
         identity="max_ahead_ms",
@@ -130,7 +131,7 @@ class Settings(TopicNames, KafkaGroup):
     )
     expire_after_days: float = setting(
         0.0,
-        ANYTHING,
+        FINITE,
         "days without events after which an account is forgotten (0: never)",
         identity="expire_after_ms",
     )
@@ -366,7 +367,7 @@ class Settings(TopicNames, KafkaGroup):
                 self.secret(name)
         try:
             _ = self.rules
-        except (ValueError, OverflowError) as error:
+        except ValueError as error:
             _refuse("grains", self.grains, str(error))
         names = {grain.name for grain in self.rules.grains}
         if not set(self.ranked_grains) <= names | {"1h"}:

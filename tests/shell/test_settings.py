@@ -51,6 +51,8 @@ def test_other_variables_do_not_matter() -> None:
         ("GRAINS", "1m:30s:2h", "at most 64"),
         ("GRAINS", "1m,1m", "different lengths"),
         ("MAX_AHEAD_S", "31", "smallest grace"),
+        ("MAX_AHEAD_S", "inf", "a finite number"),
+        ("EXPIRE_AFTER_DAYS", "nan", "a finite number"),
         ("LATE_TOPIC", "follow-events", "5 different topics"),
         ("SECURITY_PROTOCOL", "TLS", "SASL_SSL"),
         ("SASL_MECHANISM", "GSSAPI", "SCRAM-SHA-512"),
