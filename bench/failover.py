@@ -180,16 +180,7 @@ async def scenarios(settings: Settings, *, with_ids: bool, rate: float) -> list[
 
 def named(brokers: str, name: str, partitions: int) -> Settings:
     """Default settings, with topics of their own."""
-    return Settings(
-        brokers=brokers,
-        app_id=name,
-        input_topic=f"{name}-in",
-        updates_topic=f"{name}-updates",
-        windows_topic=f"{name}-windows",
-        late_topic=f"{name}-late",
-        rejected_topic=f"{name}-rejected",
-        partitions=partitions,
-    )
+    return Settings(brokers=brokers, partitions=partitions).with_prefix(name)
 
 
 def row(name: str, outcomes: list[Outcome]) -> str:

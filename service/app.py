@@ -31,6 +31,7 @@ from mode import CrashingSupervisor
 from service import __version__, logs
 from service import file_descriptors as descriptors
 from service.contract.results import Source
+from service.contract.topics import RESULTS
 from service.counting import Engine
 from service.kafka import security
 from service.kafka import topic_admin as topics
@@ -380,7 +381,7 @@ def _say_what_runs(settings: Settings, partitions: int, port: int) -> None:
         settings.guarantee,
     )
     log.info("reads input=%s partitions=%d", settings.input_topic, partitions)
-    log.info("writes updates=%s windows=%s late=%s rejected=%s", *settings.result_topics)
+    log.info("writes %s", " ".join(f"{one.role}={settings.topic(one)}" for one in RESULTS))
     for name, value in settings.fingerprint(partitions).items():
         log.info("counts with %s=%s", name, value)
     log.info(

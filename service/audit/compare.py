@@ -16,8 +16,9 @@ from service.audit.model import LogRecord, Model, Rules
 from service.audit.published import Committed, Original, Place, Published
 from service.audit.refused import Due, LabelledCheck, late_labels, rejected_labels
 from service.audit.rows import RowsCheck
+from service.audit.source import KINDS
 
-RESULT_KINDS: Final = ("updates", "windows", "late", "rejected")
+RESULT_KINDS: Final = KINDS[1:]
 
 Check = RowsCheck | FinalsCheck | LabelledCheck
 

@@ -14,7 +14,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from service.audit.check import Begin, Report, audit, unwatched
 from service.audit.files import FilesSource, dump
 from service.audit.kafka import KafkaSource
-from service.audit.source import KINDS, Source, Unreadable
+from service.audit.source import Source, Unreadable
 from service.commands.option_types import UsageError
 from service.commands.progress_bar import Bar
 from service.kafka import clients
@@ -71,10 +71,11 @@ async def source_of(settings: Settings, files: str | None) -> AsyncIterator[Sour
         if files:
             yield FilesSource(Path(files))
             return
-        topics = dict(zip(KINDS, (settings.input_topic, *settings.result_topics), strict=True))
-        is_loose = not settings.is_exactly_once
         source = KafkaSource(
-            clients.options(settings), topics, settings.app_id, at_least_once=is_loose
+            clients.options(settings),
+            settings.topic_names,
+            settings.app_id,
+            at_least_once=not settings.is_exactly_once,
         )
         async with source:
             yield source

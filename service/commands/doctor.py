@@ -27,6 +27,7 @@ from service import __version__
 from service.commands.doctor_input import look_at_input, look_at_rows
 from service.commands.doctor_workers import look_at_workers
 from service.commands.printable import plain
+from service.contract.topics import TOPICS
 from service.counting import Checkpoint
 from service.kafka import clients
 from service.kafka import topic_admin as topics
@@ -127,7 +128,7 @@ async def _topics(settings: Settings) -> list[Note]:
     return [
         Note("error" if finding.is_error else "warning", finding.text, finding.fix)
         for finding in findings
-    ] or [Note("ok", "all five topics are configured correctly")]
+    ] or [Note("ok", f"all {len(TOPICS)} topics are configured correctly")]
 
 
 async def _transactions(settings: Settings) -> list[Note]:

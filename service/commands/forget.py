@@ -36,10 +36,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         raise UsageError(message)
     partition, offset = asyncio.run(_send(settings, account))
     print(f"asked at {settings.input_topic} partition {partition} offset {offset}")
-    names = dict(
-        zip(("updates", "windows", "late", "rejected"), settings.result_topics, strict=True)
-    )
-    print(REMAINS.format(input=settings.input_topic, **names), end="")
+    print(REMAINS.format(**settings.topic_names), end="")
     return 0
 
 

@@ -15,7 +15,7 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -100,15 +100,9 @@ def _fail(console: Console, error: Exception) -> None:
 
 def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) -> Settings:
     """Own names for everything, so that an external broker is not disturbed."""
-    return replace(
-        settings,
+    return settings.with_prefix(
+        name,
         brokers=broker.bootstrap,
-        app_id=name,
-        input_topic=f"{name}-follow-events",
-        updates_topic=f"{name}-net-follower-updates",
-        windows_topic=f"{name}-net-follower-windows",
-        late_topic=f"{name}-follow-events-late",
-        rejected_topic=f"{name}-follow-events-rejected",
         partitions=partitions,
         replication_factor=1,
         min_isr=1,

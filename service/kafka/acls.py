@@ -9,7 +9,6 @@ both requests are defined here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResp
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
+from service.contract.topics import TOPICS
 from service.kafka import clients
 from service.settings import Settings
 
@@ -141,13 +141,7 @@ def command(settings: Settings, operation: str, resource: str) -> str:
 
 
 async def _topics(admin: AIOKafkaAdminClient, settings: Settings) -> Missing:
-    needed: Mapping[str, tuple[str, ...]] = {
-        settings.input_topic: ("READ",),
-        settings.updates_topic: ("READ", "WRITE"),
-        settings.windows_topic: ("WRITE",),
-        settings.late_topic: ("WRITE",),
-        settings.rejected_topic: ("WRITE",),
-    }
+    needed = {settings.topic(topic): topic.rights for topic in TOPICS}
     try:
         response: Any = await admin._send_request(_Metadata(list(needed)))  # noqa: SLF001
     except (NotImplementedError, IncompatibleBrokerVersion):

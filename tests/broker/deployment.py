@@ -176,7 +176,7 @@ class Deployment:
         await reader.start()
         try:
             there = await reader.topics()
-            names = [topic for topic in self.witness.topics().values() if topic in there]
+            names = [topic for topic in self.witness.settings.result_topics if topic in there]
             tps = [tp for topic in names for tp in self._of(topic)]
             reader.assign(tps)
             wrong += await self.witness.look(reader, await self._ends_of(reader, tps))

@@ -12,6 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from service.cli import Exit
+from service.contract.topics import RESULTS
 from service.kafka import clients
 from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment
@@ -93,7 +94,7 @@ async def certificate(
 def beside(name: str, first: Deployment) -> dict[str, Any]:
     """Settings that count the same input into topics of their own."""
     settings = first.settings
-    kinds = ("updates_topic", "windows_topic", "late_topic", "rejected_topic", "app_id")
+    kinds = [*(topic.setting for topic in RESULTS), "app_id"]
     own = {kind: f"{getattr(settings, kind)}-{name}" for kind in kinds}
     return {**own, "input_topic": settings.input_topic, **QUICK}
 

@@ -26,14 +26,9 @@ T0 = 1_767_225_600_000
 async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_came(
     tansu: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    settings = Settings(
+    settings = Settings().with_prefix(
+        unique,
         brokers=tansu.bootstrap,
-        app_id=unique,
-        input_topic=f"{unique}-input",
-        updates_topic=f"{unique}-updates",
-        windows_topic=f"{unique}-windows",
-        late_topic=f"{unique}-late",
-        rejected_topic=f"{unique}-rejected",
         partitions=1,
         replication_factor=1,
         min_isr=1,

@@ -45,15 +45,7 @@ def test_what_was_sent_is_what_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    settings = Settings(
-        brokers=kafka.bootstrap,
-        app_id=unique,
-        input_topic=f"{unique}-input",
-        updates_topic=f"{unique}-updates",
-        windows_topic=f"{unique}-windows",
-        late_topic=f"{unique}-late",
-        rejected_topic=f"{unique}-rejected",
-    )
+    settings = Settings().with_prefix(unique, brokers=kafka.bootstrap)
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     assert main(["topics", "create"]) == Exit.OK
