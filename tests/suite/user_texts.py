@@ -40,9 +40,7 @@ DOCSTRINGS_NOT_HELD: Final = (
     "service/commands",
     "service/runtime",
     "service/cli.py",
-    "service/settings.py",
     "service/counting/checkpoint.py",
-    "service/kafka/topic_admin.py",
     "service/kafka/faust_ext/transport.py",
     "service/metrics/collector.py",
 )
