@@ -224,7 +224,7 @@ def run(settings: Settings) -> int:
     _collect_by_hand()
     try:
         return asyncio.run(_run(settings))
-    except topics.NotUsable as error:
+    except topics.TopicsError as error:
         log.critical("exit: %s", error)
         return EXIT_SETTINGS
     except (KafkaError, OSError) as error:

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Final
 
-from service.commands.option_types import UsageError
 from service.commands.options import build_parser
+from service.errors import UsageError
 from service.settings import Settings, SettingsError
 
 __all__ = ["Exit", "build_parser", "main"]
@@ -128,7 +128,7 @@ def _leave(settings: Settings, arguments: argparse.Namespace) -> int:
         raise UsageError(message)
     try:
         remaining = asyncio.run(members.leave(settings, instance_id))
-    except members.NoSuchMember as none:
+    except members.UnknownMemberError as none:
         print(f"netfollowers: {none}", file=sys.stderr)
         return Exit.WRONG
     print(f"{instance_id} has left group {settings.app_id}; members now: {len(remaining)}")

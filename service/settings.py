@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, NoReturn
 
 from service.counting.leaders import DEPTH
 from service.counting.rules import DEFAULT_GRAINS, Grain, Rules
+from service.errors import UsageError
 from service.secret_files import UnusableSecretError, read_secret
 
 PREFIX: Final = "NETFOLLOWERS_"
@@ -23,7 +24,7 @@ _MOST_WATCHED: Final = 1_000
 Guarantee = Literal["exactly_once", "at_least_once"]
 
 
-class SettingsError(ValueError):
+class SettingsError(UsageError):
     """A variable whose value cannot be used; the message says what would be right."""
 
 

@@ -21,11 +21,11 @@ from service.audit.settings import rules_of
 from service.audit.source import (
     INPUT,
     KINDS,
+    AuditSourceError,
     Extent,
     Snapshot,
     Source,
     Topics,
-    Unreadable,
     parts_of,
 )
 
@@ -38,7 +38,7 @@ class FilesSource:
     """Reads a directory that `dump` wrote."""
 
     def __init__(self, directory: Path) -> None:
-        """Read what was committed. Unreadable: there is no dump."""
+        """Read what was committed. AuditSourceError: there is no dump."""
         self._directory = directory
         try:
             said = json.loads((directory / SNAPSHOT).read_text())
@@ -47,7 +47,7 @@ class FilesSource:
             self._partitions: list[dict[str, Any]] = said["partitions"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"{directory / SNAPSHOT}: not a dump of `netfollowers audit --dump`: {error}"
-            raise Unreadable(message) from None
+            raise AuditSourceError(message) from None
 
     async def partitions(self) -> int:
         """Count those that were dumped."""
@@ -67,7 +67,7 @@ class FilesSource:
     async def records(
         self, kind: str, partition: int, extent: Extent
     ) -> AsyncIterator[list[LogRecord]]:
-        """Yield the records of one file. Unreadable: a line that is none."""
+        """Yield the records of one file. AuditSourceError: a line that is none."""
         path = self._directory / _name(kind, partition)
         batch: list[LogRecord] = []
         number = 0
@@ -82,7 +82,7 @@ class FilesSource:
                         batch = []
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             message = f"{path}, behind line {number}: {error}"
-            raise Unreadable(message) from None
+            raise AuditSourceError(message) from None
         if batch:
             yield batch
 

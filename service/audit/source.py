@@ -41,7 +41,7 @@ class Snapshot(NamedTuple):
         return Extent(extent.start, max(extent.start, min(self.committed.position, extent.stop)))
 
 
-class Unreadable(Exception):  # noqa: N818 - says what it is
+class AuditSourceError(Exception):
     """The source is not what was asked for; the message says how."""
 
 
@@ -57,7 +57,7 @@ class Source(Protocol):
         """True when results may repeat."""
 
     async def partitions(self) -> int:
-        """Count the partitions, the same of every topic. Unreadable: they differ."""
+        """Count the partitions, the same of every topic. AuditSourceError: they differ."""
 
     async def snapshot(self, partition: int) -> Snapshot:
         """Take a moment at which commit and results belong together."""

@@ -14,9 +14,9 @@ from aiokafka.errors import OffsetOutOfRangeError
 from service.audit.check import Report, audit
 from service.audit.files import FilesSource, dump
 from service.audit.kafka import KafkaSource
-from service.audit.source import KINDS, Source, Unreadable
-from service.commands.option_types import UsageError
+from service.audit.source import KINDS, AuditSourceError, Source
 from service.commands.progress_bar import Bar
+from service.errors import UsageError
 from service.kafka import clients
 from service.settings import Settings
 
@@ -69,7 +69,7 @@ async def source_of(settings: Settings, files: str | None) -> AsyncIterator[Sour
         )
         async with source:
             yield source
-    except Unreadable as error:
+    except AuditSourceError as error:
         raise UsageError(str(error)) from None
     except OffsetOutOfRangeError:
         message = "retention cut a log while it was being read: try again"

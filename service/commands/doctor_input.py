@@ -15,7 +15,7 @@ from service.contract.results import decode_row
 from service.contract.skipped_ranges import Skipped, around
 from service.counting import Checkpoint
 from service.kafka import clients
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.kafka.partitioning import partitioner_of
 from service.settings import Settings
@@ -103,7 +103,7 @@ async def _read(
             while await consumer.position(tp) < stop:
                 for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
                     sample.see(tp.partition, record)
-        except CannotUnpack as error:
+        except UnpackError as error:
             if await consumer.position(tp) < stop:
                 sample.broken[tp.partition] = str(error)
 

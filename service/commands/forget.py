@@ -11,8 +11,8 @@ import time
 from typing import Final
 from uuid import uuid4
 
-from service.commands.option_types import UsageError
 from service.contract.input_record import MAX_ID_BYTES
+from service.errors import UsageError
 from service.kafka import clients
 from service.kafka.partitioning import partition_of
 from service.settings import Settings

@@ -17,9 +17,9 @@ from typing import Final
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from service.commands.offline_engine import record_of
-from service.commands.option_types import UsageError
 from service.commands.output import open_output
 from service.contract.input_record import Rejection, judge
+from service.errors import UsageError
 from service.kafka import clients
 from service.settings import Settings
 from service.synthetic.batch_sender import Outbox

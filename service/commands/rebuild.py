@@ -17,10 +17,11 @@ from service.audit.source import Source
 from service.commands.audit import check_partition, source_of, verdict
 from service.commands.progress_bar import Bar
 from service.commands.rebuild_plan import Plan, Planner
-from service.commands.stopped_group import Refused, check_stopped
-from service.contract.rule_versions import TooNew, continued
+from service.commands.stopped_group import check_stopped
+from service.contract.rule_versions import RulesTooNewError, continued
 from service.counting import Checkpoint, Sealed
-from service.runtime.journal import NotOurs, RefusedToOpen, TransactionalJournal
+from service.errors import RefusedError
+from service.runtime.journal import ForeignCommitError, OpenRefusedError, TransactionalJournal
 from service.settings import Settings
 
 DONE = 0
@@ -32,7 +33,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     """Show what would be committed, or commit it. Returns the exit code."""
     try:
         return asyncio.run(_run(settings, arguments))
-    except (Refused, RefusedToOpen) as refused:
+    except (RefusedError, OpenRefusedError) as refused:
         print(f"refused: {refused}")
         return REFUSED
 
@@ -47,7 +48,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
         for partition in range(count) if arguments.partition is None else [arguments.partition]:
             try:
                 codes.append(await _partition(settings, arguments, source, partition, count))
-            except (Refused, RefusedToOpen) as refused:
+            except (RefusedError, OpenRefusedError) as refused:
                 print(f"partition {partition}: refused: {refused}")
                 codes.append(REFUSED)
     if REFUSED in codes:
@@ -76,7 +77,7 @@ async def _partition(
         print(why)
         _show(plan)
         if not plan.report.is_published:
-            raise Refused(_disagrees(arguments))
+            raise RefusedError(_disagrees(arguments))
         if arguments.yes:
             await _commit(settings, journal, plan.checkpoint)
             print(
@@ -100,7 +101,7 @@ async def _commit(
         message = (
             "a worker has opened the partition meanwhile: stop every worker, and its supervisor"
         )
-        raise Refused(message) from None
+        raise RefusedError(message) from None
 
 
 async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]:
@@ -108,7 +109,7 @@ async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]
     here = f"partition {journal.source.partition}"
     try:
         found = await journal.committed()
-    except NotOurs as lost:
+    except ForeignCommitError as lost:
         return None, lost.what
     if found is None:
         return None, (
@@ -125,25 +126,25 @@ async def _check_settings(settings: Settings, count: int) -> None:
     for partition in range(count):
         try:
             found = await TransactionalJournal(settings, partition, count).committed()
-        except NotOurs:
+        except ForeignCommitError:
             continue
         if found is not None:
             check_settings(settings, partition, found, count)
 
 
 def check_settings(settings: Settings, partition: int, found: Checkpoint, count: int) -> None:
-    """Refused: these are not the settings or the program that counted a partition."""
+    """RefusedError: these are not the settings or the program that counted a partition."""
     for name, theirs, ours in settings.differences(found.settings, count):
         message = (
             f"partition {partition} was counted with {name}={theirs}, these settings have "
             f"{name}={ours}: use the settings that the workers had"
         )
-        raise Refused(message)
+        raise RefusedError(message)
     try:
         continued(found.rules, found.position)
-    except TooNew as error:
+    except RulesTooNewError as error:
         message = f"partition {partition}: {error}: use the version that the workers had"
-        raise Refused(message) from None
+        raise RefusedError(message) from None
 
 
 async def _in_table(settings: Settings, source: Source, partition: int) -> int:
@@ -154,7 +155,7 @@ async def _in_table(settings: Settings, source: Source, partition: int) -> int:
             f"with at_least_once the checkpoint is a record of {settings.updates_topic}, and this "
             "record is gone: rows may be ahead of any position, so no checkpoint can be rebuilt"
         )
-        raise Refused(message)
+        raise RefusedError(message)
     print(
         f"partition {partition}: with at_least_once the checkpoint is a record of "
         f"{settings.updates_topic}; the group's commit is not read: nothing to rebuild"

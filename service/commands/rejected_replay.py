@@ -23,10 +23,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from service.commands.option_types import UsageError
 from service.commands.rejected import OURS, REPLAYED, Refused, chosen_by, read
 from service.contract.input_record import Reason
 from service.counting.checkpoint import MOST_UNFORESEEN
+from service.errors import UsageError
 from service.kafka import clients
 from service.settings import Settings
 from service.synthetic.batch_sender import Outbox

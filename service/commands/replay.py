@@ -17,13 +17,13 @@ from service.charts.drawing import draw, new_console
 from service.charts.series import Flow, without_holes
 from service.commands.json_lines import read_lines
 from service.commands.offline_engine import Offline, WindowsOf
-from service.commands.option_types import UsageError
 from service.commands.output import check_outputs, open_output
 from service.commands.replay_summary import summary, top_accounts
 from service.commands.result_lines import ResultsFile
 from service.counting import Rules, Sealed
 from service.demo import channel
 from service.demo import channel_truth as story
+from service.errors import UsageError
 from service.settings import Settings
 
 EARLIEST_MS: Final = 946_684_800_000

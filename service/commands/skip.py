@@ -15,15 +15,15 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from service.commands.option_types import UsageError
-from service.commands.stopped_group import Refused, check_stopped
+from service.commands.stopped_group import check_stopped
 from service.commands.unpackable import end_of, partition_count, why_not
 from service.contract.input_record import LogRecord, Reason, Rejection
 from service.contract.results import ResultRecord, Source, rejected_record
 from service.contract.skipped_ranges import MAX_WHY, MOST
 from service.counting import Checkpoint, Sealed
+from service.errors import RefusedError, UsageError
 from service.kafka import clients
-from service.runtime.journal import Journal, PlainJournal, RefusedToOpen, TransactionalJournal
+from service.runtime.journal import Journal, OpenRefusedError, PlainJournal, TransactionalJournal
 from service.settings import Settings
 
 
@@ -32,7 +32,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     _check_usage(arguments)
     try:
         asyncio.run(_run(settings, arguments))
-    except (Refused, RefusedToOpen) as refused:
+    except (RefusedError, OpenRefusedError) as refused:
         print(f"refused: {refused}")
         return 1
     return 0
@@ -57,7 +57,7 @@ async def _run(settings: Settings, arguments: argparse.Namespace) -> None:
     partitions = await partition_count(settings)
     if partition >= partitions:
         message = f"{settings.input_topic} has no partition {partition}"
-        raise Refused(message)
+        raise RefusedError(message)
     journal = _journal(settings, partition, partitions)
     try:
         restored = await journal.open(lambda checkpoint: checkpoint.position)
@@ -84,23 +84,23 @@ def _checked(settings: Settings, checkpoint: Checkpoint | None, start: int) -> C
         message = (
             f"group {settings.app_id} has counted nothing in this partition: start a worker first"
         )
-        raise Refused(message)
+        raise RefusedError(message)
     position = checkpoint.position
     if start < position:
         message = f"the group has counted up to {position}: use --from {position}"
-        raise Refused(message)
+        raise RefusedError(message)
     if start > position:
         message = (
             f"the group has counted up to {position}: start a worker. It counts all "
             "records that it can unpack, then ends with 70 and logs an offset: use it for --from"
         )
-        raise Refused(message)
+        raise RefusedError(message)
     if len(checkpoint.skipped) >= MOST:
         message = (
             f"{MOST} ranges of this partition have been stepped over: that is the maximum. "
             "Count again with a new NETFOLLOWERS_APP_ID, from a log that begins after the last one"
         )
-        raise Refused(message)
+        raise RefusedError(message)
     return checkpoint
 
 
@@ -139,15 +139,15 @@ def _journal(settings: Settings, partition: int, partitions: int) -> Journal:
 
 
 async def _check_range(settings: Settings, tp: TopicPartition, start: int, end: int) -> None:
-    """Refused: the first offset can be unpacked, or the one to go on from cannot."""
+    """RefusedError: the first offset can be unpacked, or the one to go on from cannot."""
     log_end = await end_of(settings, tp)
     if end > log_end:
         message = f"--to {end}: the log ends at {log_end}"
-        raise Refused(message)
+        raise RefusedError(message)
     if await why_not(settings, tp, start) is None:
         message = f"offset {start} can be unpacked: there is nothing to step over"
-        raise Refused(message)
+        raise RefusedError(message)
     why = await why_not(settings, tp, end) if end < log_end else None
     if why is not None:
         message = f"--to {end}: it cannot be unpacked either ({why})"
-        raise Refused(message)
+        raise RefusedError(message)

@@ -37,7 +37,7 @@ MOST: Final = 32
 """A checkpoint keeps this many ranges, the newest: its metadata is bounded."""
 
 
-class TooNew(ValueError):  # noqa: N818 - says what it is
+class RulesTooNewError(ValueError):
     """A checkpoint was counted by rules that this program does not know."""
 
 
@@ -52,11 +52,11 @@ def version_at(ranges: Ranges, offset: int) -> int:
 
 
 def continued(ranges: Ranges, position: int, version: int = CURRENT) -> Ranges:
-    """Go on at `position` by `version`. TooNew when the last one is newer."""
+    """Go on at `position` by `version`. RulesTooNewError when the last one is newer."""
     newest = ranges[-1][1]
     if newest > version:
         message = f"it was counted by version {newest} of the rules, this program knows {version}"
-        raise TooNew(message)
+        raise RulesTooNewError(message)
     if newest == version:
         return ranges
     earlier = tuple(one for one in ranges if one[0] < position)

@@ -283,8 +283,8 @@ class Engine:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Take up a checkpoint; then `load` all rows and `remember` from `replay_from` on.
 
-        From its position on records are judged by the rules of this version. TooNew when it was
-        counted by newer ones.
+        From its position on records are judged by the rules of this version. RulesTooNewError:
+        it was counted by newer ones.
         """
         assert self._position == 0, "restore comes first"
         assert not self._packed, "restore comes first"

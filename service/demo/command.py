@@ -27,11 +27,11 @@ from service.demo.channel_phase import ChannelPhase
 from service.demo.check_phase import judge
 from service.demo.live_phase import LivePhase, LivePlan
 from service.demo.pipeline import Pipeline, pipeline
-from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
-from service.local.kafka_jars import JarsMissing
+from service.errors import BrokerError, WorkerError
+from service.local.broker import LocalBroker, start_local_broker
+from service.local.kafka_jars import KafkaJarsError
 from service.local.ports import free_ports
-from service.local.worker_process import WorkerFailed
-from service.runtime.group_progress import Stalled
+from service.runtime.group_progress import CatchUpTimeoutError
 from service.settings import Settings
 
 EXIT_WRONG: Final = 1
@@ -59,16 +59,16 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
     _announce(console, plan.seconds)
     try:
         broker = start_local_broker(arguments.broker)
-    except (BrokerFailed, JarsMissing) as error:
+    except (BrokerError, KafkaJarsError) as error:
         _fail(console, error)
         return EXIT_BROKER
     with broker:
         try:
             is_right = asyncio.run(Demo(settings, broker, asked, console).run())
-        except BrokerFailed as error:
+        except BrokerError as error:
             _fail(console, error)
             return EXIT_BROKER
-        except (WorkerFailed, Stalled) as error:
+        except (WorkerError, CatchUpTimeoutError) as error:
             _fail(console, error)
             return EXIT_CRASH
         except BrokenPipeError:  # nobody reads on, so nothing was shown to be right
@@ -180,7 +180,7 @@ class Demo:
         while True:
             try:
                 self._broker.check()
-            except BrokerFailed:  # one cause is enough: the clients complain of it too
+            except BrokerError:  # one cause is enough: the clients complain of it too
                 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
                 raise
             await asyncio.sleep(_LOOK_S)

@@ -62,7 +62,7 @@ class Pipeline:
 
 @asynccontextmanager
 async def pipeline(settings: Settings, log: Path) -> AsyncIterator[Pipeline]:
-    """Create the topics and start the worker. WorkerFailed, also later, when it ends by itself."""
+    """Create the topics and start the worker. WorkerError, also later, when it ends by itself."""
     await topics.create(settings)
     async with (
         WorkerProcess(settings, log) as worker,

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError, UnknownMemberIdError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 
+from service.errors import RefusedError
 from service.kafka import clients
 from service.settings import Settings
 
@@ -24,7 +25,7 @@ _LEAVE_GROUP: Final = 13
 _TEXT: Final = String("utf-8")
 
 
-class NoSuchMember(Exception):  # noqa: N818 - says what it is
+class UnknownMemberError(RefusedError):
     """The group has no member of that instance id; the message lists those that it has."""
 
 
@@ -65,9 +66,10 @@ class _Leave(Request[_LeaveStruct]):
 
 
 async def leave(settings: Settings, instance_id: str) -> list[str]:
-    """Take a static member out of the group; -> member ids that remain. NoSuchMember, KafkaError.
+    """Take a static member out of the group; -> member ids that remain.
 
     A worker that still runs would join again at its next heartbeat: stop it first.
+    UnknownMemberError, KafkaError.
     """
     admin = clients.admin(settings)
     await admin.start()
@@ -80,7 +82,7 @@ async def leave(settings: Settings, instance_id: str) -> list[str]:
     if code == UnknownMemberIdError.errno:
         named = ", ".join(remaining) or "none"
         message = f"group {settings.app_id} has no member {instance_id}; its members: {named}"
-        raise NoSuchMember(message)
+        raise UnknownMemberError(message)
     if code:
         message = f"{instance_id} in group {settings.app_id}"
         raise for_code(code)(message)

@@ -16,16 +16,13 @@ from typing import IO, Final, Self
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.errors import WorkerError
 from service.settings import PREFIX, Settings
 
 SILENT_FOR_S: Final = 60.0
 STOPPED_WITHIN_S: Final = 40.0
 _POLL_S: Final = 0.1
 _TAIL_LINES: Final = 15
-
-
-class WorkerFailed(RuntimeError):  # noqa: N818 - says what it is
-    """The worker ended by itself or never became ready; the message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +108,13 @@ class WorkerProcess:
             return await self._process.wait()
 
     def check(self) -> None:
-        """Raise WorkerFailed when it has ended by itself."""
+        """Raise WorkerError when it has ended by itself."""
         assert self._process is not None
         if self._process.returncode is not None:
-            raise WorkerFailed(self._last_words(f"ended with {self._process.returncode}"))
+            raise WorkerError(self._last_words(f"ended with {self._process.returncode}"))
 
     async def watch(self) -> None:
-        """Return when it is stopped; WorkerFailed as soon as it has ended by itself."""
+        """Return when it is stopped; WorkerError as soon as it has ended by itself."""
         while not self._is_stopping:
             self.check()
             await asyncio.sleep(_POLL_S)
@@ -147,7 +144,7 @@ class WorkerProcess:
                 size, until = found, now + SILENT_FOR_S
             if now > until:
                 what = f"is not ready and has written nothing for {SILENT_FOR_S:.0f} s"
-                raise WorkerFailed(self._last_words(what))
+                raise WorkerError(self._last_words(what))
             await asyncio.sleep(_POLL_S)
 
     def _last_words(self, what: str) -> str:

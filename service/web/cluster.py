@@ -1,7 +1,7 @@
 """Any worker answers for any account: who owns which partition, and what all of them say together.
 
 Owners come with the group's assignment (docs/design/decisions/0014). While partitions move nothing
-is guessed: `Wrong` says 503 and when to ask again.
+is guessed: `ApiError` says 503 and when to ask again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from service.web import responses as answers
 from service.web.local_shards import Local
 from service.web.peer_protocol import Looked, Question, Told, TopQuestion
 from service.web.peers import Peers
-from service.web.problems import Wrong, unavailable
+from service.web.problems import ApiError, unavailable
 from service.web.responses import By, GrainRule, ShardStatus, WorkerStatus
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Cluster:
     # ---- accounts
 
     async def accounts(self, ids: Sequence[str]) -> list[Looked]:
-        """Look accounts up, each where it is. Wrong (503) when an owner is not known.
+        """Look accounts up, each where it is. ApiError (503) when an owner is not known.
 
         Where murmur2 puts a key comes first; librdkafka's default, CRC32, is tried after it.
         """
@@ -151,7 +151,7 @@ class Cluster:
     # ---- leaders
 
     async def top(self, grain: str, by: By, n: int, trail: str | None) -> answers.Top:
-        """Who leads, over all shards. Wrong (503) unless every partition has answered."""
+        """Who leads, over all shards. ApiError (503) unless every partition has answered."""
         question = TopQuestion(grain, answers.RANKINGS[by], n, trail)
         mine = await self._local.tops(question)
         here = {shard.freshness.partition for shard in mine}
@@ -202,7 +202,7 @@ class Cluster:
     async def _statuses(self, url: str) -> list[ShardStatus] | None:
         try:
             return (await self._ask(url, service=True)).shards
-        except Wrong:
+        except ApiError:
             return None
 
     def _by_partition(
@@ -219,15 +219,15 @@ class Cluster:
         ]
 
     async def answer(self, question: Question) -> Told:
-        """Answer another worker, from our own shards alone. Wrong: 421 of another group, 400."""
+        """Answer another worker, from our own shards alone. ApiError: 421 of another group, 400."""
         if question.app_id != self._settings.app_id:
             message = f"this worker belongs to the deployment {self._settings.app_id}"
-            raise Wrong("other-deployment", message)
+            raise ApiError("other-deployment", message)
         top, names = question.top, {None, *(grain.name for grain in self.grains)}
         if top is not None and not {top.grain, top.trail} <= names:
-            raise Wrong("bad-request", "there is no such grain")
+            raise ApiError("bad-request", "there is no such grain")
         if top is not None and len(set(top.rankings)) < len(top.rankings):
-            raise Wrong("bad-request", "a ranking may be requested only once")
+            raise ApiError("bad-request", "a ranking may be requested only once")
         return await self._local.answer(question)
 
 

@@ -19,7 +19,7 @@ from tests.broker.deployment import Worker
 _POLL_S: Final = 0.02
 _LAST_LINES: Final = 12
 _WHY: Final = 160
-_ERROR: Final = re.compile(r"[\w.]+(Error|Fenced|Exception|Overtaken|Refused\w*)\b")
+_ERROR: Final = re.compile(r"[\w.]+(Error|Fenced|Exception)\b")
 BUGS: Final = ("AssertionError", "the engine failed", "refused to open", "the stop did not end")
 """What no fault of ours explains, though the worker ends with 70."""
 _REST_S: Final = 0.2

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
+from service.errors import BrokerError
+from service.local.broker import LocalBroker, start_local_broker
 from service.settings import Settings
 from tests.broker.conftest import settings_for
 from tests.broker.deployment import Deployment, deploy
@@ -74,7 +75,7 @@ class World:
         for attempt in range(1, _RESTARTS + 1):
             try:
                 self.broker.restart()
-            except BrokerFailed:
+            except BrokerError:
                 if attempt == _RESTARTS:
                     raise
                 time.sleep(1.0)
@@ -84,7 +85,7 @@ class World:
 
 @asynccontextmanager
 async def world(home: Path, *, seed: int, rate: float, name: str = "chaos") -> AsyncIterator[World]:
-    """Start everything but workers and input; end it all. Real Kafka only: JarsMissing."""
+    """Start everything but workers and input; end it all. Real Kafka only: KafkaJarsError."""
     async with AsyncExitStack() as stack:
         server = toxiproxy()
         api, *ports = _free_ports(3 + 2 * len(CLIENTS))

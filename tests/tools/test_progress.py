@@ -16,7 +16,7 @@ from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker
 from service.local.ports import free_ports
 from service.local.worker_process import WorkerProcess
-from service.runtime.group_progress import Stalled, progress_of
+from service.runtime.group_progress import CatchUpTimeoutError, progress_of
 from service.settings import Settings
 from service.synthetic.events import Shape, Synthetic
 
@@ -52,7 +52,9 @@ async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_
         await outbox.send()
         await outbox.settle()
         await progress.wait(outbox.ends, look=worker.check)
-        with pytest.raises(Stalled, match=r"nothing was counted for 1 s: 500 of 600 records"):
+        with pytest.raises(
+            CatchUpTimeoutError, match=r"nothing was counted for 1 s: 500 of 600 records"
+        ):
             await progress.wait({0: 600}, stalled_after_s=1, look=worker.check)
         assert await worker.stop() == 0
 

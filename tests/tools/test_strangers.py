@@ -13,11 +13,11 @@ import pytest
 
 from service.cli import Exit, main
 from service.commands.doctor import Note
-from service.commands.option_types import UsageError
 from service.commands.output import check_outputs
 from service.commands.printable import plain, plain_json
 from service.commands.rejected import OURS, Refused
 from service.commands.rejected_replay import _corrected
+from service.errors import UsageError
 
 LINE = json.dumps(
     {"event_id": "e", "account_id": "a", "follower_id": "f", "action": "follow",

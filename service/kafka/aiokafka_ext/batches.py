@@ -7,7 +7,7 @@ a partition see the same records. Five things differ from aiokafka:
   the judge refuses the record.
 - A batch that unpacks to more than `MOST_BYTES` raises before it fills the memory.
 - Whatever cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
-  `CannotUnpack`, which names topic, partition and offset.
+  `UnpackError`, which names topic, partition and offset.
 - Records that lie about their offsets, of which aiokafka leaves out some without a word, have those
   that the broker has counted for them. Where that is not known, such a batch cannot be unpacked.
 - The attributes of a record are one byte, which aiokafka takes for a number of several.
@@ -33,6 +33,8 @@ from aiokafka.record import default_records
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import decode_varint_py
 
+from service.errors import NetFollowersError
+
 MOST_BYTES: Final = 256 * 2**20
 """The most that one batch may unpack to. Brokers take 1 MiB packed, unless they are told more."""
 
@@ -53,7 +55,7 @@ _PACKED: Final = {1: (cramjam.gzip, 1_040), 3: (cramjam.lz4, 256), 4: (cramjam.z
 """Codec -> who unpacks it, and how many bytes one byte of it can become. Snappy's (2) are 22."""
 
 
-class CannotUnpack(Exception):  # noqa: N818 - says what it is
+class UnpackError(NetFollowersError):
     """What the broker stores cannot be unpacked; the message says what and where."""
 
     def __init__(self, message: str, offset: int = -1) -> None:
@@ -281,7 +283,7 @@ class _Records(fetcher.PartitionRecords):
                 f"{type(error).__name__}: {error}; "
                 "see `A batch that cannot be unpacked` in docs/operate/runbook.md"
             )
-            raise CannotUnpack(message, self.next_fetch_offset) from error
+            raise UnpackError(message, self.next_fetch_offset) from error
 
 
 def install() -> None:
