@@ -21,8 +21,8 @@ from bench.machine import OUTPUT
 from bench.samples import sums
 from bench.shard import HOUR_MS, MINUTE_MS, BigShard
 from bench.workers import Worker
-from service.commands.generate import outbox_to
 from service.settings import Settings
+from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
 
 RATE: Final = 2_000

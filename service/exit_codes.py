@@ -15,7 +15,10 @@ class ExitCode(IntEnum):
     WRONG = 1, "a check failed, a command refused to act, or an account or a member does not exist"
     USAGE = 2, "wrong usage, an invalid setting, or topics that cannot work; one line names it"
     BROKER = 3, "no broker could be reached, or the broker refused this user"
-    INCOMPLETE = 4, "every possible check passed, but retention has deleted records that others need"
+    INCOMPLETE = (
+        4,
+        "what could be checked is right, but retention has deleted records that were needed",
+    )
     INTERNAL = 70, "internal error, or the worker could not continue"
     INTERRUPTED = 130, "interrupted with Ctrl-C"
 

@@ -27,16 +27,12 @@ from service.demo.channel_phase import ChannelPhase
 from service.demo.check_phase import judge
 from service.demo.live_phase import LivePhase, LivePlan
 from service.demo.pipeline import Pipeline, pipeline
-from service.errors import BrokerError, WorkerError
+from service.errors import BrokerError
+from service.exit_codes import ExitCode
 from service.local.broker import LocalBroker, start_local_broker
-from service.local.kafka_jars import KafkaJarsError
 from service.local.ports import free_ports
-from service.runtime.group_progress import CatchUpTimeoutError
 from service.settings import Settings
 
-EXIT_WRONG: Final = 1
-EXIT_BROKER: Final = 3
-EXIT_CRASH: Final = 70
 PARTITIONS: Final = 4
 FLUSH_INTERVAL_S: Final = 0.1
 TANSU_SESSION_S: Final = 8.0
@@ -48,32 +44,24 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_S: Final = 0.5
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Show everything; -> 0 only if all that was checked is right and all ended cleanly."""
-    plan = LivePlan(arguments.seed, arguments.accounts, arguments.rate, arguments.seconds)
-    asked = Asked(plan, Path(arguments.output_dir), arguments.browser)
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Show everything. OK only if all that was checked is right and all ended cleanly.
+
+    BrokerError, WorkerError.
+    """
+    plan = LivePlan(options.seed, options.accounts, options.rate, options.seconds)
+    asked = Asked(plan, Path(options.output_dir), options.browser)
     asked.output.mkdir(parents=True, exist_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # so that every `with` is left
     console = new_console()
     _announce(console, plan.seconds)
-    try:
-        broker = start_local_broker(arguments.broker)
-    except (BrokerError, KafkaJarsError) as error:
-        _fail(console, error)
-        return EXIT_BROKER
-    with broker:
+    with start_local_broker(options.broker) as broker:
         try:
             is_right = asyncio.run(Demo(settings, broker, asked, console).run())
-        except BrokerError as error:
-            _fail(console, error)
-            return EXIT_BROKER
-        except (WorkerError, CatchUpTimeoutError) as error:
-            _fail(console, error)
-            return EXIT_CRASH
         except BrokenPipeError:  # nobody reads on, so nothing was shown to be right
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_WRONG
+            return ExitCode.WRONG
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         finally:
@@ -81,7 +69,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
                 signal.signal(number, signal.SIG_IGN)
     where = f"logs and picture are in {asked.output}/"
     console.print(f"nothing is left running; {where}", soft_wrap=True, markup=False)
-    return 0 if is_right else EXIT_WRONG
+    return ExitCode.OK if is_right else ExitCode.WRONG
 
 
 def _announce(console: Console, seconds: float) -> None:
@@ -90,10 +78,6 @@ def _announce(console: Console, seconds: float) -> None:
         "events, a real channel, a check. Ctrl-C ends it."
     )
     console.print("starting a broker ...", style="dim")
-
-
-def _fail(console: Console, error: Exception) -> None:
-    console.print(str(error), style="bold red", soft_wrap=True, markup=False)
 
 
 def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) -> Settings:

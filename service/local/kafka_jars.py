@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from service.errors import NetFollowersError
+from service.errors import BrokerError
 
 ROOT: Final = Path(__file__).parents[2]
 KAFKA: Final = ROOT / "deploy" / "kafka"
@@ -24,7 +24,7 @@ _JAVA_PACKAGE: Final = "openjdk-17-jre-headless"
 _FETCHED_WITHIN_S: Final = 540.0
 
 
-class KafkaJarsError(NetFollowersError):
+class KafkaJarsError(BrokerError):
     """No real Kafka on this machine; the message says what to install."""
 
 

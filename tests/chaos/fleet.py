@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.app import EXIT_BROKER, EXIT_CRASH
+from service.exit_codes import ExitCode
 from service.settings import Settings
 from tests.broker.deployment import Worker
 
@@ -49,7 +49,7 @@ class Exit:
             return signal.Signals(-self.code).name in self.sent
         if any(bug in line for bug in BUGS for line in self.last):
             return False
-        return self.code in {EXIT_CRASH, EXIT_BROKER}
+        return self.code in {ExitCode.INTERNAL, ExitCode.BROKER}
 
     @property
     def why(self) -> str:

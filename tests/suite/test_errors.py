@@ -20,7 +20,9 @@ def raised_in(source: str) -> dict[str, list[str]]:
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
             bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
-            if any(base.endswith(("Error", "Exception")) or base in found for base in bases):
+            if any(
+                base in found or base == "Exception" or base.endswith("Error") for base in bases
+            ):
                 found[node.name] = bases
     return found
 

@@ -11,13 +11,13 @@ from rich.console import Console
 
 from service.background_tasks import beside
 from service.commands import progress_bar as bar
-from service.commands.generate import outbox_to
 from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker
 from service.local.ports import free_ports
 from service.local.worker_process import WorkerProcess
 from service.runtime.group_progress import CatchUpTimeoutError, progress_of
 from service.settings import Settings
+from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
 
 T0 = 1_767_225_600_000

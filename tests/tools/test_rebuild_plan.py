@@ -13,7 +13,7 @@ from service.audit.arrival import LogRecord as JudgesRecord
 from service.audit.check import audit, unwatched
 from service.audit.published import Committed
 from service.audit.source import INPUT, KINDS, Extent, Snapshot
-from service.commands.rebuild import check_settings
+from service.commands.rebuild_partitions import check_settings
 from service.commands.rebuild_plan import Plan, Planner
 from service.contract.input_record import RawRecord
 from service.contract.rule_versions import CURRENT, Ranges
