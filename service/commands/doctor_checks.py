@@ -76,7 +76,7 @@ async def _run(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 def _what_to_do(settings: Settings, error: BaseException) -> str:
     if "Authorization" in type(error).__name__:
-        return "grant it: the table of rights is in docs/security.md"
+        return "grant it: the table of rights is in docs/operate/security.md"
     if isinstance(error, KafkaConnectionError | TimeoutError | OSError):
         where = f"NETFOLLOWERS_BROKERS={settings.brokers}"
         return f"is there a broker at {where}, and is the protocol correct?"
@@ -187,7 +187,7 @@ async def _commits(settings: Settings) -> list[Note]:
         text = f"group {settings.app_id} has committed nothing yet"
         way = (
             "this is normal before the first worker has run; later: its offsets have expired or "
-            "were deleted (docs/runbook.md, Checkpoint overwritten)"
+            "were deleted (docs/operate/runbook.md, Checkpoint overwritten)"
         )
         return [*hidden, Note("warning", text, way)]
     notes = list(hidden)
@@ -221,7 +221,7 @@ async def _hidden(settings: Settings, ends: dict[TopicPartition, int]) -> list[N
             "error",
             f"{tp.topic} partition {tp.partition}: an open transaction of a producer hides "
             f"{heads[tp] - end:,} records, from offset {end} on; they are not counted",
-            f"docs/runbook.md, NetFollowersHidden; if it hangs: kafka-transactions.sh "
+            f"docs/operate/runbook.md, NetFollowersHidden; if it hangs: kafka-transactions.sh "
             f"--bootstrap-server {settings.brokers} abort --topic {tp.topic} "
             f"--partition {tp.partition} --start-offset {end}",
         )
@@ -240,7 +240,7 @@ def _commit(
             Note(
                 "error",
                 text,
-                "README, When something fails: retention has passed the committed offset",
+                "docs/operate/failures.md: retention has passed the committed offset",
             )
         ]
     try:
@@ -248,16 +248,17 @@ def _commit(
     except ValueError as error:
         text = f"{where}: the commit at {at.offset} is not a checkpoint ({error})"
         way = (
-            "stop the workers, then: netfollowers rebuild (docs/runbook.md, Checkpoint overwritten)"
+            "stop the workers, then: netfollowers rebuild "
+            "(docs/operate/runbook.md, Checkpoint overwritten)"
         )
         return [Note("error", text, way)]
     return [
         Note(
             "error",
             f"{where} was counted with {name}={theirs}, these settings have {name}={ours}",
-            "docs/runbook.md, Partitions added to the input"
+            "docs/operate/runbook.md, Partitions added to the input"
             if name == "partitions"
-            else "set it back, or roll it out as docs/versioning.md says",
+            else "set it back, or roll it out as docs/operate/versioning.md says",
         )
         for name, theirs, ours in settings.differences(checkpoint.settings, count)
     ] + [

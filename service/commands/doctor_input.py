@@ -81,7 +81,7 @@ async def look_at_input(settings: Settings, records: int) -> list[Note]:
         Note(
             "error",
             f"partition {partition}: {why}",
-            "docs/runbook.md, A batch that cannot be unpacked",
+            "docs/operate/runbook.md, A batch that cannot be unpacked",
         )
         for partition, why in sample.broken.items()
     ]
@@ -149,7 +149,9 @@ async def look_at_rows(settings: Settings, records: int) -> list[Note]:
         return [Note("ok", f"{seen:,} of the newest rows were read")]
     names = ", ".join(f"{name} ({followers:,})" for name, followers in list(below.items())[:_FEW])
     text = f"{len(below):,} accounts have fewer than 0 followers: {names}"
-    todo = "send their baselines again: docs/input.md, Baselines; netfollowers explain ACCOUNT"
+    todo = (
+        "send their baselines again (docs/guide/input.md, Baselines); netfollowers explain ACCOUNT"
+    )
     return [Note("warning", text, todo)]
 
 
@@ -172,7 +174,8 @@ def _notes(sample: Sample, partitions: int) -> list[Note]:
         names = ", ".join(key.decode(errors="replace") for key in split[:_FEW])
         text = f"{len(split):,} accounts are in more than one partition: {names}"
         todo = "use murmur2 in all producers (librdkafka: partitioner=murmur2_random), then count "
-        notes.append(Note("error", text, todo + "again with a new app id: docs/versioning.md"))
+        todo += "again with a new app id: docs/operate/versioning.md"
+        notes.append(Note("error", text, todo))
     others = sample.partitioners["crc32"] + sample.partitioners["other"]
     if others and partitions > 1:
         text = f"keys by partitioner: {_each(sample.partitioners)} (1 in {partitions} by chance)"

@@ -13,7 +13,8 @@ from service.exit_codes import ExitCode
 _ABOUT: Final = "Count followers gained and lost, per account, minute, hour and day."
 _EXAMPLES: Final = ("netfollowers demo", "netfollowers topics create", "netfollowers worker")
 _SETTINGS: Final = """\
-Settings are environment variables (NETFOLLOWERS_BROKERS, ...). The README lists all of them.
+Settings are environment variables (NETFOLLOWERS_BROKERS, ...). The page
+docs/operate/settings.md lists all of them.
 """
 
 

@@ -188,11 +188,11 @@ def _disagrees(options: argparse.Namespace) -> str:
     if options.rules:
         return disagrees + (
             "Are the offsets of --rules those of this partition? Else see `Checkpoint overwritten` "
-            "in docs/runbook.md"
+            "in docs/operate/runbook.md"
         )
     return disagrees + (
         "If the service was upgraded while this log was counted, name the first offset of each "
         "version of the rules in this partition: --partition 3 --rules 0:1,81234:2 (the position "
         "that the first worker of the new version logged as `shard open`). Else see `Checkpoint "
-        "overwritten` in docs/runbook.md"
+        "overwritten` in docs/operate/runbook.md"
     )

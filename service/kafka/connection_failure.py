@@ -20,5 +20,5 @@ def as_broker_error(error: Exception, settings: Settings) -> Exception:
         why = asyncio.run(security.why_unreachable(settings)) or error
         return BrokerError(f"no broker could be used: {why}")
     if "AuthorizationFailed" in type(error).__name__:  # aiokafka has no class for all four
-        return BrokerError(f"this user may not (docs/security.md): {error}")
+        return BrokerError(f"this user may not (docs/operate/security.md): {error}")
     return error

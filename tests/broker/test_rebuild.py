@@ -10,10 +10,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
+from service.exit_codes import ExitCode
 from service.commands import rebuild, rebuild_plan
 from service.commands.rebuild_count import Counted, Recount
 from service.commands.rebuild_plan import Plan, Planner
-from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.kafka.aiokafka_ext import batches
 from service.runtime.journal import TransactionalJournal
@@ -51,7 +51,10 @@ async def said(deployment: Deployment) -> dict[int, dict[str, Any]]:
 async def refused(deployment: Deployment) -> None:
     """A worker does not start, and its line names the command."""
     await assert_refused(
-        deployment.worker(), "exit: refused to open", "`netfollowers rebuild", "docs/runbook.md"
+        deployment.worker(),
+        "exit: refused to open",
+        "`netfollowers rebuild",
+        "docs/operate/runbook.md",
     )
     await nobody(deployment)
 
@@ -124,10 +127,7 @@ async def test_after_a_kill_in_the_middle_and_with_events_that_wait(
     await commit(deployment, 10, "")
     await refused(deployment)
     code = await run(deployment, monkeypatch, "rebuild", "--yes")
-    assert code in (
-        ExitCode.OK,
-        ExitCode.INCOMPLETE,
-    )  # windows may wait for the sweep of the next worker
+    assert code in (ExitCode.OK, ExitCode.INCOMPLETE)  # windows may wait for the sweep of the next worker
     after = await said(deployment)
     for partition, one in after.items():
         assert one["position"] >= before[partition]["position"]
@@ -153,7 +153,7 @@ async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
     await refused(deployment)
     capsys.readouterr()
     assert await run(deployment, monkeypatch, "doctor") == ExitCode.OK
-    assert "docs/runbook.md, Checkpoint overwritten" in capsys.readouterr().out
+    assert "docs/operate/runbook.md, Checkpoint overwritten" in capsys.readouterr().out
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.OK
     after = await said(deployment)
     assert [one["counts"] for _, one in sorted(after.items())] == [

@@ -125,7 +125,7 @@ async def test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_k
     assert line in worker.said()
     capsys.readouterr()
     assert await run(deployment, monkeypatch, "doctor") == ExitCode.WRONG
-    assert "docs/runbook.md, A batch that cannot be unpacked" in capsys.readouterr().out
+    assert "docs/operate/runbook.md, A batch that cannot be unpacked" in capsys.readouterr().out
     await nobody(deployment)
 
     assert await run(deployment, monkeypatch, *skip(first, first + 2)) == ExitCode.OK
