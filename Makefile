@@ -49,11 +49,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUNNABLE := $(VENV)/.installed-tools
 INSTALLED := $(VENV)/.installed
+SITE_INSTALLED := $(VENV)/.installed-site
 SOURCES := service tests deploy $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install broker-jars demo unit test test-rest test-all test-repeat check contract format coverage simulate sabotage mutation fuzz bench growth metrics-cost failover soak dashboards panels stack fresh lock clean
+.PHONY: help install broker-jars demo unit test test-rest test-all test-repeat check contract format coverage simulate sabotage mutation fuzz bench growth failover soak dashboards panels site stack fresh hook lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +75,10 @@ $(RUNNABLE): requirements/build.txt requirements/tools.txt pyproject.toml deploy
 $(INSTALLED): requirements/build.txt requirements/dev.txt pyproject.toml deploy/install.py | $(VENV)/.made
 	@$(BIN)/python -m deploy.install dev
 	@touch $(RUNNABLE) $@
+
+$(SITE_INSTALLED): requirements/site.txt | $(INSTALLED)
+	@$(BIN)/python -m deploy.install site
+	@touch $@
 
 broker-jars: $(RUNNABLE) ## fetch Apache Kafka's jars through Maven into .kafka/libs
 	@$(BIN)/python -m service.local.broker jars
@@ -142,9 +147,6 @@ bench: install ## measure this service beside plain Faust, Kafka Streams and the
 growth: install ## how the time of an event grows with accounts, grains, lateness, size, partitions
 	@$(BIN)/python -m bench.growth
 
-metrics-cost: install ## one worker with and without metrics, in turn: CPU, scrape time, series (5 min)
-	@$(BIN)/python -m bench.metrics_cost
-
 failover: install ## measure how long updates pause when workers are stopped, killed, replaced (8 min)
 	@$(BIN)/python -m bench.failover --rounds $(ROUNDS)
 
@@ -157,11 +159,20 @@ dashboards: $(INSTALLED) ## write deploy/grafana/dashboards/*.json anew from dep
 panels: install ## measure what every panel and alert shows against known truth, write docs/measured/panels.md
 	@$(BIN)/python -m tests.deploy.panels
 
+site: $(SITE_INSTALLED) ## build the documentation as a web site in build/site; a broken link fails
+	@$(BIN)/python -m deploy.site
+
 stack: broker-jars ## Kafka, two workers, Prometheus, Grafana if it is there, events: until Ctrl-C
 	@$(BIN)/python -m deploy.stack --rate $(STACK_RATE)
 
 fresh: ## the README's commands on a bare Debian, without and with Java; needs root (SHORT=1: a part)
 	@$(PYTHON) -m tests.fresh $(if $(filter 1,$(SHORT)),--short)
+
+hook: ## have git run `make check unit` before each commit (.ci/pre-commit)
+	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; \
+	if [ -e "$$hook" ] && ! grep -q "make hook" "$$hook"; then \
+		echo "There is another $$hook: move it away first." >&2; exit 1; fi; \
+	mkdir -p "$${hook%/*}" && cp .ci/pre-commit "$$hook" && echo "git runs $$hook before each commit."
 
 lock: ## write requirements/*.txt anew from pyproject.toml
 	$(PYTHON) -m venv $(LOCK)
@@ -170,6 +181,7 @@ lock: ## write requirements/*.txt anew from pyproject.toml
 	$(call compile,tools) pyproject.toml --extra tools --group build -c requirements/runtime.txt
 	$(call compile,dev) pyproject.toml --all-extras --group dev -c requirements/tools.txt
 	$(call compile,build) --group pyproject.toml:build -c requirements/dev.txt
+	$(call compile,site) --group pyproject.toml:site -c requirements/dev.txt
 
 # One lock for all Pythons and platforms, with hashes and without the place it came from.
 compile = $(LOCK)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \

@@ -1,6 +1,6 @@
 """Measures the service, its peers and the floor on this machine: `make bench`.
 
-    python -m bench [throughput|peers|latency|restore|boundary|scaling|features|all]...
+    python -m bench [throughput|peers|latency|restore|boundary|scaling|all]...
 
 A real Kafka, inputs loaded once, configurations in turn. Prints as it goes; writes bench.json,
 bench.md and bench.png to bench-output/, and with `--report docs/measured/bench.md` a copy of them
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench.boundary import boundary
-from bench.features import features, late_load
 from bench.inputs import backfill_loads, load_all, loads
 from bench.latency import RATES, latency
 from bench.machine import OUTPUT, machine
@@ -35,10 +34,11 @@ from bench.restore import restore
 from bench.scaling import PARTITIONS, scaling
 from bench.shard import big_shard
 from bench.throughput import in_turn
+from service.errors import WorkerError
 from service.local.broker import start_local_broker
 from service.local.kafka_jars import KafkaJarsError
 
-SECTIONS: Final = ("throughput", "peers", "latency", "restore", "boundary", "scaling", "features")
+SECTIONS: Final = ("throughput", "peers", "latency", "restore", "boundary", "scaling")
 _OVERRIDES: Final = {"log.segment.bytes": "268435456", "num.network.threads": "2"}
 
 
@@ -72,7 +72,7 @@ class Bench:
             print(f"\n--- {' and '.join(sorted(names))}", flush=True)
             try:
                 await measure()
-            except (AssertionError, TimeoutError) as failed:
+            except (AssertionError, TimeoutError, WorkerError) as failed:
                 said = f"{' and '.join(sorted(names))}: {type(failed).__name__} {failed}"
                 self.missing.append(said[-300:].replace("\n", " "))
                 print(said, file=sys.stderr, flush=True)
@@ -85,7 +85,6 @@ class Bench:
             ({"latency"}, lambda: self._latency(brokers)),
             ({"restore", "boundary"}, lambda: self._shards(brokers)),
             ({"scaling"}, lambda: self._scaling(brokers)),
-            ({"features"}, lambda: self._features(brokers)),
         ]
 
     async def _throughput(self, brokers: str) -> None:
@@ -114,11 +113,6 @@ class Bench:
         inputs = load_all(brokers, "scale-in", [hot, uniform], partitions=PARTITIONS)
         await self._keep("scaling", scaling(brokers, inputs, self._asked.runs))
 
-    async def _features(self, brokers: str) -> None:
-        hot, _, uniform, _ = loads(self._asked.events)
-        inputs = load_all(brokers, "feature-in", [hot, uniform, late_load(self._asked.events)])
-        await self._keep("features", features(brokers, inputs, self._asked.runs))
-
     async def _keep(self, section: str, rows: AsyncIterator[Any]) -> None:
         """Keep each row as it comes: what fails later takes nothing away."""
         async for row in rows:
@@ -141,7 +135,7 @@ class Bench:
         return text
 
 
-BY_HAND: Final = "\n## Backfills\n"
+BY_HAND: Final = "\n## What features cost\n"
 """From this heading on a published report is written by hand, and stays."""
 
 

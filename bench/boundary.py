@@ -20,7 +20,7 @@ from bench.gaps import Gaps
 from bench.machine import OUTPUT
 from bench.samples import sums
 from bench.shard import HOUR_MS, MINUTE_MS, BigShard
-from bench.workers import Worker
+from service.local.worker_process import WorkerProcess
 from service.settings import Settings
 from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
@@ -67,7 +67,7 @@ async def boundary(shard: BigShard) -> AsyncIterator[Boundary]:
     """Start a worker on the shard, and let the hour end. The shard is used up afterwards."""
     settings, gaps = shard.settings, Gaps()
     feed = Feed(shard.hour_ms + HOUR_MS - MINUTE_MS // 6, shard.rows)
-    worker = Worker(settings, OUTPUT / "worker.log")
+    worker = WorkerProcess(settings, OUTPUT / "worker.log")
     try:
         await worker.ready()
         async with alongside(gaps.follow(settings), feed.run(settings)):
@@ -89,13 +89,13 @@ async def boundary(shard: BigShard) -> AsyncIterator[Boundary]:
     yield found
 
 
-async def finals(worker: Worker) -> float:
+async def finals(worker: WorkerProcess) -> float:
     """Windows that this worker has published."""
     found = sums((await asyncio.to_thread(worker.get, "/metrics"))[1])
     return found.get("netfollowers_windows_finalised_total", 0.0)
 
 
-async def _swept(worker: Worker, wanted: float) -> float:
+async def _swept(worker: WorkerProcess, wanted: float) -> float:
     """Wait until so many windows have been published; -> when."""
     async with asyncio.timeout(_SWEPT_WITHIN_S):
         while await finals(worker) < wanted:

@@ -21,9 +21,9 @@ from dataclasses import asdict, dataclass, replace
 
 from bench.gaps import Gaps
 from bench.machine import OUTPUT, machine
-from bench.workers import Worker
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
+from service.local.worker_process import WorkerProcess
 from service.settings import Settings
 from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
@@ -61,7 +61,7 @@ class Fleet:
         """Nothing is started yet."""
         self._settings = settings
         self._with_ids = with_ids
-        self.workers: list[Worker] = []
+        self.workers: list[WorkerProcess] = []
 
     async def start(self) -> None:
         """Start all of them and wait."""
@@ -83,6 +83,7 @@ class Fleet:
 
     async def crash(self) -> None:
         """`kill -9` one worker and start it anew."""
+        self.workers[0].check()
         await self.workers[0].kill()
         await self._anew(0)
 
@@ -101,10 +102,10 @@ class Fleet:
         self.workers[number] = self._worker(number)
         await self.workers[number].ready()
 
-    def _worker(self, number: int) -> Worker:
+    def _worker(self, number: int) -> WorkerProcess:
         name = f"worker-{number}" if self._with_ids else ""
         log = OUTPUT / f"failover-{self._settings.app_id}-{number}.log"
-        return Worker(replace(self._settings, instance_id=name), log)
+        return WorkerProcess(replace(self._settings, instance_id=name), log)
 
 
 SCENARIOS: dict[str, Callable[[Fleet], Awaitable[None]]] = {
@@ -179,16 +180,7 @@ async def scenarios(settings: Settings, *, with_ids: bool, rate: float) -> list[
 
 def named(brokers: str, name: str, partitions: int) -> Settings:
     """Default settings, with topics of their own."""
-    return Settings(
-        brokers=brokers,
-        app_id=name,
-        input_topic=f"{name}-in",
-        updates_topic=f"{name}-updates",
-        windows_topic=f"{name}-windows",
-        late_topic=f"{name}-late",
-        rejected_topic=f"{name}-rejected",
-        partitions=partitions,
-    )
+    return Settings(brokers=brokers, partitions=partitions).with_prefix(name)
 
 
 def row(name: str, outcomes: list[Outcome]) -> str:

@@ -30,7 +30,7 @@ class Load:
     """One input: how many accounts, how skewed (0: all alike), how many events.
 
     `zipf`: the n-th account is n times as rare as the first; else `skew` is a Pareto exponent.
-    `late`: share of events that miss a window. `every`: it begins with one event of each account.
+    `every`: it begins with one event of each account.
     `history`: years of event time instead of live events.
     """
 
@@ -39,7 +39,6 @@ class Load:
     skew: float
     events: int
     zipf: bool = False
-    late: float = 0.0
     every: bool = False
     history: backfill.Backfill | None = None
 
@@ -82,7 +81,7 @@ def records(load: Load) -> Iterator[Made]:
             assert one.key is not None
             yield Made(one.key, one.value, [], "event")
         return
-    shape = Shape(accounts=load.accounts, skew=load.skew, disorder_s=0.5, late=load.late)
+    shape = Shape(accounts=load.accounts, skew=load.skew, disorder_s=0.5)
     start_ms = int(time.time() * 1_000) - load.events // PER_MS
     if load.every:
         yield from every_account(load.accounts, start_ms)

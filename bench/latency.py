@@ -26,8 +26,8 @@ from bench.peers.process import Peer, create_topics, running
 from bench.positions import positions_of
 from bench.sender import ENCODED_PER_S, HOT, Plan
 from bench.throughput import OURS
-from bench.workers import Worker
 from service.kafka import topic_admin as topics
+from service.local.worker_process import WorkerProcess
 from service.runtime.result_reader import reader_of
 from service.settings import Settings
 
@@ -104,7 +104,7 @@ async def send(plan: Plan, processes: int) -> tuple[int, float]:
 async def counting(who: Peer | None, settings: Settings) -> AsyncIterator[int]:
     """Run ours or a peer; -> its pid."""
     if who is None:
-        worker = Worker(settings, OUTPUT / "worker.log")
+        worker = WorkerProcess(settings, OUTPUT / "worker.log")
         try:
             await worker.ready()
             yield worker.pid

@@ -27,9 +27,9 @@ from bench.inputs import every_account, fill
 from bench.machine import OUTPUT, machine, rss_bytes
 from bench.names import named
 from bench.positions import positions_of
-from bench.workers import Worker
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
+from service.local.worker_process import WorkerProcess
 from service.settings import Settings
 from service.synthetic.events import Made, Shape, Synthetic
 
@@ -85,7 +85,7 @@ async def measure(brokers: str, accounts: int) -> Held:
     await topics.create(settings)
     now_ms = int(time.time() * 1_000)
     begin_ms = now_ms - now_ms % _DAY_MS - _DAY_MS
-    worker = Worker(settings, OUTPUT / "memory.log")
+    worker = WorkerProcess(settings, OUTPUT / "memory.log")
     try:
         await worker.ready()
         seen, sent = [rss_bytes(worker.pid)], 0
@@ -94,10 +94,11 @@ async def measure(brokers: str, accounts: int) -> Held:
             await _counted(worker, settings, sent)
             seen.append(rss_bytes(worker.pid))
             print(f"{accounts:,} accounts, turn {turn}: {seen[-1] / 1e6:,.0f} MB", flush=True)
+        worker.check()
         await worker.kill()
         worker.log.rename(OUTPUT / "memory-killed.log")
         began = time.monotonic()
-        worker = Worker(settings, OUTPUT / "memory.log")
+        worker = WorkerProcess(settings, OUTPUT / "memory.log")
         await worker.ready()
         ready_s = time.monotonic() - began
         opened = _OPENED.findall(worker.log.read_text())
@@ -117,7 +118,7 @@ async def _sent(settings: Settings, accounts: int, turn: int, start_ms: int) -> 
         return await loop.run_in_executor(pool, _send, settings, accounts, turn, start_ms)
 
 
-async def _counted(worker: Worker, settings: Settings, sent: int) -> None:
+async def _counted(worker: WorkerProcess, settings: Settings, sent: int) -> None:
     async with positions_of(settings) as positions, asyncio.timeout(_COUNTED_WITHIN_S):
         while await positions.total() < sent:
             worker.check()

@@ -71,19 +71,10 @@ def _scaling(axes: Axes, rows: Rows) -> None:
     _grouped(axes, bars, "events/s of 1, 2, 3 workers")
 
 
-def _features(axes: Axes, rows: Rows) -> None:
-    bars: dict[str, dict[str, float]] = {}
-    for (who, load), own in groups(rows, "who", "load").items():
-        costs = [1e6 * row["cpu_s"] / row["events"] for row in own]
-        bars.setdefault(who, {})[load] = statistics.median(costs)
-    _grouped(axes, bars, "CPU us per event, one feature off")
-
-
 PANELS: Final[dict[str, Any]] = {
     "throughput": _per_cpu,
     "latency": _latency,
     "scaling": _scaling,
-    "features": _features,
 }
 
 

@@ -10,7 +10,6 @@ from bench.figures import measured_line
 from bench.tables import (
     Rows,
     boundary,
-    features,
     latency,
     number,
     restore,
@@ -81,11 +80,6 @@ SECTIONS: Final[dict[str, tuple[str, str, Callable[[Rows], list[str]]]]] = {
             "From when each runs its share until the first partition is at 90 %."
         ),
         scaling,
-    ),
-    "features": (
-        "What features cost",
-        "In turn over the same input. *what it costs*: CPU time per event with it over without it.",
-        features,
     ),
 }
 

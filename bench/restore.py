@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import AsyncIterator
@@ -9,12 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from bench import variants
 from bench.machine import OUTPUT, rss_bytes
 from bench.shard import BigShard
-from bench.workers import Worker
+from service import app
+from service.local.worker_process import WorkerProcess
+from service.runtime import journal
+from service.settings import Settings
 
 _STEP: Final = re.compile(r"^step at=([\d.]+) (.*)$", re.MULTILINE)
+_TIMED: Final = "from bench.restore import timed_worker; raise SystemExit(timed_worker())"
 _OPEN: Final = re.compile(r"shard open .*rows=(\d+) remembered=(\d+) seconds=([\d.]+)")
 
 
@@ -40,6 +44,18 @@ class Restore:
         return self.rows / (self.read_s + self.load_s)
 
 
+def timed_worker() -> int:
+    """Run a worker that prints when each step of its restore begins. Returns its exit code."""
+    enter = journal.Progress.enter
+
+    def timed(self: journal.Progress, step: str) -> None:
+        print(f"step at={time.time():.3f} {step}", flush=True)
+        enter(self, step)
+
+    journal.Progress.enter = timed  # type: ignore[method-assign]
+    return app.run(Settings.from_env(os.environ))
+
+
 def parse(log: str) -> tuple[int, int, dict[str, float], float]:
     """Read the log of one shard's open; -> rows, ids, seconds of each step, seconds in all."""
     opened = _OPEN.search(log)
@@ -56,7 +72,7 @@ async def restore(shard: BigShard, runs: int) -> AsyncIterator[Restore]:
     for turn in range(runs):
         log = OUTPUT / f"restore-{shard.settings.app_id}-{turn}.log"
         began = time.monotonic()
-        worker = Worker(shard.settings, log, variants.code("restore-times"))
+        worker = WorkerProcess(shard.settings, log, _TIMED)
         try:
             await worker.ready()
             start_s = time.monotonic() - began

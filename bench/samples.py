@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-PAGE = os.sysconf("SC_PAGE_SIZE")
+from bench.machine import cpu_s, rss_bytes
+
 CHECKPOINT = "netfollowers_checkpoint_duration_seconds"
 
 
@@ -39,12 +39,11 @@ def sample(at_s: float, pid: int, metrics: str) -> Sample:
     proc = Path(f"/proc/{pid}")
     found = sums(metrics)
     files = links(proc / "fd")
-    stat = (proc / "stat").read_text().rpartition(")")[2].split()
     checkpoints = int(found.get(f"{CHECKPOINT}_count", 0))
     return Sample(
         at_s=round(at_s, 2),
-        rss_mb=int((proc / "statm").read_text().split()[1]) * PAGE / 1e6,
-        cpu_s=(int(stat[11]) + int(stat[12])) / os.sysconf("SC_CLK_TCK"),
+        rss_mb=rss_bytes(pid) / 1e6,
+        cpu_s=cpu_s(pid),
         files=len(files),
         sockets=sum(name.startswith("socket:") for name in files),
         threads=len(list((proc / "task").iterdir())),

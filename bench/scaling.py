@@ -18,8 +18,8 @@ from bench.machine import OUTPUT, cpu_s
 from bench.names import named
 from bench.positions import Positions, positions_of
 from bench.samples import sums
-from bench.workers import Worker
 from service.kafka import topic_admin as topics
+from service.local.worker_process import WorkerProcess
 
 PARTITIONS: Final = 6
 LEAST: Final = 0.2
@@ -39,13 +39,13 @@ class Scaled:
     cpu_s: float
 
 
-async def _share(worker: Worker) -> int:
+async def _share(worker: WorkerProcess) -> int:
     """Partitions that it runs."""
     found = sums((await asyncio.to_thread(worker.get, "/metrics"))[1])
     return int(found.get("netfollowers_running", 0))
 
 
-async def _begun(workers: Sequence[Worker]) -> None:
+async def _begun(workers: Sequence[WorkerProcess]) -> None:
     """Wait until each runs its share."""
     async with asyncio.timeout(_BEGUN_WITHIN_S):
         while set(await asyncio.gather(*map(_share, workers))) != {PARTITIONS // len(workers)}:
@@ -69,7 +69,7 @@ async def measure(brokers: str, loaded: Loaded, count: int) -> Scaled:
     name = f"scale-{count}-{time.monotonic_ns() % 10**9}"
     settings = named(brokers, name, loaded.topic, partitions=PARTITIONS)
     await topics.create(settings)
-    workers = [Worker(settings, OUTPUT / f"worker-{number}.log") for number in range(count)]
+    workers = [WorkerProcess(settings, OUTPUT / f"worker-{number}.log") for number in range(count)]
     try:
         async with positions_of(settings) as positions:
             await _begun(workers)

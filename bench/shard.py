@@ -16,8 +16,8 @@ from bench.machine import OUTPUT
 from bench.names import named
 from bench.positions import committed
 from bench.samples import sums
-from bench.workers import Worker
 from service.kafka import topic_admin as topics
+from service.local.worker_process import WorkerProcess
 from service.settings import Settings
 from service.synthetic.events import heartbeat
 
@@ -46,7 +46,7 @@ async def big_shard(brokers: str, rows: int) -> BigShard:
         every_account(rows, hour_ms + 30 * MINUTE_MS), [heartbeat(hour_ms + 45 * MINUTE_MS)]
     )
     sent = await fill(settings, made)
-    worker = Worker(settings, OUTPUT / "worker.log")
+    worker = WorkerProcess(settings, OUTPUT / "worker.log")
     try:
         async with asyncio.timeout(_FILLED_WITHIN_S):
             while await committed(settings) < sent or await open_windows(worker) > 2 * rows:
@@ -58,7 +58,7 @@ async def big_shard(brokers: str, rows: int) -> BigShard:
     return BigShard(settings, rows, hour_ms)
 
 
-async def open_windows(worker: Worker) -> float:
+async def open_windows(worker: WorkerProcess) -> float:
     """As the worker's metrics say; many while it does not answer."""
     found = sums((await asyncio.to_thread(worker.get, "/metrics"))[1])
     return found.get("netfollowers_open_windows", float("inf"))

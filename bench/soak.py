@@ -1,12 +1,12 @@
 """One worker under steady load for a long time: does anything grow?
 
-    python -m bench.soak [--minutes 20] [--rate 20000] [--policy ours] [--audit]
+    python -m bench.soak [--minutes 20] [--rate 20000] [--audit]
 
 A real Kafka, one worker, the synthetic generator at a rate with duplicates, late and bad records,
 every few seconds a sample of what the worker holds. The verdicts are about the second half: the
 first one fills the table, the kept windows and the ids. Windows of a minute are kept for 4 minutes
-instead of 15, so that their number is steady before the half. Writes samples, verdicts and the
-collector's notes to `bench-output/soak-POLICY.json`, the plot beside it. Exit 1 when not flat.
+instead of 15, so that their number is steady before the half. Writes samples and verdicts to
+`bench-output/soak.json`, the plot beside it. Exit 1 when not flat.
 """
 
 from __future__ import annotations
@@ -23,17 +23,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from bench.flat import Verdict, verdict
 from bench.machine import OUTPUT, machine
 from bench.samples import Sample, sample
 from bench.soak_plot import draw
-from bench.workers import ROOT, Worker
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
-from service.local.worker_process import environment
+from service.local.worker_process import ROOT, WorkerProcess, environment
 from service.settings import Settings
 
 SAMPLE_EVERY_S = 5.0
@@ -53,7 +51,6 @@ class Plan:
 
     minutes: float
     rate: float
-    policy: str
     audit: bool
 
     @property
@@ -99,7 +96,7 @@ def generator(settings: Settings, plan: Plan) -> Iterator[subprocess.Popen[bytes
         process.wait()
 
 
-async def watch(worker: Worker, source: subprocess.Popen[bytes]) -> list[Sample]:
+async def watch(worker: WorkerProcess, source: subprocess.Popen[bytes]) -> list[Sample]:
     """Sample the worker for as long as the source runs."""
     began = time.monotonic()
     samples: list[Sample] = []
@@ -115,7 +112,7 @@ async def watch(worker: Worker, source: subprocess.Popen[bytes]) -> list[Sample]
     return samples[:-1]  # the last one may lie after the last event
 
 
-async def caught_up(worker: Worker) -> None:
+async def caught_up(worker: WorkerProcess) -> None:
     """Wait until nothing is left to count."""
     async with asyncio.timeout(CAUGHT_UP_WITHIN_S):
         while True:
@@ -163,19 +160,6 @@ def summary(samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def collected(notes: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What the collector did, from its notes."""
-    seconds = notes[-1]["at"] - notes[0]["at"] or 1.0
-    return {
-        "collections": [sum(note["collections"][g] for note in notes) for g in range(3)],
-        "longest_pause_ms": round(1_000 * max(note["longest_s"] for note in notes), 2),
-        "share_of_time": round(sum(note["all_s"] for note in notes) / seconds, 5),
-        "objects_collected": sum(note["collected"] for note in notes),
-        "tracked_at_end": notes[-1]["tracked"],
-        "frozen_at_half_and_end": [notes[len(notes) // 2]["frozen"], notes[-1]["frozen"]],
-    }
-
-
 def audit(settings: Settings) -> int:
     """Recompute everything from the input; -> exit code."""
     began = time.monotonic()
@@ -185,11 +169,10 @@ def audit(settings: Settings) -> int:
     return done.returncode
 
 
-async def measure(settings: Settings, plan: Plan, notes: Path) -> list[Sample]:
+async def measure(settings: Settings, plan: Plan) -> list[Sample]:
     """Run worker and source; -> samples."""
     await topics.create(settings)
-    code = f"from bench import gc_worker; gc_worker.main({plan.policy!r}, {str(notes)!r})"
-    worker = Worker(settings, OUTPUT / f"soak-{plan.policy}.log", code)
+    worker = WorkerProcess(settings, OUTPUT / "soak.log")
     try:
         await worker.ready()
         with generator(settings, plan) as source:
@@ -201,20 +184,18 @@ async def measure(settings: Settings, plan: Plan, notes: Path) -> list[Sample]:
         worker.end()
 
 
-def report(plan: Plan, samples: Sequence[Sample], notes: Path) -> list[Verdict]:
+def report(plan: Plan, samples: Sequence[Sample]) -> list[Verdict]:
     """Print and write what was seen; -> verdicts."""
-    noted = [json.loads(line) for line in notes.read_text().splitlines()]
     judged = verdicts(samples, plan.rate)
     found = {
         **machine(),
         **asdict(plan),
         "second_half": summary(samples),
-        "collector": collected(noted),
         "verdicts": [asdict(one) for one in judged],
     }
     print(json.dumps(found, indent=1), *judged, sep="\n", flush=True)
-    found |= {"samples": [asdict(one) for one in samples], "notes": noted}
-    path = OUTPUT / f"soak-{plan.policy}.json"
+    found |= {"samples": [asdict(one) for one in samples]}
+    path = OUTPUT / "soak.json"
     path.write_text(json.dumps(found))
     title = f"{plan.minutes:g} minutes at {plan.rate:,.0f} events/s, judged by the shaded half"
     draw(samples, title, path.with_suffix(".png"))
@@ -226,13 +207,11 @@ def soak(plan: Plan) -> int:
     OUTPUT.mkdir(exist_ok=True)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     assert free > 1.5 * plan.disk_bytes, f"{free:,} bytes of disk free, not enough"
-    notes = OUTPUT / f"soak-{plan.policy}.notes"
-    notes.unlink(missing_ok=True)
     properties = {"log.segment.bytes": "268435456", "log.retention.check.interval.ms": "30000"}
     with start_local_broker("kafka", overrides=properties) as broker:
         settings = named(broker.bootstrap)
-        samples = asyncio.run(measure(settings, plan, notes))
-        judged = report(plan, samples, notes)
+        samples = asyncio.run(measure(settings, plan))
+        judged = report(plan, samples)
         wrong = audit(settings) if plan.audit else 0
     return 0 if all(one.is_flat for one in judged) and not wrong else 1
 
@@ -242,10 +221,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--rate", type=float, default=20_000)
-    parser.add_argument("--policy", default="ours", help="see bench/gc_worker.py")
     parser.add_argument("--audit", action="store_true", help="recompute everything at the end")
     arguments = parser.parse_args()
-    return soak(Plan(arguments.minutes, arguments.rate, arguments.policy, arguments.audit))
+    return soak(Plan(arguments.minutes, arguments.rate, arguments.audit))
 
 
 if __name__ == "__main__":

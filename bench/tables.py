@@ -143,18 +143,3 @@ def scaling(rows: Rows) -> list[str]:
         factor = f"{statistics.median(rates) / one[load]:.2f}x" if load in one else "-"
         body.append((load, workers, spread(rates), factor, per_cpu))
     return [*table(("input", "workers", "events/s", "of one", "per CPU second"), body), ""]
-
-
-def features(rows: Rows) -> list[str]:
-    """With and without."""
-    body = []
-    for (load,), runs in groups(rows, "load").items():
-        by = groups(runs, "who")
-        whole = statistics.median(run["cpu_s"] / run["events"] for run in by["all on",])
-        for (who,), own in by.items():
-            cpu = [run["cpu_s"] / run["events"] for run in own]
-            cost = f"{100 * (whole / statistics.median(cpu) - 1):+.0f} %" if who != "all on" else ""
-            rates = spread(run["events"] / run["wall_s"] for run in own)
-            body.append((load, who, rates, spread((1e6 * one for one in cpu), 2), cost))
-    head = ("input", "", "events/s", "CPU us per event", "what it costs")
-    return [*table(head, body), ""]

@@ -21,8 +21,8 @@ from bench.names import named
 from bench.peers.process import Peer, create_topics, running
 from bench.samples import sums
 from bench.timing import clocked
-from bench.workers import Worker
 from service.kafka import topic_admin as topics
+from service.local.worker_process import WorkerProcess
 from service.settings import Settings
 
 OURS: Final = "net followers"
@@ -41,10 +41,10 @@ class Run:
     accounts: int = 0
 
 
-async def run_ours(who: str, load: str, settings: Settings, records: int, code: str = "") -> Run:
-    """Let a worker count `records` of the input; `code` runs it in another way."""
+async def run_ours(who: str, load: str, settings: Settings, records: int) -> Run:
+    """Let a worker count `records` of the input."""
     await topics.create(settings)
-    worker = Worker(settings, OUTPUT / "worker.log", code)
+    worker = WorkerProcess(settings, OUTPUT / "worker.log")
     try:
         found = await clocked(settings, worker.pid, records, worker.check)
         rows = int(sums(worker.get("/metrics")[1])["netfollowers_table_rows"])

@@ -22,6 +22,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 LOCKS: Final = {
     "tools": "what the worker, the demo and the commands need (290 MB, about half a minute)",
     "dev": "what the tests and checks need, too (670 MB, about a minute)",
+    "site": "what builds the documentation's web site (60 MB, some seconds)",
 }
 """Name of a lock in requirements/ -> what its user is told."""
 _PIP: Final = (

@@ -105,7 +105,6 @@ def done_before(log: Path, what: str) -> tuple[list[Run], list[Run]]:
 
 
 def table(runs: Sequence[Run]) -> str:
-    """The runs, a line each."""
     lines = ["run  commit    began                 seconds  beside it    result"]
     for run in runs:
         found = ", ".join(f"{number} {what}" for what, number in run["counts"].items())

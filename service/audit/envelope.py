@@ -1,25 +1,22 @@
-"""CloudEvents 1.0 over Kafka, opened by the letter of the contract: what is in the envelope."""
+"""Opens CloudEvents 1.0 over Kafka, by the letter of the contract."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
 
 from service.audit.text import parse, top_level
 
 Fields = dict[str, object]
 
-STANDS_IN_FOR: Final = {"event_id", "account_id", "action", "occurred_at"}
-
 
 class EnvelopeError(Exception):
-    """The record says that it is a CloudEvent, and is none that we take."""
+    """The record claims to be a CloudEvent, but it is not one that the contract allows."""
 
 
 Headers = Sequence[tuple[str, bytes | None]]
-"""A header may come without a value (null)."""
+"""The value of a header may be null."""
 
 
 def media_type(headers: Headers) -> str:
-    """The first content-type, without parameters, in lower case; "" when it says nothing."""
+    """Return the first content-type without parameters, in lower case; "" if there is none."""
     for name, value in headers:
         if name == "content-type":
             return "" if value is None else _bare(value.decode(errors="replace"))
@@ -27,9 +24,10 @@ def media_type(headers: Headers) -> str:
 
 
 def structured(value: bytes, version: int) -> tuple[object, Fields]:
-    """Data and stand-ins of a record in structured mode. EnvelopeError.
+    """Return (data, fields that the envelope gives) of a record in structured mode. EnvelopeError.
 
-    By version 1 of the rules each copy of an attribute must have its type, now the last one only.
+    By version 1 of the rules, each copy of an attribute must have the right type. Now only the last
+    copy must have it.
     """
     try:
         envelope = parse(value)
@@ -48,7 +46,7 @@ def structured(value: bytes, version: int) -> tuple[object, Fields]:
 
 
 def _check_each_copy(value: bytes) -> None:
-    """Find an attribute of the wrong type, also one that a later copy replaces. EnvelopeError."""
+    """Check every copy of an attribute, also those that a later copy replaces. EnvelopeError."""
     for name, told in top_level(value):
         is_optional = name in ("subject", "time", "datacontenttype")
         is_text = isinstance(told, str) or (is_optional and told is None)
@@ -57,7 +55,7 @@ def _check_each_copy(value: bytes) -> None:
 
 
 def binary(headers: Headers) -> Fields | None:
-    """Stand-ins of a record in binary mode; None when it is in none. EnvelopeError."""
+    """Return the fields that the headers give in binary mode; None in no mode. EnvelopeError."""
     first: dict[str, bytes | None] = {}
     for name, value in headers:
         if name.startswith("ce_") and name not in first:

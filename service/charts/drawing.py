@@ -1,4 +1,4 @@
-"""Puts flows on a terminal and into a PNG; matplotlib is loaded only for the latter."""
+"""The console that the commands print to, and flows drawn into a PNG."""
 
 from __future__ import annotations
 
@@ -9,14 +9,11 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from service.charts.series import Flow
-from service.charts.terminal import ebb_and_flow
+from service.charts.series import Flow, utc
 from service.commands.printable import plain
 
 WIDEST: Final = 100
-"""Columns of a drawing at most, and of everything where there is no terminal."""
-
-HEIGHT: Final = 28
+"""Columns of everything where there is no terminal."""
 
 
 class _Console(Console):
@@ -40,13 +37,14 @@ def printable(name: str, style: str = "") -> Text:
     return Text(plain(name), style)
 
 
-def draw(flows: Sequence[Flow], console: Console, png: Path | None) -> None:
-    """Draw every flow on the terminal; all of them into one PNG if a path is given."""
-    for flow in flows:
-        console.print()
-        console.print(ebb_and_flow(flow, width=min(WIDEST, console.width), height=HEIGHT))
-    if png is not None and flows[0].bars:
-        from service.charts.png import ebb_and_flow_png  # noqa: PLC0415 - half a second
+def draw(flows: Sequence[Flow], console: Console, png: Path) -> None:
+    """Draw all flows into one PNG. Prints the scenes of the first one, and the file's name."""
+    if not flows[0].bars:
+        console.print(f"{flows[0].title}: nothing happened", soft_wrap=True, markup=False)
+        return
+    from service.charts.png import ebb_and_flow_png  # noqa: PLC0415 - half a second
 
-        ebb_and_flow_png(flows, png)
-        console.print(f"\ndrawn to {png}", soft_wrap=True)
+    for scene in flows[0].scenes:
+        console.print(f"{utc(scene.at_ms)} {scene.text}", soft_wrap=True, markup=False)
+    ebb_and_flow_png(flows, png)
+    console.print(f"drawn to {png}", soft_wrap=True, markup=False)

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from service.audit.check import audit
+from service.audit.check import Begin, Report, audit, unwatched
 from service.audit.files import dump
 from service.commands.audit_source import check_partition, source_of, verdict
 from service.commands.progress_bar import Bar
@@ -35,3 +35,12 @@ async def _run(settings: Settings, options: argparse.Namespace) -> ExitCode:
             )
     print(report)
     return verdict(report)
+
+
+async def audit_at_rest(settings: Settings, begin: Begin = unwatched) -> Report:
+    """Audit the topics that the settings name. The workers must be at rest.
+
+    `begin`: see `service.audit.check.audit`.
+    """
+    async with source_of(settings, None) as source:
+        return await audit(source, expect_swept=True, begin=begin)

@@ -11,7 +11,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from service.audit.check import Report
 from service.audit.files import FilesSource
 from service.audit.kafka import KafkaSource
-from service.audit.source import KINDS, AuditSourceError, Source
+from service.audit.source import AuditSourceError, Source
 from service.errors import UsageError
 from service.exit_codes import ExitCode
 from service.kafka import clients
@@ -25,10 +25,11 @@ async def source_of(settings: Settings, files: str | None) -> AsyncIterator[Sour
         if files:
             yield FilesSource(Path(files))
             return
-        topics = dict(zip(KINDS, (settings.input_topic, *settings.result_topics), strict=True))
-        is_loose = not settings.is_exactly_once
         source = KafkaSource(
-            clients.options(settings), topics, settings.app_id, at_least_once=is_loose
+            clients.options(settings),
+            settings.topic_names,
+            settings.app_id,
+            at_least_once=not settings.is_exactly_once,
         )
         async with source:
             yield source

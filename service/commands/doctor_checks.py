@@ -26,6 +26,7 @@ from service import __version__
 from service.commands.doctor_input import look_at_input, look_at_rows
 from service.commands.doctor_note import Note
 from service.commands.doctor_workers import look_at_workers
+from service.contract.topics import TOPICS
 from service.counting import Checkpoint
 from service.exit_codes import ExitCode
 from service.kafka import clients
@@ -115,7 +116,7 @@ async def _topics(settings: Settings) -> list[Note]:
     return [
         Note("error" if finding.is_error else "warning", finding.text, finding.fix)
         for finding in findings
-    ] or [Note("ok", "all five topics are configured correctly")]
+    ] or [Note("ok", f"all {len(TOPICS)} topics are configured correctly")]
 
 
 async def _transactions(settings: Settings) -> list[Note]:

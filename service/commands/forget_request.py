@@ -35,10 +35,7 @@ def send_request(settings: Settings, options: argparse.Namespace) -> ExitCode:
         raise UsageError(message)
     partition, offset = asyncio.run(_send(settings, account))
     print(f"asked at {settings.input_topic} partition {partition} offset {offset}")
-    names = dict(
-        zip(("updates", "windows", "late", "rejected"), settings.result_topics, strict=True)
-    )
-    print(REMAINS.format(input=settings.input_topic, **names), end="")
+    print(REMAINS.format(**settings.topic_names), end="")
     return ExitCode.OK
 
 

@@ -50,10 +50,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="end with a heartbeat, so that every window becomes final",
     )
     add(
-        "--plot", nargs="?", const="", metavar="ACCOUNT", help="draw gains and losses of an account"
+        "--plot",
+        nargs="?",
+        const="",
+        metavar="ACCOUNT",
+        help="draw gains and losses of an account as a PNG",
     )
     add("--grain", default="1d", metavar="G", help="window length of the plot (%(default)s)")
-    add("--png", metavar="FILE", help="also write the plot as a PNG")
+    add("--png", metavar="FILE", help="file of the plot (plot.png)")
 
 
 def run(settings: Settings, options: argparse.Namespace) -> ExitCode:

@@ -30,11 +30,15 @@ from service.settings import Settings
 EARLIEST_MS: Final = 946_684_800_000
 """Event time of a baseline that does not say when: before all events, so that it moves nothing."""
 
+PLOT_FILE: Final = "plot.png"
+"""Where `--plot` draws to without `--png`."""
+
 
 def replay(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Count, and print. UsageError. WRONG: a day of the real channel differs."""
     _check(settings.rules, options)
-    check_outputs([options.results, options.png], options.files)
+    png = None if options.plot is None else options.png or PLOT_FILE
+    check_outputs([options.results, png], options.files)
     console = new_console(stderr=options.results == "-")
     began = time.monotonic()
     days = WindowsOf(channel.ACCOUNT_ID, story.DAY_GRAIN)
@@ -42,8 +46,8 @@ def replay(settings: Settings, options: argparse.Namespace) -> ExitCode:
     shard = _replay(settings.rules, options, [days, drawn])
     top_accounts(shard, options.top, console)
     summary(shard, time.monotonic() - began, console)
-    if options.plot is not None:
-        _plot(shard, drawn, options, console)
+    if png is not None:
+        _draw(shard, drawn, options, console, Path(png))
     return _judge(shard, days, console) if options.channel else ExitCode.OK
 
 
@@ -100,8 +104,12 @@ def _baselines(wanted: list[tuple[str, int, int | None]]) -> Iterator[bytes]:
         )
 
 
-def _plot(
-    shard: Offline, windows: WindowsOf, options: argparse.Namespace, console: Console
+def _draw(
+    shard: Offline,
+    windows: WindowsOf,
+    options: argparse.Namespace,
+    console: Console,
+    png: Path,
 ) -> None:
     size_ms = next(g.size_ms for g in shard.rules.grains if g.name == windows.grain)
     row = shard.row(windows.account)
@@ -114,7 +122,7 @@ def _plot(
     else:
         source = "bundled channel" if options.channel else ", ".join(map(_name, options.files))
         flows = [Flow(windows.account, f"netfollowers replay of {source}", size_ms, bars)]
-    draw(flows, console, Path(options.png) if options.png else None)
+    draw(flows, console, png)
 
 
 def _name(file: str) -> str:

@@ -1,4 +1,4 @@
-"""Demo, part 2: 7.4 years of a real channel through the broker, and its ebb and flow drawn."""
+"""Demo, part 2: 7.4 years of a real channel through the broker, and its ebb and flow as a PNG."""
 
 from __future__ import annotations
 

@@ -6,23 +6,22 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from service.audit.check import check
+from service.commands.audit_report import audit_at_rest
 from service.commands.progress_bar import Bar
 from service.commands.replay_summary import counts_line
 from service.counting import Counts
 from service.demo.pipeline import Pipeline
-from service.kafka import clients
 from service.local.worker_process import WorkerProcess
 from service.runtime.group_progress import Committed
 from service.synthetic.batch_sender import Outbox
 
 
-async def judge(console: Console, pipeline: Pipeline, *, is_tansu: bool) -> bool:
+async def judge(console: Console, pipeline: Pipeline) -> bool:
     """Check one worker, which has counted all it was sent; -> whether all is right."""
     found = await pipeline.counted()
     counts = await _counts_of(console, found, pipeline.worker)
     is_complete = _totals(console, counts, pipeline.outbox)
-    is_agreed = await _recompute(console, pipeline, is_tansu=is_tansu)
+    is_agreed = await _recompute(console, pipeline)
     code = await pipeline.worker.stop()
     say(console, f"worker stopped by SIGTERM: exit code {code}", is_right=code == 0)
     return is_complete and is_agreed and code == 0
@@ -54,24 +53,12 @@ def _totals(console: Console, counts: Mapping[int, Counts], outbox: Outbox) -> b
     return is_right
 
 
-async def _recompute(console: Console, pipeline: Pipeline, *, is_tansu: bool) -> bool:
+async def _recompute(console: Console, pipeline: Pipeline) -> bool:
     """Audit everything; -> whether the recomputation agrees. The worker must be at rest."""
-    settings = pipeline.settings
-    options = {k: v for k, v in clients.options(settings).items() if k != "bootstrap_servers"}
     console.print("recomputing everything from the input, by other code ...", style="dim")
     with Bar(console) as bar:
-        report = await check(
-            settings.brokers,
-            input_topic=settings.input_topic,
-            updates_topic=settings.updates_topic,
-            windows_topic=settings.windows_topic,
-            late_topic=settings.late_topic,
-            rejected_topic=settings.rejected_topic,
-            app_id=settings.app_id,
-            at_least_once=not settings.is_exactly_once,
-            tansu=is_tansu,
-            client_options=options,
-            begin=lambda what, total: bar.begin(f"recomputed of {what}", total),
+        report = await audit_at_rest(
+            pipeline.settings, lambda what, total: bar.begin(f"recomputed of {what}", total)
         )
     console.print(str(report), markup=False, soft_wrap=True)
     verdict = "agrees with" if report.ok else "DISAGREES with"

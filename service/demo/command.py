@@ -15,7 +15,7 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -30,16 +30,16 @@ from service.demo.pipeline import Pipeline, pipeline
 from service.errors import BrokerError
 from service.exit_codes import ExitCode
 from service.local.broker import LocalBroker, start_local_broker
-from service.local.ports import free_ports
 from service.settings import Settings
 
 PARTITIONS: Final = 4
+LIVE_LOG: Final = "worker.log"
+CHANNEL_LOG: Final = "channel-worker.log"
 FLUSH_INTERVAL_S: Final = 0.1
 TANSU_SESSION_S: Final = 8.0
 """Tansu lets a new group wait for half of it: for 10 s with the default."""
 BESIDE_LIVE_S: Final = 50
 """What the rest takes on two slow cores, to say it beforehand; nothing is cut off by it."""
-WHY_OWN: Final = "Its event time is of years ago, so it has topics and a worker of its own."
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_S: Final = 0.5
 
@@ -52,6 +52,8 @@ def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
     plan = LivePlan(options.seed, options.accounts, options.rate, options.seconds)
     asked = Asked(plan, Path(options.output_dir), options.browser)
     asked.output.mkdir(parents=True, exist_ok=True)
+    for log in (LIVE_LOG, CHANNEL_LOG):
+        (asked.output / log).unlink(missing_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # so that every `with` is left
     console = new_console()
@@ -82,15 +84,9 @@ def _announce(console: Console, seconds: float) -> None:
 
 def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) -> Settings:
     """Own names for everything, so that an external broker is not disturbed."""
-    return replace(
-        settings,
+    return settings.with_prefix(
+        name,
         brokers=broker.bootstrap,
-        app_id=name,
-        input_topic=f"{name}-follow-events",
-        updates_topic=f"{name}-net-follower-updates",
-        windows_topic=f"{name}-net-follower-windows",
-        late_topic=f"{name}-follow-events-late",
-        rejected_topic=f"{name}-follow-events-rejected",
         partitions=partitions,
         replication_factor=1,
         min_isr=1,
@@ -99,7 +95,6 @@ def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) ->
         session_timeout_s=TANSU_SESSION_S if broker.kind == "tansu" else settings.session_timeout_s,
         instance_id="",
         web_host="127.0.0.1",
-        web_port=free_ports(1)[0],
     )
 
 
@@ -136,28 +131,27 @@ class Demo:
     async def _run(self) -> bool:
         console, output = self._console, self._asked.output
         console.print("starting a worker ...", style="dim")
-        async with pipeline(self._live, output / "worker.log") as live:
+        async with pipeline(self._live, output / LIVE_LOG) as live:
             await self._show_page(live)
             console.rule("1. live events (synthetic)", align="left")
-            await LivePhase(live, self._asked.plan, self._title()).run(console)
+            await LivePhase(live, self._asked.plan).run(console)
             console.rule("2. a real channel, 2018 to 2025", align="left")
             console.print(
                 "Its time is of years ago, so it has topics and a worker of its own.",
                 soft_wrap=True,
             )
             console.print("starting the channel's worker ...", style="dim")
-            async with pipeline(self._channel, output / "channel-worker.log") as channel:
+            async with pipeline(self._channel, output / CHANNEL_LOG) as channel:
                 console.print(f"the channel's page: {channel.page}", soft_wrap=True)
                 is_exact = await ChannelPhase(channel).run(console, output / "channel.png")
                 console.rule("3. the check", align="left")
                 return await self._judge(live, channel) and is_exact
 
     async def _judge(self, live: Pipeline, channel: Pipeline) -> bool:
-        is_tansu = self._broker.kind == "tansu"
         verdicts = []
         for what, one in (("the live events", live), ("the channel", channel)):
             self._console.print(f"{what}:")
-            verdicts.append(await judge(self._console, one, is_tansu=is_tansu))
+            verdicts.append(await judge(self._console, one))
         return all(verdicts)
 
     async def _watch_broker(self) -> None:

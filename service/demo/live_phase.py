@@ -1,27 +1,25 @@
-"""Demo, part 1: live synthetic events, and a view of what they do."""
+"""Demo, part 1: live synthetic events, and a line every two seconds that shows them counted."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from dataclasses import dataclass
-from typing import Final, NoReturn
+from typing import Final
 
 from rich.console import Console
-from rich.live import Live
 
 from service.background_tasks import beside
-from service.demo.live_view import TOP, Frame, panels, plain
+from service.demo.live_line import Frame, live_line
 from service.demo.pipeline import Pipeline
-from service.demo.update_watcher import MINUTE_MS, Watch
+from service.demo.update_watcher import Watch
 from service.settings import Settings
 from service.synthetic.events import Shape, Synthetic, late_after_ms
 from service.synthetic.paced_source import CHUNK, Stream
 
-FRAMES_PER_S: Final = 4
-PLAIN_EVERY_S: Final = 2.0
-_HISTORY: Final = 60
+EVERY_S: Final = 2.0
+TOP: Final = 2
+"""Accounts that gain most, and as many that lose most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +46,20 @@ class LivePlan:
 
 
 class LivePhase:
-    """Generates and watches until the time is up or `stop` is set."""
+    """Generates and watches until the time is up."""
 
-    def __init__(self, pipeline: Pipeline, plan: LivePlan, title: str) -> None:
+    def __init__(self, pipeline: Pipeline, plan: LivePlan) -> None:
         """All of `pipeline` is running."""
         self._plan = plan
         self._outbox = pipeline.outbox
         self._worker = pipeline.worker
-        self._title = title
         self._source = Synthetic(plan.shape(pipeline.settings))
         self._watch = Watch(pipeline.settings, pipeline.outbox.sent_at)
-        self._sent_last = 0
-        self._seen_last = 0
-        self._rates: deque[int] = deque(maxlen=_HISTORY)
-        self._rows_per_s = 0
 
     async def run(self, console: Console) -> None:
-        """Show frames; raises what the sender, the watcher or the worker raise."""
+        """Print lines; raises what the sender, the watcher or the worker raise."""
         ends = time.monotonic() + self._plan.seconds
-        async with beside(self._watch.run(), self._count(), self._show(console, ends)):
+        async with beside(self._watch.run(), self._show(console, ends)):
             await self._send(ends)
 
     async def _send(self, ends: float) -> None:
@@ -76,40 +69,23 @@ class LivePhase:
         await stream.run(lambda: 0 if time.monotonic() >= ends else CHUNK)
         await self._outbox.settle()
 
-    async def _count(self) -> None:
-        """Once a second: rates, and the accounts' trails."""
-        while True:
-            await asyncio.sleep(1.0)
-            sent, seen = sum(self._outbox.sent.values()), self._watch.seen
-            self._rates.append(sent - self._sent_last)
-            self._rows_per_s = seen - self._seen_last
-            self._sent_last, self._seen_last = sent, seen
-            self._watch.tick()
-
     async def _show(self, console: Console, ends: float) -> None:
-        if not console.is_terminal:
-            await self._tell(console, ends)
-        with Live(console=console, auto_refresh=False) as live:
-            while True:
-                live.update(panels(await self._frame(ends), console.width), refresh=True)
-                await asyncio.sleep(1 / FRAMES_PER_S)
-
-    async def _tell(self, console: Console, ends: float) -> NoReturn:
+        sent_before = 0
         while True:
-            await asyncio.sleep(PLAIN_EVERY_S)
-            console.print(plain(await self._frame(ends)), soft_wrap=True, markup=False)
+            await asyncio.sleep(EVERY_S)
+            frame = await self._frame(ends, sent_before)
+            sent_before = frame.sent
+            console.print(live_line(frame), soft_wrap=True, markup=False)
 
-    async def _frame(self, ends: float) -> Frame:
+    async def _frame(self, ends: float, sent_before: int) -> Frame:
         gauges = await self._worker.gauges()
         now_ms = int(time.time() * 1_000)
         gainers, losers = self._watch.movers(now_ms, TOP)
+        sent = sum(self._outbox.sent.values())
         return Frame(
-            title=self._title,
             left_s=max(0.0, ends - time.monotonic()),
-            minute_ms=now_ms - now_ms % MINUTE_MS,
-            sent=sum(self._outbox.sent.values()),
-            sent_rates=list(self._rates),
-            rows_per_s=self._rows_per_s,
+            sent=sent,
+            rate=round((sent - sent_before) / EVERY_S),
             lag_records=gauges.lag_records if gauges else None,
             watermark_age_s=max(0.0, now_ms / 1_000 - gauges.watermark_s) if gauges else None,
             latency_p50_s=self._watch.latency_s(0.5),

@@ -1,4 +1,4 @@
-"""Topics, one worker on them and a way in: what each part of the demo counts with."""
+"""The topics, one worker and one producer of a part of the demo."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LOOK_S: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """All of it is running."""
+    """A running worker with its topics and its outbox."""
 
     settings: Settings
     worker: WorkerProcess
@@ -34,11 +34,11 @@ class Pipeline:
     @property
     def page(self) -> str:
         """Address of the worker's page."""
-        return f"http://127.0.0.1:{self.settings.web_port}/"
+        return f"{self.worker.url}/"
 
     @asynccontextmanager
     async def counting(self, console: Console, what: str, total: int) -> AsyncIterator[None]:
-        """Say how many of `total` records are counted while the block runs."""
+        """Show how many of `total` records are counted while the block runs."""
         with Bar(console) as bar:
             async with beside(self._tell(bar.begin(what, total))):
                 yield
@@ -61,12 +61,16 @@ class Pipeline:
 
 @asynccontextmanager
 async def pipeline(settings: Settings, log: Path) -> AsyncIterator[Pipeline]:
-    """Create the topics and start the worker. WorkerError, also later, when it ends by itself."""
+    """Create the topics and start the worker. WorkerError if it ends by itself, also later."""
     await topics.create(settings)
-    async with (
-        WorkerProcess(settings, log) as worker,
-        beside(worker.watch()),
-        progress_of(settings) as progress,
-        outbox_to(settings) as outbox,
-    ):
-        yield Pipeline(settings, worker, progress, outbox)
+    worker = WorkerProcess(settings, log)
+    try:
+        await worker.ready()
+        async with (
+            beside(worker.watch()),
+            progress_of(settings) as progress,
+            outbox_to(settings) as outbox,
+        ):
+            yield Pipeline(settings, worker, progress, outbox)
+    finally:
+        worker.end()

@@ -1,14 +1,12 @@
-"""What a watcher of the updates topic knows: newest rows, who moves, how soon it is seen."""
+"""What a reader of the updates topic knows: newest rows, who moves, how soon a row is visible."""
 
 from __future__ import annotations
 
 import asyncio
 import heapq
 import time
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Final, NamedTuple
 
 import msgspec
@@ -19,8 +17,6 @@ from service.runtime.journal import CHECKPOINT_KEY
 from service.runtime.result_reader import reader_of
 from service.settings import Settings
 
-HISTORY: Final = 24
-"""Seconds that a sparkline looks back."""
 MOST_LATENCIES: Final = 20_000
 MINUTE_MS: Final = 60_000
 MINUTE_GRAIN: Final = "1m"
@@ -33,7 +29,6 @@ class _Row(msgspec.Struct, gc=False):
     """What is looked at of a row."""
 
     account_id: str
-    net: int
     followers: int | None
     offset: int
     windows: dict[str, list[Window]]
@@ -43,31 +38,21 @@ _decode = msgspec.json.Decoder(_Row).decode
 
 
 class Mover(NamedTuple):
-    """One account in the current minute; `trail`: net of each of the last seconds."""
+    """One account: its net followers of the current minute, and its followers if known."""
 
+    net: int
     account_id: str
-    gained: int
-    lost: int
     followers: int | None
-    trail: list[int]
-
-    @property
-    def net(self) -> int:
-        """Net followers of the minute."""
-        return self.gained - self.lost
 
 
 class Watch:
-    """Consumes the updates topic, read_committed, and keeps what the live view shows."""
+    """Consumes the updates topic, read_committed, and keeps what the live lines show."""
 
     def __init__(self, settings: Settings, sent_at: SentAt) -> None:
         """`sent_at` is the sender's; None for what it did not send."""
-        self.seen = 0
         self._settings = settings
         self._sent_at = sent_at
-        self._minutes: dict[str, Window] = {}
-        self._rows: dict[str, _Row] = {}
-        self._trails: dict[str, deque[int]] = {}
+        self._minutes: dict[str, tuple[Window, int | None]] = {}
         self._latencies: deque[float] = deque(maxlen=MOST_LATENCIES)
 
     async def run(self) -> None:
@@ -86,29 +71,23 @@ class Watch:
             if record.value is None or record.key == CHECKPOINT_KEY:
                 continue
             row = _decode(record.value)
-            self.seen += 1
-            self._rows[row.account_id] = row
             minutes = row.windows.get(MINUTE_GRAIN)
             if minutes:
-                self._minutes[row.account_id] = minutes[-1]
+                self._minutes[row.account_id] = minutes[-1], row.followers
             sent_at = self._sent_at(partition, row.offset)
             if sent_at is not None:
                 self._latencies.append(now - sent_at)
 
-    def tick(self) -> None:
-        """Once a second: remember every account's net, so that its trail can be drawn."""
-        for account, row in self._rows.items():
-            trail = self._trails.get(account)
-            if trail is None:
-                trail = self._trails[account] = deque(maxlen=HISTORY + 1)
-            trail.append(row.net)
-
     def movers(self, now_ms: int, count: int) -> tuple[list[Mover], list[Mover]]:
-        """-> the accounts that gained and lost most in the minute of `now_ms`, most first."""
+        """Return the accounts that gained and lost most in the minute of `now_ms`, most first."""
         minute = now_ms - now_ms % MINUTE_MS
-        nets = [(w[1] - w[2], a) for a, w in self._minutes.items() if w[0] == minute]
-        gainers = [self._mover(a) for net, a in heapq.nlargest(count, nets) if net > 0]
-        losers = [self._mover(a) for net, a in heapq.nsmallest(count, nets) if net < 0]
+        nets = [
+            Mover(window[1] - window[2], account, followers)
+            for account, (window, followers) in self._minutes.items()
+            if window[0] == minute
+        ]
+        gainers = heapq.nlargest(count, (one for one in nets if one.net > 0))
+        losers = heapq.nsmallest(count, (one for one in nets if one.net < 0))
         return gainers, losers
 
     def latency_s(self, share: float) -> float | None:
@@ -117,18 +96,3 @@ class Watch:
             return None
         ranked = sorted(self._latencies)
         return ranked[min(len(ranked) - 1, int(share * len(ranked)))]
-
-    def _mover(self, account: str) -> Mover:
-        _, gained, lost, _ = self._minutes[account]
-        nets = list(self._trails.get(account, ()))
-        trail = [after - before for before, after in pairwise(nets)]
-        return Mover(account, gained, lost, self._rows[account].followers, trail)
-
-
-def sparkline(values: Sequence[int]) -> str:
-    """Eighth blocks by |value|, the largest is full; '' for none."""
-    most = max(map(abs, values), default=0)
-    if most == 0:
-        return "▁" * len(values)
-    steps = [most * step / 8 for step in range(1, 8)]
-    return "".join("▁▂▃▄▅▆▇█"[bisect_left(steps, abs(value))] for value in values)

@@ -21,6 +21,7 @@ from aiokafka.errors import (
     for_code,
 )
 
+from service.contract.topics import RESULTS, TOPICS
 from service.errors import UsageError
 from service.kafka import acls as rights
 from service.kafka import clients
@@ -29,7 +30,6 @@ from service.settings import Settings
 log = logging.getLogger(__name__)
 
 _VISIBLE_WITHIN_S: Final = 30.0
-_DAY_MS: Final = 86_400_000
 MIN_MESSAGE_BYTES: Final = 1_000_000
 """Our largest batch of results fits into this."""
 _MUST: Final = ("cleanup.policy", "max.message.bytes")
@@ -60,27 +60,7 @@ class Finding:
 
 def configuration(settings: Settings) -> dict[str, dict[str, str]]:
     """Topic -> its configuration, as `create` makes it and `check` wants it."""
-    base = {"min.insync.replicas": str(settings.min_isr)}
-    by_log_time = base | {
-        "cleanup.policy": "delete",
-        "message.timestamp.type": "LogAppendTime",
-        "retention.ms": str(round(settings.results_retention_days * _DAY_MS)),
-        "max.message.bytes": "1048588",
-    }
-    return {
-        settings.input_topic: by_log_time
-        | {"retention.ms": str(round(settings.input_retention_days * _DAY_MS))},
-        settings.updates_topic: base
-        | {
-            "cleanup.policy": "compact",
-            "segment.bytes": "67108864",
-            "min.cleanable.dirty.ratio": "0.1",
-            "max.message.bytes": "1048588",
-        },
-        settings.windows_topic: by_log_time,
-        settings.late_topic: by_log_time,
-        settings.rejected_topic: by_log_time,
-    }
+    return {settings.topic(topic): topic.configuration(settings) for topic in TOPICS}
 
 
 async def create(settings: Settings) -> list[str]:
@@ -189,7 +169,7 @@ async def _forbidden(settings: Settings) -> list[Finding]:
 async def _partition_counts(admin: AIOKafkaAdminClient, settings: Settings) -> dict[str, int]:
     """Topic -> partitions, of those that exist. To ask for one by name might create it."""
     existing = set(await admin.list_topics())
-    topics = [name for name in (settings.input_topic, *settings.result_topics) if name in existing]
+    topics = [name for name in settings.topic_names.values() if name in existing]
     described = await admin.describe_topics(topics) if topics else []
     return {
         topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]
@@ -222,7 +202,8 @@ def _missing(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
 def _uneven(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
     wanted = counts.get(settings.input_topic)
     findings = []
-    for topic in settings.result_topics:
+    for result in RESULTS:
+        topic = settings.topic(result)
         found = counts.get(topic)
         if wanted is None or found is None or found == wanted:
             continue
@@ -233,17 +214,11 @@ def _uneven(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
             "Partitions added to the input"
             if found < wanted
             else "a topic cannot lose partitions: name another one in "
-            f"{_variable(settings, topic)} and create it"
+            f"NETFOLLOWERS_{result.setting.upper()} and create it"
         )
         text = f"topic {topic} has {found} partitions, {settings.input_topic} has {wanted}"
         findings.append(Finding(text, fix, is_error=True))
     return findings
-
-
-def _variable(settings: Settings, topic: str) -> str:
-    names = ("updates_topic", "windows_topic", "late_topic", "rejected_topic")
-    name = next(name for name in names if getattr(settings, name) == topic)
-    return f"NETFOLLOWERS_{name.upper()}"
 
 
 def _differences(

@@ -1,6 +1,6 @@
-"""Apache Kafka's jars for a local broker: found in `.kafka/libs`, or fetched there through Maven.
+"""Apache Kafka's jars for a local broker: found in `.kafka/libs`, or fetched through Maven.
 
-Knows Java, Maven and `deploy/kafka/pom.xml`; knows nothing of running brokers.
+Knows Java, Maven and `deploy/kafka/pom.xml`, and nothing about running brokers.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ _FETCHED_WITHIN_S: Final = 540.0
 
 
 class KafkaJarsError(BrokerError):
-    """No real Kafka on this machine; the message says what to install."""
+    """There is no real Kafka on this machine. The text says what to install."""
 
 
 def java() -> str:
-    """Find Java 17 or later; -> its path. KafkaJarsError when there is none."""
+    """Return the path of Java 17 or later. KafkaJarsError if there is no such Java."""
     path = shutil.which("java")
     if path is None:
         message = f"no Java {JAVA_AT_LEAST} or later in PATH (Debian package: {_JAVA_PACKAGE})"
@@ -46,7 +46,7 @@ def java() -> str:
 
 
 def jars() -> Path:
-    """Return the directory of the jars that `pom.xml` asks for; fetches them. KafkaJarsError."""
+    """Return the directory of the jars of `pom.xml`. It fetches them if needed. KafkaJarsError."""
     if not _is_current(LIBS):
         _fetch()
     return LIBS
@@ -59,11 +59,14 @@ def _is_current(libs: Path) -> bool:
 
 
 def _fetch() -> None:
-    """Let Maven copy the jars aside, then move them in place at once: two may do this."""
+    """Let Maven copy the jars to a temporary directory, then move them at once into place.
+
+    Two processes may do this at the same time.
+    """
     maven = shutil.which("mvn")
     if maven is None:
         message = (
-            f"no jars in {LIBS.relative_to(ROOT)} and no mvn to fetch them (Debian package: maven)"
+            f"no jars in {LIBS.relative_to(ROOT)}, and no mvn that can fetch them (Debian: maven)"
         )
         raise KafkaJarsError(message)
     LIBS.parent.mkdir(exist_ok=True)
@@ -89,6 +92,6 @@ def _fetch() -> None:
 def _put_in_place(libs: Path) -> None:
     if not _is_current(LIBS):
         shutil.rmtree(LIBS, ignore_errors=True)
-        with suppress(OSError):  # another one was faster, with the same jars
+        with suppress(OSError):  # another process was faster, with the same jars
             os.replace(libs, LIBS)  # noqa: PTH105 - suppress() reads better than Path.replace's result
     assert _is_current(LIBS), "the jars are not in place"

@@ -1,27 +1,33 @@
-"""One worker as a process of its own: started, watched, stopped, and never left behind."""
+"""One worker as a process of its own: started, asked, watched, stopped, hurt."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import signal
+import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import Final
 
-import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.errors import WorkerError
+from service.local.ports import free_ports
 from service.settings import PREFIX, Settings
 
-SILENT_FOR_S: Final = 60.0
-STOPPED_WITHIN_S: Final = 40.0
-_POLL_S: Final = 0.1
+ROOT: Final = Path(__file__).parents[2]
+SILENT_FOR_S: Final = 180.0
+"""A restore of a large table writes nothing for so long."""
+STOPPED_WITHIN_S: Final = 60.0
+_POLL_S: Final = 0.05
+_OK: Final = 200
 _TAIL_LINES: Final = 15
 
 
@@ -50,68 +56,61 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """`async with`: the worker runs; afterwards it does not, whatever happened."""
+    """One worker process with a web port of its own. Whoever starts one must `end` it."""
 
-    def __init__(self, settings: Settings, log: Path) -> None:
-        """`settings.web_port` must be a port of its own; the worker's output goes to `log`."""
-        self._settings = settings
-        self._log = log
-        self._sink: IO[bytes] | None = None
-        self._process: asyncio.subprocess.Process | None = None
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, settings: Settings, log: Path, code: str = "", *, root: Path = ROOT) -> None:
+        """Start it and do not wait. What it prints is appended to `log`.
+
+        `code`: Python that runs the worker in another way. `root`: the checkout whose code runs.
+        """
+        self.settings = replace(settings, web_port=free_ports(1)[0])
+        self.log = log
         self._is_stopping = False
-        self._url = f"http://127.0.0.1:{settings.web_port}"
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(  # noqa: S603
+                [sys.executable, *(["-c", code] if code else ["-m", "service", "worker"])],
+                env=environment(self.settings) | {"PYTHONPATH": str(root)},
+                cwd=root,
+                stdout=sink,
+                stderr=sink,
+                start_new_session=True,  # Ctrl-C is for us; we stop it
+            )
 
-    async def __aenter__(self) -> Self:
-        """Start it and wait until it is ready."""
-        self._sink = self._log.open("wb")
-        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0))
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "service",
-            "worker",
-            env=environment(self._settings),
-            cwd=Path(__file__).parents[2],
-            stdout=self._sink,
-            stderr=self._sink,
-            start_new_session=True,  # Ctrl-C is for us; we stop it
-        )
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self.process.pid
+
+    @property
+    def url(self) -> str:
+        """Address of its web port, without a slash at the end."""
+        return f"http://127.0.0.1:{self.settings.web_port}"
+
+    def get(self, path: str, timeout_s: float = 10.0) -> tuple[int, str]:
+        """HTTP status and body; (0, "") when there is no answer."""
         try:
-            await self._ready()
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
+            with urllib.request.urlopen(self.url + path, timeout=timeout_s) as answer:  # noqa: S310
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
 
-    async def __aexit__(self, *_: object) -> None:
-        """End it by force if it still runs."""
-        if self._process is not None and self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-        if self._session is not None:
-            await self._session.close()
-        if self._sink is not None:
-            self._sink.close()
-
-    async def stop(self) -> int:
-        """SIGTERM, and wait; -> its exit code (negative: the signal that ended it)."""
-        assert self._process is not None
+    async def gauges(self) -> Gauges | None:
+        """Ask for /metrics; None when it does not answer. WorkerError."""
         self.check()
-        self._is_stopping = True
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            return await asyncio.wait_for(self._process.wait(), STOPPED_WITHIN_S)
-        except TimeoutError:
-            self._process.kill()
-            return await self._process.wait()
+        status, text = await asyncio.to_thread(self.get, "/metrics", 2.0)
+        return parse(text) if status == _OK else None
+
+    def said(self) -> str:
+        """The whole log."""
+        return self.log.read_text(errors="replace")
 
     def check(self) -> None:
         """Raise WorkerError when it has ended by itself."""
-        assert self._process is not None
-        if self._process.returncode is not None:
-            raise WorkerError(self._last_words(f"ended with {self._process.returncode}"))
+        code = self.process.poll()
+        if code is not None:
+            raise WorkerError(self._last_words(f"ended with {code}"))
 
     async def watch(self) -> None:
         """Return when it is stopped; WorkerError as soon as it has ended by itself."""
@@ -119,27 +118,12 @@ class WorkerProcess:
             self.check()
             await asyncio.sleep(_POLL_S)
 
-    async def gauges(self) -> Gauges | None:
-        """Ask for /metrics; None when it does not answer."""
-        assert self._session is not None
-        self.check()
-        try:
-            async with self._session.get(f"{self._url}/metrics") as response:
-                return parse(await response.text())
-        except (aiohttp.ClientError, TimeoutError):
-            return None
-
-    async def _ready(self) -> None:
-        """Wait until it is, as long as it writes lines to its log."""
-        assert self._session is not None
+    async def ready(self) -> None:
+        """Wait until /ready says so, as long as it writes lines to its log. WorkerError."""
         size, until = -1, 0.0
-        while True:
+        while (await asyncio.to_thread(self.get, "/ready"))[0] != _OK:
             self.check()
-            with suppress(aiohttp.ClientError, TimeoutError):
-                async with self._session.get(f"{self._url}/ready") as response:
-                    if response.ok:
-                        return
-            now, found = time.monotonic(), self._log.stat().st_size
+            now, found = time.monotonic(), self.log.stat().st_size
             if found != size:
                 size, until = found, now + SILENT_FOR_S
             if now > until:
@@ -147,9 +131,33 @@ class WorkerProcess:
                 raise WorkerError(self._last_words(what))
             await asyncio.sleep(_POLL_S)
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    async def stop(self) -> int:
+        """SIGTERM, and SIGKILL if that takes too long. Returns the exit code, or minus a signal."""
+        self.check()
+        self._is_stopping = True
+        self.signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            return await asyncio.to_thread(self.process.wait, STOPPED_WITHIN_S)
+        self.process.kill()
+        return self.process.wait()
+
+    async def kill(self) -> None:
+        """SIGKILL, and wait."""
+        self.end()
+
+    def end(self) -> None:
+        """End it whatever it does, also when it is paused."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
     def _last_words(self, what: str) -> str:
-        lines = self._log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-        return "\n".join([f"the worker {what}; its log {self._log} ends with:", *lines])
+        lines = self.said().splitlines()[-_TAIL_LINES:]
+        return "\n".join([f"the worker {what}; its log {self.log} ends with:", *lines])
 
 
 def parse(text: str) -> Gauges:

@@ -1,4 +1,4 @@
-"""Sends made records in batches, each to the partition of its key, and counts what was sent."""
+"""Sends records in batches, each to the partition of its key, and counts what was sent."""
 
 from __future__ import annotations
 
@@ -22,28 +22,30 @@ from service.settings import Settings
 from service.synthetic.events import Made
 
 _UNSETTLED: Final = 64
-"""So many batches may wait for the broker's answer."""
+"""Largest number of batches that wait for the broker's response."""
 _TRIPS: Final = 4_096
-"""So many batches per partition are remembered with the time when they were handed over."""
+"""Number of batches per partition whose sending time is remembered."""
+
 _STOPPED_WITHIN_S: Final = 5.0
-"""All that was settled has arrived; the rest was given up with an exception."""
+"""All that was settled has arrived. The rest was given up with an exception."""
 
 
 class Trip(NamedTuple):
-    """A batch under way."""
+    """A batch that was sent and is not yet acknowledged."""
 
     records: int
     handed_over: float
 
 
 class Outbox:
-    """`put` is cheap and synchronous; `send` hands over what is there; `settle` waits for it.
+    """Collects records with `put` (cheap, no I/O), sends them with `send`, waits with `settle`.
 
-    `sent`: records by kind. `ends`: partition -> offset after the last record that arrived.
+    `sent`: number of records by kind. `ends`: by partition, the offset after the last record that
+    arrived.
     """
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
-        """Take a started producer without a transactional id."""
+        """`producer`: started, without a transactional id."""
         self.sent: Counter[str] = Counter()
         self.ends: dict[int, int] = {}
         self.partitions = partitions
@@ -57,7 +59,7 @@ class Outbox:
         self._trips: dict[int, deque[tuple[int, float]]] = {}
 
     def put(self, made: Made, partition: int | None = None) -> None:
-        """Add a record to its partition's batch."""
+        """Add a record to the batch of its partition."""
         place = self._place(made.key) if partition is None else partition
         batch = self._open.get(place)
         if batch is None:
@@ -71,7 +73,7 @@ class Outbox:
             assert accepted is not None, f"a record of kind {kind} is larger than a batch"
 
     def partition_of(self, key: bytes) -> int:
-        """Partition that a key's records go to."""
+        """Return the partition of a key's records."""
         return partition_of(key, self.partitions)
 
     def put_all(self, records: Iterable[Made]) -> None:
@@ -80,12 +82,12 @@ class Outbox:
             self.put(made)
 
     def put_everywhere(self, made: Made) -> None:
-        """Add a record to every partition (a heartbeat)."""
+        """Add a record to every partition (for heartbeats)."""
         for partition in range(self.partitions):
             self.put(made, partition)
 
     async def send(self) -> None:
-        """Hand over all batches; waits while too many are unanswered."""
+        """Send all batches. Wait while too many are unacknowledged."""
         batches = [*self._full, *self._open.items()]
         self._full, self._open = [], {}
         for partition, batch in batches:
@@ -98,12 +100,12 @@ class Outbox:
             await self.settle()
 
     async def settle(self) -> None:
-        """Wait until the broker has everything; raises what the broker refused."""
+        """Wait until the broker has everything. Raises if the broker refused a batch."""
         unsettled, self._unsettled = self._unsettled, []
         await asyncio.gather(*unsettled)
 
     def sent_at(self, partition: int, offset: int) -> float | None:
-        """When (time.monotonic) the record at an offset was handed over; None if not by us."""
+        """Return the time.monotonic at which a record was sent; None if not by this outbox."""
         trips = self._trips.get(partition)
         if not trips:
             return None

@@ -1,7 +1,7 @@
-"""POST /internal/ask: what one worker answers another. Nobody is believed to be one.
+"""POST /internal/ask: one worker's request to another. Each request must prove its sender.
 
-A question is read up to a bound, its proof is judged before it is decoded, and its work is taken
-from a budget of its own: strangers cannot use up what workers ask each other.
+The body is read up to a limit. The proof is checked before the body is decoded. These requests have
+a budget of their own, so that other clients cannot use up the budget of the workers.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 
 _READ_S: Final = 2.0
 _PER_CLIENT: Final = 10
-"""So many times what a client may ask, a worker may ask of another."""
+"""A worker may send this many times the requests of a normal client."""
 _ACCOUNTS: Final = 20
 _TOP: Final = 10
-"""Leaders cost as much as on /api/top, accounts by the score."""
+"""Cost of one request for leaders, as on /api/top. Accounts cost one unit per 20."""
 
 
 class Internal:
@@ -40,16 +40,16 @@ class Internal:
         rate: float,
         refused: Callable[[str], None],
     ) -> None:
-        """`rate`: what a client may ask in a second. `refused` is told the reason of a refusal."""
+        """`rate`: requests per second of a normal client. `refused` is called with each reason."""
         self._cluster = cluster
         self._proofs = proofs
         self._rate = Rate(_PER_CLIENT * rate)
         self._refused = refused
         self.url = ""
-        """Where the other workers find this one."""
+        """URL at which the other workers find this worker."""
 
     async def ask(self, request: web.Request) -> web.Response:
-        """Answer one question. ApiError: 400, 401, 413, 415, 421, 429."""
+        """Answer one request. ApiError: 400, 401, 413, 415, 421, 429."""
         if request.content_type != "application/json":
             raise ApiError("unsupported-media-type", "send Content-Type: application/json")
         body = await _read(request)
@@ -67,7 +67,7 @@ class Internal:
         return web.Response(body=answer, content_type="application/json", headers=proof)
 
     def _proved(self, request: web.Request, body: bytes) -> str:
-        """-> the nonce of a question that is proved; "" where nothing has to be."""
+        """Return the nonce of a request with a valid proof; "" if no proof is needed."""
         if not self._proofs.is_needed:
             return ""
         try:

@@ -1,7 +1,7 @@
-"""What stands before every request: headers, host, origin, token, rate; and errors as problems.
+"""Checks each request before its route: host, origin, token, rate. Turns errors into problems.
 
-/live and /ready pass: an orchestrator must not be refused. /metrics asks for no token and has no
-rate, and is answered by service/metrics/exposition.py once for all who ask at a time.
+/live and /ready always pass, because an orchestrator must not be refused. /metrics needs no token
+and has no rate limit. service/metrics/exposition.py computes it once for all requests of a moment.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ HEADERS: Final = {
 _OPEN: Final = ("/live", "/ready")
 _METRICS: Final = "/metrics"
 _COSTS: Final = {"/api/top": 10}
-"""Leaders with their trails are a few hundred rows."""
+"""Cost of leaders with their trails, which read a few hundred rows."""
 GUESSES: Final = 10
 _GUESSES_PER_S: Final = 0.5
 _SHOWN: Final = 200
@@ -57,7 +57,7 @@ class Guard:
         visitors: Visitors,
         refused: Callable[[str], None],
     ) -> None:
-        """`token`: "" for none. `refused` is told the reason of each refusal."""
+        """`token`: "" means that no token is needed. `refused` is called with each reason."""
         self._token = token.encode()
         self._rate = Rate(rate)
         self._guesses = Rate(_GUESSES_PER_S, most=GUESSES)
@@ -66,7 +66,7 @@ class Guard:
         self._refused = refused
 
     def add_to(self, app: web.Application) -> None:
-        """Stand before the app's routes."""
+        """Add the middleware to the app."""
         app.middlewares.append(self._around)
         app.on_response_prepare.append(_add_headers)
 
@@ -113,9 +113,10 @@ class Guard:
             )
 
     def _check_token(self, request: web.Request, client: str) -> None:
-        """ApiError (401, 429). After some wrong tokens none of the address is read for a while.
+        """Check the token. ApiError 401: it is missing or wrong. 429: too many wrong tokens.
 
-        Not the right one either: to tell them apart is what a guess is made for.
+        After several wrong tokens, no token of the address is checked for a while, not even the
+        right one. Otherwise an attacker could continue to guess.
         """
         given = request.headers.get("Authorization")
         if given is None:

@@ -28,7 +28,7 @@ TITLES: Final = {
 
 
 class ApiError(NetFollowersError):
-    """Ends a request with a problem of the closed list TITLES."""
+    """Ends a request with a problem. `name` is a key of TITLES, the closed list of problems."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class ApiError(NetFollowersError):
         retry_after_s: int | None = None,
         freshness: Freshness | None = None,
     ) -> None:
-        """`retry_after_s` goes into the header Retry-After, too."""
+        """`retry_after_s` is sent in the header Retry-After too."""
         super().__init__(detail)
         status, title = TITLES[name]
         self.problem = Problem(
@@ -46,7 +46,7 @@ class ApiError(NetFollowersError):
         )
 
     def response(self) -> web.Response:
-        """The answer."""
+        """Build the response."""
         problem = self.problem
         headers = {}
         if problem.retry_after_s is not None:
@@ -61,5 +61,5 @@ class ApiError(NetFollowersError):
 
 
 def unavailable(detail: str, retry_after_s: int = 1) -> ApiError:
-    """Build what is said while partitions move."""
+    """Build the problem for partitions that are moving."""
     return ApiError("unavailable", detail, retry_after_s=retry_after_s)

@@ -1,4 +1,4 @@
-"""Address -> answer. Handlers read the request, ask the cluster and encode."""
+"""The routes. Handlers read the request, call the cluster and encode the answer."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ _JSON: Final = "application/json"
 
 
 class Api:
-    """The API and the page, to be added to the worker's web server."""
+    """The API and the page, as routes for the worker's web server."""
 
     def __init__(self, host: Host, partitions: int, *, refused: Callable[[str], None]) -> None:
-        """`host`: what the worker is made of. `refused` is told the reason of each refusal.
+        """`host`: the parts of the worker. `refused` is called with the reason of each refusal.
 
-        Secrets are read here, once. SettingsError: one that cannot be used.
+        Secrets are read here, once. SettingsError if a secret cannot be used.
         """
         settings = host.settings
         self._refused = refused
@@ -81,7 +81,7 @@ class Api:
         }
 
     def add_to(self, app: web.Application) -> None:
-        """Add routes and the guard before them."""
+        """Add the routes and the middleware."""
         Guard(
             token=self._token,
             rate=self._settings.api_rate,
@@ -101,16 +101,16 @@ class Api:
             add(address, self._file)
 
     def found_at(self, url: str) -> None:
-        """Say where the other workers find this one."""
+        """Note the URL at which the other workers find this worker."""
         self._local.url = self._internal.url = url
         self._visitors.found_at(url)
 
     def beat(self) -> None:
-        """Be told, several times a second, that the worker's loop turns."""
+        """Note that the event loop turns. The worker calls it several times a second."""
         self._local.beat()
 
     async def close(self) -> None:
-        """Let go of connections to other workers."""
+        """Close the connections to other workers."""
         await self._peers.close()
 
     async def _account(self, request: web.Request) -> web.Response:
@@ -163,7 +163,10 @@ class Api:
 
     @contextmanager
     def _place(self, address: str) -> Iterator[None]:
-        """Take a place among the streams. ApiError (503): all are taken, or an address has half."""
+        """Take one of the places for streams.
+
+        ApiError (503) if all places are taken, or if the address already has half of them.
+        """
         most = self._settings.api_streams
         is_full = self._streams.total() >= most
         if is_full or self._streams[address] >= max(1, most // 2):
@@ -175,7 +178,7 @@ class Api:
             yield
         finally:
             self._streams[address] -= 1
-            self._streams += Counter()  # forgets who has none
+            self._streams += Counter()  # removes addresses without a stream
 
     async def _tell(
         self, request: web.Request, accounts: tuple[str, ...], grain: str | None

@@ -25,7 +25,6 @@ class Dump:
     """One partition in a directory; `log` is made by the engine, a seal per `flush` records."""
 
     def __init__(self, directory: Path, rules: Rules | None = None, *, flush: int = 1_000) -> None:
-        """Write to `directory`, which is made."""
         self.directory = directory
         self.flush = flush
         self._rules = rules or Rules()

@@ -12,7 +12,6 @@ GOOD = event(0)
 
 
 def reading(value: bytes | None, key: bytes | None = b"alice") -> Arrival | Faults:
-    """Read one value under a key."""
     return read(LogRecord(0, -1, key, value, []))
 
 

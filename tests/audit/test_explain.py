@@ -112,7 +112,7 @@ def test_a_window_that_is_open_is_compared_with_what_the_row_holds(
 ) -> None:
     options = ("carol", "--window", str(T0 + DAY), "--grain", "1d")
     _, said = explained(dump, capsys, *options)
-    where = "the window in the row on updates, no final yet"
+    where = "the window in the row on updates, which has no final result yet"
     assert said[2] == f"published: gained 1, lost 0, revision 0 ({where})"
     assert said[3] == "they agree"
 
@@ -129,7 +129,7 @@ def test_an_event_from_the_future_says_when_it_counted(
 ) -> None:
     dump = dumped(tmp_path, [record(event(DAY), 0, log_at=HOUR)])
     lines, _ = explained(dump, capsys, "alice")
-    assert f"stamped {T0 + DAY}, ahead of its log time, which counts" in lines[0]
+    assert f"stamped {T0 + DAY}, too far ahead: its log time counts" in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_log_that_no_longer_holds_all_records_ends_with_4(
     dump.cut(input=2)
     lines, said = explained(dump, capsys, "alice", code=ExitCode.INCOMPLETE)
     assert lines[0].startswith("3 ")
-    assert "may decide otherwise" in lines[0]
+    assert "records older than the log may change this" in lines[0]
     assert said[-1].startswith("not compared: the log begins at offset 2")
 
 
@@ -255,7 +255,9 @@ def test_an_event_that_a_baseline_contains_says_so(
         record(event(4 * MINUTE), 3),
     ]
     lines, said = explained(dumped(tmp_path, log), capsys, "alice")
-    assert lines[2] == "2 follow +1 2 bob before the baseline's time: its number contains it"
+    assert (
+        lines[2] == "2 follow +1 2 bob before the time of the baseline, which already contains it"
+    )
     assert lines[3] == "3 follow +1 3 bob"
     assert said[1] == "sum: gained 3, lost 0, net 3, followers 101"
     assert said[-1] == "they agree"

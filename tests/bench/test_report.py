@@ -100,7 +100,7 @@ def test_a_published_report_keeps_what_was_written_by_hand(tmp_path: Path) -> No
     made, page = tmp_path / "made", tmp_path / "page.md"
     made.mkdir()
     (made / "bench.md").write_text("# Benchmark\n\nnew figures\n")
-    page.write_text("# Benchmark\n\nold figures\n\n## Backfills\n\nby hand\n")
+    page.write_text("# Benchmark\n\nold figures\n\n## What features cost\n\nby hand\n")
     publish(page, made)
     publish(page, made)
-    assert page.read_text() == "# Benchmark\n\nnew figures\n\n## Backfills\n\nby hand\n"
+    assert page.read_text() == "# Benchmark\n\nnew figures\n\n## What features cost\n\nby hand\n"

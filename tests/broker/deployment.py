@@ -8,14 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import signal
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,11 +18,11 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from service.audit.check import Report, check
+from service.audit.check import Report
+from service.commands.audit_report import audit_at_rest
 from service.kafka import clients
 from service.kafka import topic_admin as topics
-from service.local.ports import free_ports
-from service.local.worker_process import environment
+from service.local.worker_process import ROOT, WorkerProcess
 from service.settings import Settings
 from service.synthetic.batch_sender import Outbox
 from service.synthetic.events import Made
@@ -36,39 +31,15 @@ from tests.broker.witness import Witness
 from tests.contract.records import first, wrong_with_metadata
 from tests.patience import POLL_S, SILENCE_S, Patience
 
-ROOT = Path(__file__).parents[2]
 Ends = Callable[[], Awaitable[dict[int, int]]]
 
 
-class Worker:
-    """One worker process."""
-
-    def __init__(self, settings: Settings, log: Path, code: str = "", *, root: Path = ROOT) -> None:
-        """Start it, or the Python `code` that runs it with a planted fault; do not wait.
-
-        `root`: the checkout whose code runs.
-        """
-        self.settings = replace(settings, web_port=free_ports(1)[0])
-        self.log = log
-        with log.open("ab") as sink:
-            self.process = subprocess.Popen(
-                [sys.executable, *(["-c", code] if code else ["-m", "service", "worker"])],
-                env=environment(self.settings) | {"PYTHONPATH": str(root)},
-                cwd=root,
-                stdout=sink,
-                stderr=sink,
-            )
+class Worker(WorkerProcess):
+    """A worker that a test waits for, for as long as something moves."""
 
     def get(self, path: str, timeout_s: float = SILENCE_S) -> tuple[int, str]:
-        """HTTP status and body; (0, "") when nobody answers."""
-        url = f"http://127.0.0.1:{self.settings.web_port}{path}"
-        try:
-            with urllib.request.urlopen(url, timeout=timeout_s) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
+        """HTTP status and body; (0, "") when there is no answer."""
+        return super().get(path, timeout_s)
 
     def running(self) -> set[int]:
         """Partitions whose shard this worker runs, as its metrics say."""
@@ -91,14 +62,6 @@ class Worker:
             return (await asyncio.to_thread(self.get, "/ready"))[0] == 200
         return wanted in self.said()
 
-    def said(self) -> str:
-        """The whole log."""
-        return self.log.read_text()
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send it a signal, by pid."""
-        os.kill(self.process.pid, number)
-
     async def ended(self) -> int:
         """Wait for its end; -> exit code, negative for a signal."""
         patience = Patience("the end of a worker")
@@ -111,11 +74,6 @@ class Worker:
         """SIGTERM and wait."""
         self.signal(signal.SIGTERM)
         return await self.ended()
-
-    async def kill(self) -> None:
-        """Kill -9 and wait."""
-        self.signal(signal.SIGKILL)
-        await self.ended()
 
 
 class Deployment:
@@ -202,18 +160,7 @@ class Deployment:
 
     async def audit(self) -> Report:
         """Recompute everything from the input and compare; fails with the findings."""
-        names = self.settings
-        report = await check(
-            names.brokers,
-            input_topic=names.input_topic,
-            updates_topic=names.updates_topic,
-            windows_topic=names.windows_topic,
-            late_topic=names.late_topic,
-            rejected_topic=names.rejected_topic,
-            app_id=names.app_id,
-            at_least_once=not names.is_exactly_once,
-            tansu=self.is_tansu,
-        )
+        report = await audit_at_rest(self.settings)
         assert report.ok, str(report)
         await self.obeys_the_contract()
         return report
@@ -229,7 +176,7 @@ class Deployment:
         await reader.start()
         try:
             there = await reader.topics()
-            names = [topic for topic in self.witness.topics().values() if topic in there]
+            names = [topic for topic in self.witness.settings.result_topics if topic in there]
             tps = [tp for topic in names for tp in self._of(topic)]
             reader.assign(tps)
             wrong += await self.witness.look(reader, await self._ends_of(reader, tps))
@@ -240,11 +187,7 @@ class Deployment:
     def end_all(self) -> None:
         """End what is left of the workers, by pid."""
         for worker in self._workers:
-            if worker.process.poll() is None:
-                with suppress(ProcessLookupError):
-                    worker.signal(signal.SIGCONT)
-                    worker.process.kill()
-                worker.process.wait()
+            worker.end()
 
     def _of(self, topic: str) -> list[TopicPartition]:
         return [TopicPartition(topic, number) for number in range(self.settings.partitions)]

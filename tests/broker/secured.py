@@ -71,7 +71,6 @@ class Authority:
     """A certificate authority, made by openssl in `home`."""
 
     def __init__(self, home: Path, name: str) -> None:
-        """Make its key and certificate."""
         self.ca = home / f"{name}.pem"
         self._home = home
         self._key = home / f"{name}.key"
@@ -134,7 +133,6 @@ class Secured(AbstractContextManager["Secured"]):
         self.broker = start_local_broker("kafka", log_dir=log_dir, port=plain, overrides=overrides)
 
     def __exit__(self, *_: object) -> None:
-        """Stop it."""
         self.broker.stop()
 
     def over_sasl(self, user: str, mechanism: str = "PLAIN", **changes: Any) -> dict[str, Any]:

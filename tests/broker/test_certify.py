@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
+from service.contract.topics import RESULTS
 from service.exit_codes import ExitCode
 from service.kafka import clients
 from tests.broker.conftest import SHORT_SESSION_S, Deploy
@@ -32,7 +33,6 @@ Way = Callable[[Deployment], Awaitable[None]]
 
 
 async def one_worker(deployment: Deployment) -> None:
-    """Count with one worker."""
     worker = deployment.worker()
     await deployment.caught_up()
     assert await worker.stop() == 0
@@ -94,7 +94,7 @@ async def certificate(
 def beside(name: str, first: Deployment) -> dict[str, Any]:
     """Settings that count the same input into topics of their own."""
     settings = first.settings
-    kinds = ("updates_topic", "windows_topic", "late_topic", "rejected_topic", "app_id")
+    kinds = [*(topic.setting for topic in RESULTS), "app_id"]
     own = {kind: f"{getattr(settings, kind)}-{name}" for kind in kinds}
     return {**own, "input_topic": settings.input_topic, **QUICK}
 

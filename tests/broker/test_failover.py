@@ -17,10 +17,10 @@ from contextlib import asynccontextmanager
 import pytest
 
 from service.kafka import group_admin as members
-from service.local.worker_process import environment
+from service.local.worker_process import ROOT, environment
 from service.synthetic.events import Shape, Synthetic
 from tests.broker.conftest import Deploy
-from tests.broker.deployment import ROOT, Deployment, Worker
+from tests.broker.deployment import Deployment, Worker
 from tests.broker.test_counting import mixed
 from tests.broker.test_faults import InProcess, generation, owners
 from tests.patience import POLL_S, Patience, until

@@ -208,7 +208,6 @@ class InProcess:
     """`Shards` of a worker without Faust: the test decides when a batch is taken."""
 
     def __init__(self, settings: Settings) -> None:
-        """Nothing is assigned yet."""
         self.failed: list[BaseException | None] = []
         self.shards = Shards(self._fail)
         self.settings = settings

@@ -10,10 +10,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
-from service.exit_codes import ExitCode
-from service.commands import rebuild, rebuild_plan
+from service.commands import rebuild_partitions, rebuild_plan
 from service.commands.rebuild_count import Counted, Recount
 from service.commands.rebuild_plan import Plan, Planner
+from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.kafka.aiokafka_ext import batches
 from service.runtime.journal import TransactionalJournal
@@ -127,7 +127,10 @@ async def test_after_a_kill_in_the_middle_and_with_events_that_wait(
     await commit(deployment, 10, "")
     await refused(deployment)
     code = await run(deployment, monkeypatch, "rebuild", "--yes")
-    assert code in (ExitCode.OK, ExitCode.INCOMPLETE)  # windows may wait for the sweep of the next worker
+    assert code in (
+        ExitCode.OK,
+        ExitCode.INCOMPLETE,
+    )  # windows may wait for the sweep of the next worker
     after = await said(deployment)
     for partition, one in after.items():
         assert one["position"] >= before[partition]["position"]
@@ -224,7 +227,7 @@ async def test_a_worker_that_has_started_meanwhile_wins(
             await other.close()
             return found
 
-    monkeypatch.setattr(rebuild, "Planner", Slow)
+    monkeypatch.setattr(rebuild_partitions, "Planner", Slow)
     capsys.readouterr()
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.WRONG
     assert "a worker has opened the partition meanwhile" in capsys.readouterr().out

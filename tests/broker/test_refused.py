@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from service.local.worker_process import environment
+from service.local.worker_process import ROOT, environment
 from service.synthetic.events import Made
 from tests.broker.conftest import Deploy
-from tests.broker.deployment import ROOT, Deployment
+from tests.broker.deployment import Deployment
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 

@@ -18,12 +18,13 @@ from typing import Any, Final
 import pytest
 from aiokafka.errors import KafkaError
 
+from service.contract.topics import TOPICS
 from service.kafka import clients
 from service.local.broker import LocalBroker
-from service.local.worker_process import environment
+from service.local.worker_process import ROOT, environment
 from service.settings import Settings
 from tests.broker.conftest import settings_for
-from tests.broker.deployment import ROOT, Deployment, Worker, deploy
+from tests.broker.deployment import Deployment, Worker, deploy
 from tests.broker.secured import Authority, Right, Secured, token
 from tests.broker.test_counting import mixed
 from tests.patience import Patience, until
@@ -58,10 +59,8 @@ class Line:
     @staticmethod
     def named(default: str, settings: Settings) -> str:
         """The deployment's name of what the table calls by its default name."""
-        names = ("input_topic", "updates_topic", "windows_topic", "late_topic", "rejected_topic")
-        ours: dict[str, str] = {
-            getattr(Settings(), name): getattr(settings, name) for name in (*names, "app_id")
-        }
+        ours = {one.default_name: settings.topic(one) for one in TOPICS}
+        ours[Settings().app_id] = settings.app_id
         ours[f"{Settings().app_id}-"] = f"{settings.app_id}-"
         return ours.get(default, default)
 
@@ -121,7 +120,6 @@ async def deployed(secured: Secured, unique: str, tmp_path: Path) -> AsyncIterat
 
 
 def rights_of(who: str, user: str, settings: Settings, *, but: Line | None = None) -> list[Right]:
-    """The rights of a role, all or all but one."""
     return [line.right(user, settings) for line in TABLE if line.who == who and line != but]
 
 

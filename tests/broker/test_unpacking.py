@@ -16,7 +16,8 @@ from tests.broker.test_audit import run
 from tests.broker.test_loudness import RUN
 from tests.broker.test_refused import command
 from tests.engine.mutations import offset_places
-from tests.shell.test_batches import latin, repaired
+from tests.engine.wire import repaired
+from tests.shell.test_batches import latin
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 

@@ -18,9 +18,10 @@ from typing import Any
 import pytest
 
 from service import __version__
+from service.local.worker_process import ROOT
 from service.synthetic.events import Made
 from tests.broker.conftest import Deploy
-from tests.broker.deployment import ROOT, Deployment
+from tests.broker.deployment import Deployment
 from tests.broker.test_counting import mixed
 from tests.broker.test_doctor import doctor
 from tests.optional import skip, tool

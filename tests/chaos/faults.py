@@ -21,7 +21,6 @@ _STORM_GAP_S: Final = 0.8
 
 
 async def kill(act: Act) -> None:
-    """Kill -9 an owner."""
     if slot := await act.victim():
         await hit(act, slot, signal.SIGKILL)
 

@@ -64,7 +64,6 @@ class Feed:
         self._is_at_rest = asyncio.Event()
 
     def resume(self) -> None:
-        """Send."""
         self._is_at_rest.clear()
         self._flows.set()
 

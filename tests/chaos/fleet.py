@@ -66,7 +66,6 @@ class Slot:
     """The place of one worker: its settings stay, its lives come and go."""
 
     def __init__(self, number: int, settings: Settings, home: Path) -> None:
-        """Nothing runs."""
         self.number = number
         self.is_wanted = False
         self.is_frozen = False
@@ -109,7 +108,6 @@ class Fleet:
     """`run` keeps as many workers alive as are wanted."""
 
     def __init__(self, settings: Sequence[Settings], home: Path) -> None:
-        """One slot for each of the settings."""
         self.slots = [Slot(number, one, home) for number, one in enumerate(settings)]
         self.exits: list[Exit] = []
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from service.audit.check import check
+from service.commands.audit_report import audit_at_rest
 from service.local.worker_process import environment
 from service.settings import Settings
 from tests.chaos.world import World
@@ -38,15 +38,7 @@ class Verdict:
 async def judge(settings: Settings) -> Verdict:
     """Audit the topics as they are. The workers must be at rest."""
     began = time.monotonic()
-    found = await check(
-        settings.brokers,
-        input_topic=settings.input_topic,
-        updates_topic=settings.updates_topic,
-        windows_topic=settings.windows_topic,
-        late_topic=settings.late_topic,
-        rejected_topic=settings.rejected_topic,
-        app_id=settings.app_id,
-    )
+    found = await audit_at_rest(settings)
     return Verdict(
         began,
         time.monotonic() - began,

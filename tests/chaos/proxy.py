@@ -62,7 +62,6 @@ class Proxies:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End it."""
         await self._session.close()
         self._child.stop()
 

@@ -51,7 +51,6 @@ def of(story: Story, command: str, machine: dict[str, Any]) -> dict[str, Any]:
 
 
 def text(report: dict[str, Any]) -> str:
-    """The report as JSON."""
     return json.dumps(report, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -52,7 +52,6 @@ class Act:
     """A fault under way: whom it hits, when it begins, when it is healed."""
 
     def __init__(self, world: World, fault: Fault) -> None:
-        """Nothing is hurt yet."""
         self.world = world
         self.fault = fault
         self.strike = Strike(fault.kind)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import socket
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -14,6 +12,7 @@ from typing import Any, Final
 
 from service.errors import BrokerError
 from service.local.broker import LocalBroker, start_local_broker
+from service.local.ports import free_ports
 from service.settings import Settings
 from tests.broker.conftest import settings_for
 from tests.broker.deployment import Deployment, deploy
@@ -37,8 +36,6 @@ A controller that is paused with its broker declares it dead when both wake up l
 a coordinator that meets partitions without a leader may lose a marker (docs/design/decisions/0013).
 A killed broker may not come back earlier, so it is no longer than it must be.
 """
-_PORTS: Final = (12_000, 30_000)
-"""Below the ports of outgoing connections: a client that retries a closed port cannot take it."""
 _RESTARTS: Final = 3
 
 
@@ -88,7 +85,7 @@ async def world(home: Path, *, seed: int, rate: float, name: str = "chaos") -> A
     """Start everything but workers and input; end it all. Real Kafka only: KafkaJarsError."""
     async with AsyncExitStack() as stack:
         server = toxiproxy()
-        api, *ports = _free_ports(3 + 2 * len(CLIENTS))
+        api, *ports = free_ports(3 + 2 * len(CLIENTS))
         direct, controller, listeners, doors = ports[0], ports[1], ports[2::2], ports[3::2]
         proxies = None
         overrides = dict(SESSION)
@@ -162,15 +159,3 @@ def _listeners(
         "listener.security.protocol.map": ",".join(protocols),
         "controller.quorum.voters": f"1@127.0.0.1:{controller}",
     }
-
-
-def _free_ports(count: int) -> list[int]:
-    found: list[int] = []
-    for port in random.sample(range(*_PORTS), 20 * count):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            found.append(port)
-        if len(found) == count:
-            return found
-    message = "no free ports"
-    raise OSError(message)

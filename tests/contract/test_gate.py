@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.contract import gate, releases, schemas
-from tests.contract.planted import BREAKS, EVENT, HARMLESS, RESULT, Planted, drop, kafka, schema
+from tests.contract.planted import BREAKS, EVENT, HARMLESS, RESULT, Planted, find, kafka
 from tests.contract.rules import SAYS, Break, Rule, Side
 from tests.contract.values import Values
 
@@ -23,7 +23,7 @@ RELEASED = next(reversed(releases.released().values()))
 def changed(planted: Planted) -> dict[str, Any]:
     """The released contract with something planted into it."""
     document = copy.deepcopy(RELEASED)
-    planted.edit(document)
+    planted.plant(document)
     return document
 
 
@@ -96,16 +96,6 @@ def test_alternatives_are_told_apart_wherever_they_stand() -> None:
     assert (found.rule, found.place) == (Rule.LIMIT_WIDENED, "value/(a)")
 
 
-def test_a_schema_that_refers_to_itself_is_compared_to_its_end() -> None:
-    def tree(kind: str) -> dict[str, Any]:
-        node = {"properties": {"child": {"$ref": "#/$defs/node"}, "leaf": {"type": kind}}}
-        return {"$ref": "#/$defs/node", "$defs": {"node": node}}
-
-    assert rules(Side.WE_READ, tree("string"), tree("string")) == []
-    [found] = breaks(Side.WE_READ, tree("string"), tree("integer"))
-    assert (found.rule, found.place) == (Rule.FIELD_RETYPED, "value/leaf")
-
-
 def test_what_is_said_beside_a_reference_counts() -> None:
     old = {"$defs": {"id": {"type": "string"}}, "items": {"$ref": "#/$defs/id"}}
     new = {"$defs": old["$defs"], "items": {"$ref": "#/$defs/id", "maxLength": 9}}
@@ -129,7 +119,7 @@ def test_a_field_that_was_forbidden_and_one_that_is() -> None:
 
 def test_a_result_example_that_the_released_schema_refuses() -> None:
     document = copy.deepcopy(RELEASED)
-    schema(document, RESULT)["examples"].append({"grain": "1m"})
+    find(document, RESULT)["examples"].append({"grain": "1m"})
     [*found] = gate.judge(RELEASED, document)
     assert {one.rule for one in found} == {Rule.EXAMPLE_UNREADABLE}
 
@@ -141,7 +131,7 @@ def as_major(document: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_new_major_version_breaks_nothing_under_an_old_topic_name() -> None:
     document = as_major(copy.deepcopy(RELEASED))
-    drop(schema(document, RESULT), "net")
+    BREAKS[0].plant(document)  # takes the field `net` out of a result
     [found] = gate.judge(RELEASED, document)
     assert found.rule is Rule.TOPIC_REUSED
     assert "field-removed" in found.what
@@ -149,9 +139,9 @@ def test_a_new_major_version_breaks_nothing_under_an_old_topic_name() -> None:
 
 def test_a_new_major_version_may_break_under_a_new_topic_name() -> None:
     document = as_major(copy.deepcopy(RELEASED))
-    drop(schema(document, RESULT), "net")
+    BREAKS[0].plant(document)  # takes the field `net` out of a result
     document["channels"]["netFollowerWindows"]["address"] = "net-follower-windows-v2"
-    kafka(document, "netFollowerWindows")["topic"] = "net-follower-windows-v2"
+    find(document, *kafka("netFollowerWindows"))["topic"] = "net-follower-windows-v2"
     assert gate.judge(RELEASED, document) == []
 
 

@@ -41,7 +41,6 @@ def boards() -> dict[str, dict[str, Any]]:
 
 
 def panels(board: dict[str, Any]) -> list[dict[str, Any]]:
-    """All panels that are no rows."""
     return [panel for panel in board["panels"] if panel["type"] != "row"]
 
 
@@ -63,7 +62,6 @@ def asked() -> list[Asked]:
 
 
 def rules(file: str) -> list[dict[str, Any]]:
-    """Rules of a file, in order."""
     groups = yaml.safe_load((PROMETHEUS / file).read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
 

@@ -33,7 +33,6 @@ silent at its border is tested by `promtool test rules deploy/prometheus/tests.y
 
 
 def page(measured: Measured) -> str:
-    """Return the page."""
     parts = [_HEAD % measured_line(machine())]
     for title in dict.fromkeys(line.name.split(" / ")[0] for line in measured.panels):
         ours = [line for line in measured.panels if line.name.startswith(f"{title} / ")]

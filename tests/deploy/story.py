@@ -53,7 +53,6 @@ class Story:
     """Sends for a while and remembers."""
 
     def __init__(self, outbox: Outbox) -> None:
-        """To an input topic."""
         self.sent: list[Sent] = []
         self._name = f"{time.time_ns()}"
         self._outbox = outbox
@@ -210,7 +209,6 @@ class Known:
     """The truth about a story at a moment."""
 
     def __init__(self, sent: list[Sent], at_s: float) -> None:
-        """What had been sent by then."""
         self.sent = [one for one in sent if one.at_s <= at_s]
         self.at_s = at_s
 
@@ -238,7 +236,6 @@ class Known:
         return gained - lost
 
     def accounts(self) -> list[str]:
-        """All that have a row."""
         return sorted({one.account for one in self.sent if one.account and one.event_ms})
 
     def outcomes(self, seconds: float) -> Counter[str]:

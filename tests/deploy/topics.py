@@ -14,8 +14,6 @@ from service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All of it."""
-
     windows: list[tuple[float, str, str]]
     """Log time (s), account, grain of every window result."""
     size: int

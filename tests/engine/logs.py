@@ -23,7 +23,6 @@ class Counted:
     """An engine, the records that it got, and everything that it sealed."""
 
     def __init__(self, rules: Rules = ONE_MINUTE, engine: Engine | None = None) -> None:
-        """Begin at offset 0."""
         self.engine = engine or Engine(rules, Source("follow-events", 3))
         self.offset = self.engine.position
         self.rows: dict[str, dict[str, Any]] = {}
@@ -55,7 +54,6 @@ class Counted:
         self.put(account.encode(), json.dumps(fields).encode(), stamp=stamp)
 
     def baseline(self, at_s: float, followers: Any, account: str = "a", **more: Any) -> None:
-        """Apply a baseline."""
         more = {"follower_id": None, "followers": followers, **more}
         self.event(at_s, "baseline", account, **more)
 
@@ -64,7 +62,6 @@ class Counted:
         self.event(at_s, "forget", account, **{"follower_id": None, **more})
 
     def heartbeat(self, at_s: float, *, stamp: int = -1) -> None:
-        """Apply a heartbeat."""
         value = json.dumps({"occurred_at": T0 + round(at_s * SECOND)}).encode()
         self.put(None, value, stamp=stamp, headers=[(HEARTBEAT_HEADER, b"")])
 

@@ -74,7 +74,6 @@ ACTIONS = ("follow", "unfollow", "baseline", "forget")
 
 
 def put(counted: Counted, action: str, event_id: str = "x") -> None:
-    """One event of an action under an id."""
     if action == "baseline":
         counted.baseline(0, 5, event_id=event_id)
     elif action == "forget":

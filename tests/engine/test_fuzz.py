@@ -109,7 +109,6 @@ class CountsTwice(Engine):
     """Counts one record of each batch of more than three twice."""
 
     def apply(self, records: Any, position: int) -> None:
-        """Count."""
         super().apply(records, position)
         if len(records) > 3:
             self._duplicate += 1

@@ -72,7 +72,6 @@ class Life:
     """An engine that is fed, sealed and restarted; its published finals are kept."""
 
     def __init__(self, random: Random) -> None:
-        """Nothing has been counted."""
         self.random = random
         self.engine = Engine(RULES, SOURCE, ranked=ALL)
         self.rows: dict[bytes, bytes] = {}
@@ -144,7 +143,6 @@ class Life:
                 assert not newer, "a window is final and another is shown"
 
     def compare(self, board: Board, parts: dict[bytes, tuple[int, int]]) -> None:
-        """Compare a board with the truth."""
         for by in BY:
             ranking = board.ranking(by)
             self.looked += 1
@@ -252,7 +250,6 @@ def test_growth_is_right_after_a_board_was_mended() -> None:
 
 
 def baseline(offset: int, account: str, followers: int) -> LogRecord:
-    """A baseline at the start."""
     body = {"event_id": f"e{offset}", "account_id": account, "action": "baseline"}
     text = json.dumps({**body, "followers": followers, "occurred_at": START_MS})
     return LogRecord(offset, START_MS, account.encode(), text.encode(), [])

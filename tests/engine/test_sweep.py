@@ -20,7 +20,6 @@ RULES = Rules(grains=(Grain.parse("1m:30s:15m"),), sweep_buckets=3)
 
 
 def account_in(bucket: int) -> str:
-    """The first account of a bucket."""
     sweep = Sweep(RULES.sweep_buckets)
     names = (f"account-{number}" for number in count())
     return next(name for name in names if sweep.bucket_of(name.encode()) == bucket)

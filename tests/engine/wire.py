@@ -50,7 +50,6 @@ def compressed(batch: bytes, by: int) -> bytes:
 
 
 def repaired(batch: bytes) -> bytes:
-    """The batch with the CRC that its bytes have."""
     whole = bytearray(batch)
     if len(whole) > BODY:
         struct.pack_into(">I", whole, 17, calc_crc32c(bytes(whole[21:])))

@@ -42,7 +42,6 @@ class Work:
     """Counts the lines of the engine that run while it traces."""
 
     def __init__(self) -> None:
-        """Count nothing yet."""
         self.lines = 0
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:

@@ -53,7 +53,6 @@ class World:
     def __init__(
         self, rules: Rules, log: Sequence[LogRecord], *, new_engine: NewEngine = Engine
     ) -> None:
-        """Nothing has been counted yet."""
         self.rules = rules
         self.log = list(log)
         self.results: dict[str, list[Published]] = {

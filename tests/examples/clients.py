@@ -39,7 +39,6 @@ class Client:
 
     @property
     def home(self) -> Path:
-        """Its directory."""
         return EXAMPLES / self.name
 
     def prepare(self) -> None:
@@ -138,7 +137,6 @@ class Said:
 
 
 async def run(client: Client, command: tuple[str, ...], stdin: bytes, **environment: str) -> Said:
-    """Run a command of a client to its end."""
     child = await asyncio.create_subprocess_exec(
         *command,
         cwd=client.home,

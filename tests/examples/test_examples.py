@@ -182,7 +182,6 @@ class Pen:
             await self.producer.commit_transaction()
 
     async def rows(self, *rows: dict[str, Any], partition: int = 0) -> None:
-        """Write rows."""
         for one in rows:
             await self._put(self.updates, one["account_id"].encode(), one, partition)
 
@@ -202,7 +201,6 @@ class Pen:
 
 @asynccontextmanager
 async def admin_of(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    """Open an admin client."""
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     await admin.start()
     try:

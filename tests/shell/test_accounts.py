@@ -23,11 +23,9 @@ class Clock:
     """Seconds, as a test says."""
 
     def __init__(self) -> None:
-        """Begin at nothing."""
         self.now = 0.0
 
     def __call__(self) -> float:
-        """Tell."""
         self.now += 10  # every look is a new one
         return self.now
 

@@ -13,7 +13,6 @@ import pytest
 from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 from service.contract.input_record import LogRecord
@@ -21,6 +20,7 @@ from service.kafka.aiokafka_ext import batches
 from service.kafka.aiokafka_ext.batches import Batches, UnpackError
 from tests.engine import wire
 from tests.engine.mutations import offset_places
+from tests.engine.wire import repaired
 
 Sent = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 CODECS = {"none": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
@@ -39,13 +39,6 @@ def built(sent: Sequence[Sent], *, codec: int = 0, first: int = 0) -> bytes:
     for place, (key, value, headers) in enumerate(sent):
         builder.append(place, 1_700_000_000_000 + place, key, value, headers)
     return repaired(struct.pack(">q", first) + bytes(builder.build())[8:])
-
-
-def repaired(batch: bytes) -> bytes:
-    """The batch with the CRC that its bytes have."""
-    whole = bytearray(batch)
-    struct.pack_into(">I", whole, 17, calc_crc32c(bytes(whole[21:])))
-    return bytes(whole)
 
 
 def latin(batch: bytes) -> bytes:

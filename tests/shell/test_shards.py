@@ -55,7 +55,6 @@ class Swallowing:
         return None
 
     async def commit(self, _: Sealed) -> int:
-        """Take it."""
         return 0
 
     async def close(self) -> None:
@@ -66,7 +65,6 @@ class Slow(Swallowing):
     """Its second commit (the first one marks the start) ends only when it is let."""
 
     def __init__(self) -> None:
-        """Open."""
         self.commits = 0
         self.may_end = asyncio.Event()
         self.is_closed = False
@@ -92,7 +90,6 @@ class Silent(Reader):
     """Nothing arrives."""
 
     async def run(self, _: int) -> None:
-        """Wait."""
         await asyncio.Event().wait()
 
 

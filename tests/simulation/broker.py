@@ -62,7 +62,6 @@ class Log:
     """One partition of a topic."""
 
     def __init__(self) -> None:
-        """Empty."""
         self.entries: list[Entry] = []
         self.start = 0
         self.next = 0
@@ -147,7 +146,6 @@ class Broker:
         self._random = random
 
     def log(self, tp: TopicPartition) -> Log:
-        """The log of a partition."""
         return self.logs[tp]
 
     # ---- transactions

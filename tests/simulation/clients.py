@@ -37,7 +37,6 @@ class Batch:
         return self
 
     def record_count(self) -> int:
-        """Records in it."""
         return len(self.records)
 
     def size(self) -> int:
@@ -72,7 +71,6 @@ class Producer:
         """Let go; an open transaction stays open until somebody fences it."""
 
     def create_batch(self) -> Batch:
-        """An empty batch."""
         return Batch(self._link.random.choice((1, 2, 5, 50)))
 
     async def begin_transaction(self) -> None:
@@ -87,7 +85,6 @@ class Producer:
         return task
 
     async def send_and_wait(self, topic: str, value: bytes, *, key: bytes, partition: int) -> None:
-        """Send one record."""
         await self._send(TopicPartition(topic, partition), [(key, value, [])])
 
     async def _send(self, tp: TopicPartition, records: Sequence[tuple[Any, ...]]) -> None:
@@ -106,7 +103,6 @@ class Producer:
     async def send_offsets_to_transaction(
         self, offsets: dict[TopicPartition, OffsetAndMetadata], _: str
     ) -> None:
-        """Add offsets to the transaction."""
         name, broker = self._name, self._broker
         assert name is not None
         await self._link.call(

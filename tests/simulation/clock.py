@@ -33,5 +33,4 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super().__init__(self._steps)
 
     def time(self) -> float:
-        """Virtual seconds."""
         return self._steps.now

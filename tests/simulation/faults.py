@@ -113,7 +113,6 @@ class Ledger:
     """What was planned, what struck, and whom; and the traps that still wait."""
 
     def __init__(self) -> None:
-        """Nothing yet."""
         self.planned: Counter[Kind] = Counter()
         self.effective: Counter[Kind] = Counter()
         self.lines: list[str] = []

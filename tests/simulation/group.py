@@ -32,7 +32,6 @@ class Group:
     """One consumer group over partitions 0..n-1."""
 
     def __init__(self, random: Random, partitions: int) -> None:
-        """Nobody is a member."""
         self.generation = 0
         self.rebalances = 0
         self._random = random

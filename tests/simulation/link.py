@@ -86,11 +86,9 @@ class Link:
         return not self._answers.is_set()
 
     def freeze(self) -> None:
-        """SIGSTOP."""
         self._flows.clear()
 
     def thaw(self) -> None:
-        """SIGCONT."""
         self._flows.set()
 
     def cut(self) -> None:

@@ -31,7 +31,6 @@ class House:
     """The service's modules, or those of a sabotaged copy of it."""
 
     def __init__(self, package: str = "service") -> None:
-        """Import them."""
         self.clients: ModuleType = import_module(f"{package}.kafka.clients")
         self.runtime = import_module(f"{package}.runtime")
         for name in ("journal", "reader", "shard", "shards"):
@@ -53,8 +52,6 @@ class Place:
 
 
 class Worker:
-    """One life."""
-
     def __init__(
         self,
         place: Place,

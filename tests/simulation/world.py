@@ -40,7 +40,6 @@ class Outcome:
     seconds: float = 0.0
 
     def log(self, topic: str, partition: int) -> Log:
-        """A log by topic and partition."""
         return self.broker.log(TopicPartition(topic, partition))
 
 
@@ -121,7 +120,6 @@ class World:
             log.append(record, None)
 
     def hire(self) -> Worker:
-        """Start a worker."""
         random = self._random(f"life {self._lives}")
         self._lives += 1
         place = Place(self.house, self.broker, self.group, PARTITIONS)
@@ -185,7 +183,6 @@ class World:
     # ---- what can be seen
 
     def input(self, partition: int) -> Log:
-        """The input log of a partition."""
         return self.broker.log(TopicPartition(self.names.input_topic, partition))
 
     def committed(self, partition: int) -> OffsetAndMetadata | None:

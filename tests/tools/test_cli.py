@@ -26,7 +26,7 @@ from service.settings import Settings, SettingsError
 
 NOWHERE = "127.0.0.1:1"
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "operate" / "exit-codes.md"
+PAGE = ROOT / "docs" / "operate" / "failures.md"
 SLOW = {
     *("aiohttp", "aiokafka", "asyncio", "faust", "matplotlib", "msgspec", "rich"),
     *("service.app", "service.contract.input_record", "service.counting", "service.settings"),

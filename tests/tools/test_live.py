@@ -1,15 +1,12 @@
-"""The live view: movers of the current minute, sparklines, and a frame that fits."""
+"""The live lines of the demo: movers of the current minute, and all numbers of a moment."""
 
 from __future__ import annotations
 
-import io
 import json
 
-from rich.console import Console
-
 from service.contract.input_record import LogRecord
-from service.demo.live_view import Frame, panels, plain
-from service.demo.update_watcher import Mover, Watch, sparkline
+from service.demo.live_line import Frame, live_line
+from service.demo.update_watcher import Mover, Watch
 from service.local.worker_process import environment, parse
 from service.settings import Settings
 
@@ -20,7 +17,6 @@ MINUTE = 60_000
 def row(account: str, gained: int, lost: int, *, start_ms: int = T0, offset: int = 0) -> LogRecord:
     value = {
         "account_id": account,
-        "net": gained - lost,
         "followers": None,
         "offset": offset,
         "windows": {"1m": [[start_ms, gained, lost, 0]]},
@@ -45,62 +41,35 @@ def test_movers_of_an_earlier_minute_are_gone() -> None:
     assert watch(row("a", 5, 1)).movers(T0 + MINUTE, 8) == ([], [])
 
 
-def test_a_trail_is_the_net_of_each_second() -> None:
-    seen = watch(row("a", 1, 0))
-    seen.tick()
-    seen.take(0, [row("a", 4, 0)], now=11.0)
-    seen.tick()
-    seen.take(0, [row("a", 4, 2)], now=12.0)
-    seen.tick()
-    assert seen.movers(T0, 1)[0][0].trail == [3, -2]
-
-
 def test_latency_is_known_for_what_we_sent_and_only_that() -> None:
     assert watch(row("a", 1, 0, offset=7)).latency_s(0.5) == 0.25
     assert watch(row("a", 1, 0, offset=8)).latency_s(0.5) is None
 
 
-def test_sparklines_show_size_not_sign() -> None:
-    assert sparkline([0, 4, -8]) == "▁▄█"
-    assert sparkline([0, 0]) == "▁▁"
-    assert sparkline([]) == ""
-
-
-def frame() -> Frame:
-    movers = [Mover(f"acct-{n}", 1_000 * n, n, 10**6, [n] * 30) for n in range(8)]
-    return Frame(
-        title="kafka at 127.0.0.1:19092, one worker, exactly_once",
+def test_a_live_line_has_what_was_counted_and_who_moves() -> None:
+    frame = Frame(
         left_s=12.0,
-        minute_ms=T0,
         sent=1_234_567,
-        sent_rates=[5_000] * 60,
-        rows_per_s=3_000,
+        rate=5_000,
         lag_records=12,
         watermark_age_s=0.05,
         latency_p50_s=0.074,
         latency_p99_s=1.2,
         outcomes={"applied": 1_000_000, "late": 5},
-        gainers=movers,
-        losers=movers,
+        gainers=[Mover(345, "acct-7", 1_000_000)],
+        losers=[Mover(-12, "acct-\x1b[31m8", None)],
     )
-
-
-def test_a_frame_fits_a_terminal_of_80_and_of_100_columns() -> None:
-    for width in (80, 100, 140):
-        console = Console(width=width, record=True, file=io.StringIO())
-        console.print(panels(frame(), width))
-        lines = console.export_text().splitlines()
-        assert len(lines) <= 20
-        assert max(map(len, lines)) <= width
-        assert any(line.count("last 12 s") == 2 for line in lines)
-        assert any("acct-7" in line and "…" not in line for line in lines)
-
-
-def test_a_plain_frame_is_one_line_with_all_that_matters() -> None:
-    line = plain(frame())
-    assert "\n" not in line
-    for part in ("5,000/s", "lag 12", "p50 74 ms", "p99 1.2 s", "applied=1,000,000", "acct-0"):
+    line = live_line(frame)
+    assert line.isprintable()
+    for part in ("5,000/s", "lag 12", "p50 74 ms", "p99 1.2 s", "applied=1,000,000",
+                 "acct-7 +345 (of 1M)", "8 -12"):  # fmt: skip
         assert part in line
+
+
+def test_a_live_line_of_the_first_moment_says_what_is_not_known() -> None:
+    line = live_line(Frame(left_s=60.0, sent=0, rate=0))
+    assert "lag ? | watermark ? ago | visible p50 ? p99 ?" in line
+    assert line.endswith("net this minute: -")
 
 
 def test_metrics_are_summed_over_partitions_and_the_watermark_is_the_oldest() -> None:
@@ -124,4 +93,4 @@ def test_settings_survive_the_way_through_the_environment() -> None:
 
 def test_the_checkpoint_that_lies_between_the_rows_at_least_once_is_no_row() -> None:
     seen = watch(LogRecord(0, -1, b"", b'{"position":1}'), row("a", 5, 1))
-    assert seen.seen == 1
+    assert [mover.account_id for mover in seen.movers(T0, 8)[0]] == ["a"]

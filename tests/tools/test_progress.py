@@ -13,7 +13,6 @@ from service.background_tasks import beside
 from service.commands import progress_bar as bar
 from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker
-from service.local.ports import free_ports
 from service.local.worker_process import WorkerProcess
 from service.runtime.group_progress import CatchUpTimeoutError, progress_of
 from service.settings import Settings
@@ -27,36 +26,30 @@ T0 = 1_767_225_600_000
 async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_came(
     tansu: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    settings = Settings(
+    settings = Settings().with_prefix(
+        unique,
         brokers=tansu.bootstrap,
-        app_id=unique,
-        input_topic=f"{unique}-input",
-        updates_topic=f"{unique}-updates",
-        windows_topic=f"{unique}-windows",
-        late_topic=f"{unique}-late",
-        rejected_topic=f"{unique}-rejected",
         partitions=1,
         replication_factor=1,
         min_isr=1,
         guarantee="at_least_once",
         session_timeout_s=6.0,
-        web_port=free_ports(1)[0],
     )
     await topics.create(settings)
-    async with (
-        WorkerProcess(settings, tmp_path / "worker.log") as worker,
-        outbox_to(settings) as outbox,
-        progress_of(settings) as progress,
-    ):
-        outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500))
-        await outbox.send()
-        await outbox.settle()
-        await progress.wait(outbox.ends, look=worker.check)
-        with pytest.raises(
-            CatchUpTimeoutError, match=r"nothing was counted for 1 s: 500 of 600 records"
-        ):
-            await progress.wait({0: 600}, stalled_after_s=1, look=worker.check)
+    worker = WorkerProcess(settings, tmp_path / "worker.log")
+    try:
+        async with outbox_to(settings) as outbox, progress_of(settings) as progress:
+            outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500))
+            await outbox.send()
+            await outbox.settle()
+            await progress.wait(outbox.ends, look=worker.check)
+            with pytest.raises(
+                CatchUpTimeoutError, match=r"nothing was counted for 1 s: 500 of 600 records"
+            ):
+                await progress.wait({0: 600}, stalled_after_s=1, look=worker.check)
         assert await worker.stop() == 0
+    finally:
+        worker.end()
 
 
 async def test_what_fails_beside_a_block_ends_it_and_is_raised_as_it_is() -> None:

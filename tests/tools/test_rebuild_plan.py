@@ -105,7 +105,6 @@ def planned(
     end: int | None = None,
     spoilt_from: int | None = None,
 ) -> Plan:
-    """Plan the checkpoint of a world."""
     grains = [f"{g.name}:{g.grace_ms // 1_000}s:{g.keep_ms // 1_000}s" for g in world.rules.grains]
     generation = world.rules.dedup_generation
     settings = Settings(grains=",".join(grains), dedup_generation=generation)
@@ -182,7 +181,7 @@ def test_an_audit_knows_from_the_commit_what_the_rejected_topic_holds_no_longer(
     source = WorldsSource(world, end=3, committed=committed, gone="rejected")
     found = asyncio.run(audit(source, only=SOURCE.partition))
     assert found.mismatches == [
-        "follow-events/3 1: rejected as unforeseen, but it is a readable follow"
+        "follow-events/3 1: rejected as unforeseen, but it is a valid follow"
     ]
 
 

@@ -12,7 +12,6 @@ import pytest
 from service.cli import main
 from service.exit_codes import ExitCode
 from service.local.broker import LocalBroker
-from service.local.ports import free_ports
 from service.local.worker_process import WorkerProcess, environment
 from service.runtime.group_progress import progress_of
 from service.settings import Settings
@@ -26,13 +25,16 @@ T0 = 1_767_225_600_000
 
 async def count(settings: Settings, log: Path, records: int) -> Outbox:
     """Send synthetic events and have a worker count them."""
-    async with WorkerProcess(settings, log) as worker, outbox_to(settings) as outbox:
-        outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=records))
-        await outbox.send()
-        await outbox.settle()
-        async with progress_of(settings) as progress:
+    worker = WorkerProcess(settings, log)
+    try:
+        async with outbox_to(settings) as outbox, progress_of(settings) as progress:
+            outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=records))
+            await outbox.send()
+            await outbox.settle()
             await progress.wait(outbox.ends, look=worker.check)
         assert await worker.stop() == 0
+    finally:
+        worker.end()
     return outbox
 
 
@@ -43,16 +45,7 @@ def test_what_was_sent_is_what_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    settings = Settings(
-        brokers=kafka.bootstrap,
-        app_id=unique,
-        input_topic=f"{unique}-input",
-        updates_topic=f"{unique}-updates",
-        windows_topic=f"{unique}-windows",
-        late_topic=f"{unique}-late",
-        rejected_topic=f"{unique}-rejected",
-        web_port=free_ports(1)[0],
-    )
+    settings = Settings().with_prefix(unique, brokers=kafka.bootstrap)
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
     assert main(["topics", "create"]) == ExitCode.OK

@@ -43,7 +43,6 @@ class Watched:
     """A page, and whatever went wrong in it."""
 
     def __init__(self, page: Page) -> None:
-        """Listen from the beginning."""
         self.page = page
         self.wrong: list[str] = []
         page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
@@ -71,11 +70,9 @@ class Watched:
         ]
 
     async def text(self, selector: str) -> str:
-        """The text of an element."""
         return (await self.page.locator(selector).inner_text()).strip()
 
     async def tile(self, box: str, word: str) -> str:
-        """The value of a tile."""
         return await self.text(f"#{box} [data-word='{word}'] dd")
 
     async def until(self, script: str) -> None:

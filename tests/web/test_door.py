@@ -30,11 +30,9 @@ class Transport:
         self.is_open = True
 
     def get_extra_info(self, _: str) -> tuple[str, int]:
-        """Where from."""
         return self.address, 1
 
     def abort(self) -> None:
-        """End."""
         self.is_open = False
 
 
@@ -42,13 +40,11 @@ class Visits:
     """A door with a clock of its own, and who came."""
 
     def __init__(self, most: int) -> None:
-        """Nobody is there."""
         self.now = 0.0
         self.refused: list[str] = []
         self.door = Door(most, refused=self.refused.append, now=lambda: self.now)
 
     def come(self, address: str, number: int = 1) -> list[Any]:
-        """Connect."""
         found: list[Any] = [Transport(address) for _ in range(number)]
         for one in found:
             self.door.made(one)
@@ -108,12 +104,10 @@ class Asking:
         self._asking = [door.asking(one) for one in those]
 
     def __enter__(self) -> None:
-        """Begin to ask."""
         for one in self._asking:
             one.__enter__()
 
     def __exit__(self, *_: object) -> None:
-        """Have the answers."""
         for one in self._asking:
             one.__exit__(None, None, None)
 

@@ -57,11 +57,9 @@ class Counted:
     """How often a registry has been asked."""
 
     def __init__(self) -> None:
-        """Never."""
         self.times = 0
 
     def collect(self) -> list[object]:
-        """Note it."""
         self.times += 1
         return []
 

@@ -57,7 +57,6 @@ class Events:
     """A stream, read event by event."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
-        """Nothing read yet."""
         self._response = response
         self.id = ""
 
@@ -155,7 +154,6 @@ class FailsOnce:
     """A cluster whose first look fails as nothing should."""
 
     def __init__(self) -> None:
-        """Asked for nothing yet."""
         self.asked = 0
 
     async def service(self) -> None:

@@ -31,8 +31,6 @@ HOSTILE = (
 
 
 class Answer(NamedTuple):
-    """What a worker answered."""
-
     status: int
     headers: Message[str, str]
     text: str
@@ -55,12 +53,10 @@ def ask(port: int, path: str, headers: dict[str, str] | None = None, **query: An
 
 
 def of(account: str) -> str:
-    """The address of an account."""
     return f"/api/accounts/{quote(account, safe='')}"
 
 
 def event(account: str, at_ms: int, action: str = "follow", **more: Any) -> Made:
-    """One record."""
     value = {
         "event_id": secrets.token_hex(12),
         "account_id": account,
@@ -88,7 +84,6 @@ class Sums:
     """A model that shares nothing with the service: counts per account and window."""
 
     def __init__(self) -> None:
-        """Nothing counted."""
         self.totals: Counter[tuple[str, str]] = Counter()
         self.hours: Counter[tuple[str, int, str]] = Counter()
 
