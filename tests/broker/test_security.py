@@ -68,7 +68,7 @@ class Line:
 def table() -> list[Line]:
     """Read docs/operate/security.md; a row that names several resources is several lines."""
     text = (ROOT / "docs" / "operate" / "security.md").read_text()
-    rows = text.split("| who | resource |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = text.split("| program | resource |")[1].split("\n\n")[0].splitlines()[2:]
     found = []
     for row in rows:
         who, resource, names, operation, code, without = (

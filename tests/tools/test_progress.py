@@ -38,6 +38,7 @@ async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_
     await topics.create(settings)
     worker = WorkerProcess(settings, tmp_path / "worker.log")
     try:
+        await worker.ready()
         async with outbox_to(settings) as outbox, progress_of(settings) as progress:
             outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500))
             await outbox.send()

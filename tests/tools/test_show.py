@@ -27,6 +27,7 @@ async def count(settings: Settings, log: Path, records: int) -> Outbox:
     """Send synthetic events and have a worker count them."""
     worker = WorkerProcess(settings, log)
     try:
+        await worker.ready()
         async with outbox_to(settings) as outbox, progress_of(settings) as progress:
             outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=records))
             await outbox.send()
