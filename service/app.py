@@ -124,7 +124,7 @@ class _App(faust.App):
 
 
 class NoTables(TableManager):
-    """Faust waits a second here for tables that may still be added. This service has none."""
+    """Faust waits a second here for tables that may still be added. This service adds no table."""
 
     logger = logging.getLogger(
         "faust.tables"

@@ -43,11 +43,11 @@ _WEB_ADDRESS: Final = re.compile(
 
 
 class SettingsError(UsageError):
-    """A variable whose value cannot be used; the message says what would be right."""
+    """The value of a variable cannot be used. The text says what is allowed."""
 
 
 def is_web_address(url: str) -> bool:
-    """Tell whether it is http://HOST:PORT or https://HOST:PORT, and nothing more."""
+    """Tell whether `url` is http://HOST:PORT or https://HOST:PORT, and nothing more."""
     found = _WEB_ADDRESS.fullmatch(url)
     return found is not None and 0 < int(found["port"]) <= _LAST_PORT
 
@@ -69,7 +69,7 @@ _WATCHED: Final = Limit(
 
 @dataclass(frozen=True)
 class KafkaGroup:
-    """Where the brokers are, and the name by which a deployment commits."""
+    """The brokers, and the name by which a deployment commits."""
 
     brokers: str = setting("127.0.0.1:9092", _ADDRESSES, "bootstrap addresses, comma separated")
     app_id: str = setting(
@@ -260,7 +260,7 @@ class Settings(TopicNames, KafkaGroup):
 
     @property
     def rules(self) -> Rules:
-        """The settings that change results, as the engine takes them."""
+        """The settings that change results, in the form of the engine."""
         return Rules(
             grains=tuple(_grain(text) for text in self.grains.split(",")),
             max_ahead_ms=round(self.max_ahead_s * 1_000),
@@ -283,11 +283,11 @@ class Settings(TopicNames, KafkaGroup):
 
     @property
     def hosts(self) -> frozenset[str]:
-        """Host names, in lower case, by which a proxy asks for the web port."""
+        """Host names of proxies in front of the web port, in lower case."""
         return frozenset(filter(None, map(str.strip, self.web_names.lower().split(","))))
 
     def secret(self, name: str) -> str:
-        """Read the secret of a setting that names a file; "" when it names none. SettingsError."""
+        """Read the secret of a setting that names a file; "" if it names no file. SettingsError."""
         path: str = getattr(self, name)
         try:
             return read_secret(path) if path else ""
@@ -296,18 +296,19 @@ class Settings(TopicNames, KafkaGroup):
 
     @property
     def is_exactly_once(self) -> bool:
-        """True when each checkpoint is one Kafka transaction."""
+        """True if each checkpoint is one Kafka transaction."""
         return self.guarantee == "exactly_once"
 
     @property
     def is_oauth(self) -> bool:
-        """True when a token takes the place of user and password."""
+        """True if a token replaces user and password."""
         return self.security_protocol.startswith("SASL") and self.sasl_mechanism == "OAUTHBEARER"
 
     def fingerprint(self, partitions: int) -> dict[str, str | int]:
-        """Everything that a checkpoint depends on; another value means another result.
+        """Return everything that a checkpoint depends on. Another value means another result.
 
-        Release 0.1.0 demands those that are always there. A later one at its default adds nothing.
+        Release 0.1.0 requires the entries that are always there. A later setting at its default
+        adds no entry.
         """
         rules = self.rules
         found = {**rules.fingerprint(), "partitions": partitions, "guarantee": self.guarantee}
@@ -320,10 +321,12 @@ class Settings(TopicNames, KafkaGroup):
     def differences(
         self, found: Mapping[str, str | int], partitions: int
     ) -> list[tuple[str, str | int | None, str | int | None]]:
-        """Compare with the fingerprint of a checkpoint; -> (name, its value, ours), by name.
+        """Compare with the fingerprint of a checkpoint.
 
-        What one of the two does not say is at its default. So a new setting, or one that a later
-        version no longer writes, makes no deployment refuse to start.
+        Return (name, its value, own value), by name.
+
+        A name that one of the two lacks is at its default. So no deployment refuses to start
+        because of a new setting, or of one that a later version no longer writes.
         """
         defaults = _identities_at_default() | Settings().fingerprint(partitions)
         theirs, ours = {**defaults, **found}, {**defaults, **self.fingerprint(partitions)}
@@ -334,7 +337,7 @@ class Settings(TopicNames, KafkaGroup):
         ]
 
     def with_prefix(self, prefix: str, **changes: Any) -> Settings:  # noqa: ANN401
-        """The same settings, with an app id and topics of their own: PREFIX-follow-events-late.
+        """Return the same settings with a separate app id and topics: PREFIX-follow-events-late.
 
         `changes`: as in `dataclasses.replace`.
         """
@@ -343,7 +346,7 @@ class Settings(TopicNames, KafkaGroup):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
-        """Read NETFOLLOWERS_* variables. SettingsError: a bad value, or a variable there is not."""
+        """Read NETFOLLOWERS_* variables. SettingsError: a bad value, or an unknown variable."""
         unknown = {name for name in environ if name.startswith(PREFIX)} - SETTINGS_VARIABLES.keys()
         if unknown:
             message = f"{min(unknown)} is not a setting; see `netfollowers worker --help`"
@@ -359,7 +362,7 @@ class Settings(TopicNames, KafkaGroup):
         return settings
 
     def validate(self) -> None:
-        """Refuse what cannot work. SettingsError names the variable."""
+        """Refuse settings that cannot work. SettingsError names the variable."""
         for name, declared in _DECLARATIONS.items():
             value = getattr(self, name)
             if not declared.limit.is_right(value):
@@ -383,7 +386,7 @@ class Settings(TopicNames, KafkaGroup):
 
 
 def _grain(text: str) -> Grain:
-    """'1m:30s:15m', or a default grain by its name alone."""
+    """Parse '1m:30s:15m', or the name of a default grain."""
     known = {default.split(":")[0]: default for default in DEFAULT_GRAINS}
     return Grain.parse(known.get(text.strip(), text.strip()))
 
@@ -405,7 +408,7 @@ def _refuse(name: str, value: object, right: str) -> NoReturn:
 
 
 def _identities_at_default() -> dict[str, str | int]:
-    """Name in the fingerprint -> default, of every setting that changes results."""
+    """Return the default of every setting that changes results, by its name in the fingerprint."""
     settings, rules = Settings(), Rules()
     return {
         one.identity: getattr(rules, one.identity, getattr(settings, name))

@@ -12,8 +12,7 @@ Some things depend on when a worker flushed or swept, so they are not in the has
 published before the last one, their order, and windows past keep that an unchanged row still lists.
 
 The entries are a set. Their SHA-256 values are added modulo 2^256, in any order, so nothing is
-sorted or stored. This finds accidents. It does not protect against somebody who searches for
-collisions.
+sorted or stored. This finds accidents. It does not protect against a search for collisions.
 """
 
 import json

@@ -16,7 +16,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 
 
 def media_type(headers: Headers) -> str:
-    """Return the first content-type without parameters, in lower case; "" if there is none."""
+    """Return the first content-type without parameters, in lower case; "" without one."""
     for name, value in headers:
         if name == "content-type":
             return "" if value is None else _bare(value.decode(errors="replace"))

@@ -44,7 +44,7 @@ def rejected_labels(reasons: tuple[str, ...], original: Original) -> Labels:
 
 
 def source_offset(headers: Mapping[str, str]) -> int:
-    """Return the input offset that a late or rejected record names; -1 if it names none."""
+    """Return the input offset that a late or rejected record names; -1 without one."""
     text = headers.get("netfollowers-source-offset", "")
     return int(text) if text.isdecimal() else -1
 

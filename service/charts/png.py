@@ -67,7 +67,7 @@ def _flow(axes: Axes, flow: Flow, *, title: bool) -> None:
 
 
 def _net(axes: Axes, flow: Flow, middles: list[datetime]) -> None:
-    """Draw dots while they can be told apart, else a line."""
+    """Draw dots while they can be distinguished, else a line."""
     nets = [bar.net for bar in flow.bars]
     style = {"marker": "o", "markersize": 3, "linestyle": ""} if len(nets) <= MOST_DOTS else {}
     axes.plot(middles, nets, color=NET, linewidth=0.9, label="net", **style)  # type: ignore[arg-type]

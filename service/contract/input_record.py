@@ -34,8 +34,11 @@ _BEYOND: Final = 2**64
 """Stands for an integer that is too long to be decoded. It is beyond every limit."""
 
 PLAIN_BYTES: Final = 256
-"""No id in a value of at most so many bytes can exceed MAX_ID_BYTES, nor its nesting MAX_DEPTH:
-JSON spends at least one byte per byte of an id and two per level."""
+"""In a value of at most this many bytes, no id can exceed MAX_ID_BYTES.
+
+Its nesting cannot exceed MAX_DEPTH either: JSON needs at least one byte per byte of an id, and two
+per level.
+"""
 
 
 Headers = Sequence[tuple[str, bytes | None]]

@@ -1,7 +1,7 @@
-"""The one list of the topics: names, broker settings, rights, records, and duties of others.
+"""The one list of the topics: names, broker settings, rights, records, and duties of clients.
 
 Everything about a topic follows from its entry: the setting that names it, its creation and the
-checks at every start, the rights that a worker asks for, the kinds of the audit, the AsyncAPI
+checks at every start, the rights that a worker needs, the kinds of the audit, the AsyncAPI
 document, and the names in tests, benchmarks and the demo. A new result topic is an entry in
 `TOPICS` and a field in `TopicNames`.
 """
@@ -19,9 +19,10 @@ _UNKNOWN: Final = "ignore fields, headers and reasons that you do not know: new 
 
 @dataclass(frozen=True, slots=True)
 class RecordKind:
-    """One kind of record; `key`, `value`, `headers` name schemas in `service/contract/schemas`.
+    """One kind of record. `key`, `value`, `headers`: schemas in `service/contract/schemas`.
 
-    `name`: of the message in the AsyncAPI document. `recognised_by`: what tells it from the others.
+    `name`: of the message in the AsyncAPI document. `recognised_by`: how it differs from other
+    kinds.
     """
 
     name: str
@@ -33,29 +34,29 @@ class RecordKind:
 
     @property
     def parts(self) -> dict[str, str]:
-        """Part -> its schema's name."""
+        """Return the schema name of each part."""
         return {"key": self.key, "value": self.value, "headers": self.headers}
 
 
 @dataclass(frozen=True, slots=True)
 class FromSetting:
-    """A broker setting whose value is a setting of ours times `factor`, as a whole number."""
+    """A broker setting: the value of one of the settings times `factor`, as a whole number."""
 
     name: str
     factor: int = 1
 
     def of(self, settings: object) -> str:
-        """The value as the broker takes it."""
+        """Return the value in the form of the broker."""
         return str(round(getattr(settings, self.name) * self.factor))
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """One topic. `role` is the code's word for it, and the audit's.
+    """One topic. `role`: its name in the code and in the audit.
 
     `meaning`: of the setting that names it. `rights`: what a worker must be allowed to do.
-    `channel`, `title`, `purpose`: of the AsyncAPI document. `must`: the duties of those who write
-    it (input) or read it (results).
+    `channel`, `title`, `purpose`: of the AsyncAPI document. `must`: the duties of programs that
+    write it (input) or read it (results).
     """
 
     role: str
@@ -75,7 +76,7 @@ class Topic:
         return f"{self.role}_topic"
 
     def configuration(self, settings: object) -> dict[str, str]:
-        """Broker settings as `topics create` makes them, and as the checks want them."""
+        """Return the broker settings that `topics create` sets and that the checks expect."""
         return {
             name: value.of(settings) if isinstance(value, FromSetting) else value
             for name, value in self.broker_settings.items()
@@ -83,12 +84,12 @@ class Topic:
 
     @property
     def is_input(self) -> bool:
-        """True for the topic that others write and we read."""
+        """True for the topic that producers write and the service reads."""
         return self is INPUT
 
 
 def _deleted_after(retention_days: str) -> dict[str, str | FromSetting]:
-    """Broker settings of a topic whose records are kept for as many days as a setting says."""
+    """Return broker settings that keep records for the days of a setting."""
     return {
         "min.insync.replicas": FromSetting("min_isr"),
         "cleanup.policy": "delete",
@@ -293,13 +294,13 @@ REJECTED: Final = Topic(
 )
 
 RESULTS: Final = (UPDATES, WINDOWS, LATE, REJECTED)
-"""What the service writes. The order is that of a checkpoint's outputs."""
+"""The topics that the service writes, in the order of a checkpoint's outputs."""
 TOPICS: Final = (INPUT, *RESULTS)
 
 
 @dataclass(frozen=True)
 class TopicNames:
-    """The names of a deployment's topics; the settings begin with them."""
+    """The names of a deployment's topics. The settings inherit these fields."""
 
     input_topic: str = INPUT.default_name
     updates_topic: str = UPDATES.default_name
@@ -308,16 +309,16 @@ class TopicNames:
     rejected_topic: str = REJECTED.default_name
 
     def topic(self, one: Topic) -> str:
-        """Name of one topic in this deployment."""
+        """Return the name of one topic in this deployment."""
         name: str = getattr(self, one.setting)
         return name
 
     @property
     def topic_names(self) -> dict[str, str]:
-        """Role -> name, in the order of `TOPICS`."""
+        """Return the name of each role, in the order of `TOPICS`."""
         return {one.role: self.topic(one) for one in TOPICS}
 
     @property
     def result_topics(self) -> tuple[str, ...]:
-        """Names in the order of `RESULTS`."""
+        """Return the names in the order of `RESULTS`."""
         return tuple(self.topic(one) for one in RESULTS)

@@ -87,7 +87,7 @@ class Board:
     """The rankings of one window.
 
     Of net, gained and lost, only net can fall. So an account needs no update if it is in neither
-    ranking by net and all its values are behind the last places: it had no place and gets none.
+    ranking by net and all its values are behind the last places: it had no place and gets no place.
     This holds for nearly all accounts. Two numbers decide it for most of them, because net is at
     most what was gained and at least minus what was lost. Growth is updated separately, for
     accounts with a baseline only.

@@ -85,7 +85,7 @@ class Sweep:
         return self.is_running or any(at <= watermark_ms for at in self.waiting)
 
     def begin(self, watermark_ms: int) -> None:
-        """Start a sweep of what is final at `watermark_ms`, unless one runs or none is due."""
+        """Start a sweep of what is final at `watermark_ms`, if one is due and no other runs."""
         if self.is_running or not self.is_due(watermark_ms):
             return
         self.closing_to_ms = watermark_ms

@@ -34,7 +34,7 @@ class UnprovedError(NetFollowersError):
 
 
 class Proofs:
-    """Makes and checks proofs. Without a secret it makes no proof and needs none."""
+    """Makes and checks proofs. Without a secret, requests need no proof."""
 
     def __init__(self, secret: str, app_id: str, now: Callable[[], float] = time.time) -> None:
         """`secret`: "" means no secret. `now`: seconds since the epoch."""

@@ -103,7 +103,7 @@ class Hub:
                 number = look.number
 
     async def _next(self, number: int) -> Look:
-        """Wait for a look that is not `number`. TimeoutError if none comes in time."""
+        """Wait for a look that is not `number`. TimeoutError if no look comes in time."""
         async with asyncio.timeout(_LOOK_S), self._changed:
             await self._changed.wait_for(lambda: self._last and self._last.number != number)
             assert self._last is not None
