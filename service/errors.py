@@ -1,8 +1,8 @@
-"""What can go wrong and is foreseen. Each error says in its message what happened and what to do.
+"""The errors that are expected. The message of each says what happened and what to do next.
 
-The kinds are told apart by who must act. `service/cli.py` has one exit code for each kind. A
-module that raises an error of its own derives it from one of these. Three rooms do not: the
-contract and the engine are pure, and the audit shares no code with what it checks.
+`service/cli.py` has one exit code for each kind. A module that raises an error of its own derives
+it from one of these kinds. Three rooms do not: the contract and the engine are pure, and the audit
+shares no code with what it checks.
 """
 
 from __future__ import annotations
