@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass, replace
 
 from bench.gaps import Gaps
 from bench.machine import OUTPUT, machine
-from service.commands.generate import outbox_to
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
 from service.local.worker_process import WorkerProcess
 from service.settings import Settings
+from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
 from service.synthetic.paced_source import CHUNK, Stream
 

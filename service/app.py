@@ -33,6 +33,7 @@ from service import file_descriptors as descriptors
 from service.contract.results import Source
 from service.contract.topics import RESULTS
 from service.counting import Engine
+from service.exit_codes import ExitCode
 from service.kafka import security
 from service.kafka import topic_admin as topics
 from service.kafka.faust_ext.assignor import Assignor
@@ -51,9 +52,6 @@ from service.web.server import Web
 
 log = logging.getLogger(__name__)
 
-EXIT_SETTINGS: Final = 2
-EXIT_BROKER: Final = 3
-EXIT_CRASH: Final = 70
 _M_MMAP_THRESHOLD: Final = -3
 _MAPPED_FROM_BYTES: Final = 8 * 2**20
 _M_TRIM_THRESHOLD: Final = -1
@@ -80,7 +78,7 @@ def exit_now(what: str, error: BaseException | None) -> NoReturn:
     log.critical("exit: %s%s", what, f": {error!r}" if error else "", exc_info=error)
     logging.shutdown()
     sys.stderr.flush()
-    os._exit(EXIT_CRASH)
+    os._exit(ExitCode.INTERNAL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,20 +221,20 @@ def _why_not_ready(shards: Shards, lag: Lag) -> str:
     return next(filter(None, map(lag.why_hidden, shards)), "")
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings) -> ExitCode:
     """Run a worker until SIGTERM or SIGINT. Return the exit code."""
     logs.configure(settings.log_level, settings.log_format)
     _keep_small_buffers()
     _collect_by_hand()
     try:
         return asyncio.run(_run(settings))
-    except topics.NotUsable as error:
+    except topics.TopicsError as error:
         log.critical("exit: %s", error)
-        return EXIT_SETTINGS
+        return ExitCode.USAGE
     except (KafkaError, OSError) as error:
         why = asyncio.run(security.why_unreachable(settings))
         log.critical("exit: broker %s", why or f"{settings.brokers}: {error!r}")
-        return EXIT_BROKER
+        return ExitCode.BROKER
 
 
 def _keep_small_buffers() -> None:
@@ -252,7 +250,7 @@ def _keep_small_buffers() -> None:
         mallopt(_M_TRIM_THRESHOLD, _TRIMMED_FROM_BYTES)
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings) -> ExitCode:
     partitions = await topics.require(settings)
     settings = descriptors.fit(settings, partitions)
     worker = build(settings, partitions=partitions)
@@ -284,7 +282,7 @@ async def _run(settings: Settings) -> int:
     if not stop.is_set():
         exit_now("Faust stopped by itself", worker.app.crash_reason)
     await _stop(worker)
-    return 0
+    return ExitCode.OK
 
 
 def _say_where(worker: Worker, settings: Settings) -> None:
@@ -317,7 +315,7 @@ async def _stop(worker: Worker) -> None:
         exit_now("the stop did not end", error)
     log.info("stopped")
     logging.shutdown()
-    os._exit(0)  # Faust's threads and tasks would keep the process alive
+    os._exit(ExitCode.OK)  # Faust's threads and tasks would keep the process alive
 
 
 def _collect_by_hand() -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from service.errors import NetFollowersError
+
 MOST_BYTES: Final = 65_536
 _RIGHT: Final = "a file that holds one secret in one line of UTF-8"
 
 
-class UnusableSecretError(ValueError):
+class UnusableSecretError(NetFollowersError):
     """Says what the file should be, and what is wrong with it."""
 
     def __init__(self, what: str) -> None:

@@ -30,6 +30,7 @@ from service.declarations import (
     one_of,
     setting,
 )
+from service.errors import UsageError
 from service.secret_files import UnusableSecretError, read_secret
 
 PREFIX: Final = "NETFOLLOWERS_"
@@ -41,7 +42,7 @@ _WEB_ADDRESS: Final = re.compile(
 )
 
 
-class SettingsError(ValueError):
+class SettingsError(UsageError):
     """The value of a variable cannot be used. The text says what is allowed."""
 
 

@@ -6,7 +6,7 @@ Knows the contract of the input topic, and nothing of counting. Times are epoch 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from service.audit.envelope import NotAnEnvelope, binary, media_type, structured
+from service.audit.envelope import EnvelopeError, binary, media_type, structured
 from service.audit.text import parse, rfc_3339_ms
 
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
@@ -112,7 +112,7 @@ def _unwrapped(record: LogRecord, version: int) -> Fields | Faults:
                 return Faults(("not_an_object",))
             return {**stand_ins, **data}
         stands_in = binary(record.headers)
-    except NotAnEnvelope:
+    except EnvelopeError:
         return Faults(("bad_envelope",))
     fields = fields_of(record.value)
     return fields if isinstance(fields, Faults) else {**(stands_in or {}), **fields}

@@ -9,7 +9,7 @@ from service.audit.hash_input import InputEntries
 from service.audit.hash_results import ResultEntries
 from service.audit.lockstep import read_results
 from service.audit.model import Rules
-from service.audit.source import INPUT, Extent, Source, Unreadable, input_of
+from service.audit.source import INPUT, AuditSourceError, Extent, Source, input_of
 
 
 async def certify(source: Source, partition: int, *, begin: Begin = unwatched) -> Certificate:
@@ -52,7 +52,7 @@ async def recompute(
         offset = snapshot.committed.position if snapshot.committed else 0
     elif offset > stop:
         message = f"--offset {offset}: the log of partition {partition} ends at {stop}"
-        raise Unreadable(message)
+        raise AuditSourceError(message)
     rules = rules_at(snapshot)
     entries = InputEntries(rules)
     watch = begin(f"partition {partition}", offset - start)

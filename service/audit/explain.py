@@ -15,7 +15,7 @@ from service.audit.lockstep import read_results, read_unforeseen
 from service.audit.model import Rules
 from service.audit.published import json_object
 from service.audit.results import named_result, windows_of
-from service.audit.source import Snapshot, Source, Unreadable, input_of
+from service.audit.source import AuditSourceError, Snapshot, Source, input_of
 
 _POSITIVE: Final = 0x7FFFFFFF
 
@@ -59,15 +59,15 @@ def partition_of(account_id: str, partitions: int) -> int:
 
 
 def span_of(rules: Rules, grain: str, start_ms: int) -> Span:
-    """Return the window. Unreadable if there is no such grain, or no window starts there."""
+    """Return the window. AuditSourceError if there is no such grain, or no window starts there."""
     sizes_ms = {one.name: one.size_ms for one in rules.grains}
     if grain not in sizes_ms:
         message = f"--grain {grain}: should be one of {', '.join(sizes_ms)}"
-        raise Unreadable(message)
+        raise AuditSourceError(message)
     aligned_ms = start_ms // sizes_ms[grain] * sizes_ms[grain]
     if aligned_ms != start_ms:
         message = f"--window {start_ms}: the {grain} window that contains it starts at {aligned_ms}"
-        raise Unreadable(message)
+        raise AuditSourceError(message)
     return Span(grain, start_ms, start_ms + sizes_ms[grain])
 
 

@@ -21,11 +21,11 @@ from service.audit.settings import rules_of
 from service.audit.source import (
     INPUT,
     KINDS,
+    AuditSourceError,
     Extent,
     Snapshot,
     Source,
     Topics,
-    Unreadable,
     parts_of,
 )
 
@@ -38,7 +38,7 @@ class FilesSource:
     """Reads a directory that `dump` wrote."""
 
     def __init__(self, directory: Path) -> None:
-        """Read the snapshot file. Unreadable if `directory` is not a dump."""
+        """Read the snapshot file. AuditSourceError if `directory` is not a dump."""
         self._directory = directory
         try:
             said = json.loads((directory / SNAPSHOT).read_text())
@@ -47,7 +47,7 @@ class FilesSource:
             self._partitions: list[dict[str, Any]] = said["partitions"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"{directory / SNAPSHOT}: not a dump of `netfollowers audit --dump`: {error}"
-            raise Unreadable(message) from None
+            raise AuditSourceError(message) from None
 
     async def partitions(self) -> int:
         """Return the number of partitions in the dump."""
@@ -67,7 +67,7 @@ class FilesSource:
     async def records(
         self, kind: str, partition: int, extent: Extent
     ) -> AsyncIterator[list[LogRecord]]:
-        """Yield the records of one file. Unreadable if a line is not a record."""
+        """Yield the records of one file. AuditSourceError if a line is not a record."""
         path = self._directory / _name(kind, partition)
         batch: list[LogRecord] = []
         number = 0
@@ -82,7 +82,7 @@ class FilesSource:
                         batch = []
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             message = f"{path}, after line {number}: {error}"
-            raise Unreadable(message) from None
+            raise AuditSourceError(message) from None
         if batch:
             yield batch
 

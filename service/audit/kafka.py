@@ -12,7 +12,7 @@ from aiokafka.structs import ConsumerRecord
 from service.audit.arrival import LogRecord
 from service.audit.group import GroupCommits, is_swept
 from service.audit.published import Committed, json_object
-from service.audit.source import INPUT, KINDS, Extent, Snapshot, Topics, Unreadable
+from service.audit.source import INPUT, KINDS, AuditSourceError, Extent, Snapshot, Topics
 
 BATCH_RECORDS: Final = 10_000
 FETCH_BYTES: Final = 4 * 1_024 * 1_024
@@ -85,12 +85,12 @@ class KafkaSource:
         for name in self.topics.values():
             if name not in existing:
                 message = f"there is no topic {name}, or this user may not see it"
-                raise Unreadable(message)
+                raise AuditSourceError(message)
         described = await self._admin.describe_topics(list(self.topics.values()))
         counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
         if len(set(counts.values())) != 1:
             message = f"the topics have different numbers of partitions: {counts}"
-            raise Unreadable(message)
+            raise AuditSourceError(message)
         return counts[self.topics[INPUT]]
 
     async def snapshot(self, partition: int) -> Snapshot:
@@ -111,7 +111,7 @@ class KafkaSource:
             else f"partition {partition} has a transaction that is neither committed nor aborted: "
             "see `hanging transaction` in docs/operate/runbook.md, or pause its producers"
         )
-        raise Unreadable(message)
+        raise AuditSourceError(message)
 
     async def records(
         self, kind: str, partition: int, extent: Extent

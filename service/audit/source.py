@@ -41,7 +41,7 @@ class Snapshot(NamedTuple):
         return Extent(extent.start, max(extent.start, min(self.committed.position, extent.stop)))
 
 
-class Unreadable(Exception):  # noqa: N818 - says what it is
+class AuditSourceError(Exception):
     """The source cannot be read as requested. The text says why."""
 
 
@@ -57,7 +57,7 @@ class Source(Protocol):
         """True if results may repeat."""
 
     async def partitions(self) -> int:
-        """Return the number of partitions. Unreadable if the topics differ."""
+        """Return the number of partitions. AuditSourceError if the topics differ."""
 
     async def snapshot(self, partition: int) -> Snapshot:
         """Take a moment at which the commit and the results belong together."""

@@ -41,7 +41,7 @@ MOST: Final = 32
 """A checkpoint keeps the newest ranges up to this number, because its metadata is limited."""
 
 
-class TooNew(ValueError):  # noqa: N818 - says what it is
+class RulesTooNewError(ValueError):
     """A checkpoint was counted by rules that this program does not know."""
 
 
@@ -56,11 +56,11 @@ def version_at(ranges: Ranges, offset: int) -> int:
 
 
 def continued(ranges: Ranges, position: int, version: int = CURRENT) -> Ranges:
-    """Continue at `position` by `version`. TooNew if the last version is newer."""
+    """Continue at `position` by `version`. RulesTooNewError if the last version is newer."""
     newest = ranges[-1][1]
     if newest > version:
         message = f"it was counted by version {newest} of the rules, this program knows {version}"
-        raise TooNew(message)
+        raise RulesTooNewError(message)
     if newest == version:
         return ranges
     earlier = tuple(one for one in ranges if one[0] < position)

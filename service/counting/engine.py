@@ -285,8 +285,8 @@ class Engine:
 
         Then `load` all rows, and `remember` the records from `replay_from` on.
 
-        Records from its position on are judged by the rules of this version. TooNew if the
-        checkpoint was counted by newer rules.
+        Records from its position on are judged by the rules of this version. RulesTooNewError
+        if the checkpoint was counted by newer rules.
         """
         assert self._position == 0, "restore comes first"
         assert not self._packed, "restore comes first"

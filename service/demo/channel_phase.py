@@ -10,8 +10,8 @@ from typing import Final
 from rich.console import Console
 
 from service.charts.drawing import draw
+from service.commands.account_row import latest
 from service.commands.offline_engine import WindowsOf, decode_window
-from service.commands.show import latest
 from service.contract.results import AccountRow, decode_row
 from service.demo import channel
 from service.demo import channel_truth as story

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from service.commands.audit import audit_at_rest
+from service.commands.audit_report import audit_at_rest
 from service.commands.progress_bar import Bar
 from service.commands.replay_summary import counts_line
 from service.counting import Counts

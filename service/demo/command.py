@@ -27,15 +27,11 @@ from service.demo.channel_phase import ChannelPhase
 from service.demo.check_phase import judge
 from service.demo.live_phase import LivePhase, LivePlan
 from service.demo.pipeline import Pipeline, pipeline
-from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
-from service.local.kafka_jars import JarsMissing
-from service.local.worker_process import WorkerFailed
-from service.runtime.group_progress import Stalled
+from service.errors import BrokerError
+from service.exit_codes import ExitCode
+from service.local.broker import LocalBroker, start_local_broker
 from service.settings import Settings
 
-EXIT_WRONG: Final = 1
-EXIT_BROKER: Final = 3
-EXIT_CRASH: Final = 70
 PARTITIONS: Final = 4
 LIVE_LOG: Final = "worker.log"
 CHANNEL_LOG: Final = "channel-worker.log"
@@ -48,10 +44,13 @@ _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_S: Final = 0.5
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Show everything. Return 0 only if all checks are right and all processes ended cleanly."""
-    plan = LivePlan(arguments.seed, arguments.accounts, arguments.rate, arguments.seconds)
-    asked = Asked(plan, Path(arguments.output_dir), arguments.browser)
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Show everything. OK only if all that was checked is right and all ended cleanly.
+
+    BrokerError, WorkerError.
+    """
+    plan = LivePlan(options.seed, options.accounts, options.rate, options.seconds)
+    asked = Asked(plan, Path(options.output_dir), options.browser)
     asked.output.mkdir(parents=True, exist_ok=True)
     for log in (LIVE_LOG, CHANNEL_LOG):
         (asked.output / log).unlink(missing_ok=True)
@@ -59,23 +58,12 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
         signal.signal(number, signal.default_int_handler)  # so that every `with` block ends
     console = new_console()
     _announce(console, plan.seconds)
-    try:
-        broker = start_local_broker(arguments.broker)
-    except (BrokerFailed, JarsMissing) as error:
-        _fail(console, error)
-        return EXIT_BROKER
-    with broker:
+    with start_local_broker(options.broker) as broker:
         try:
             is_right = asyncio.run(Demo(settings, broker, asked, console).run())
-        except BrokerFailed as error:
-            _fail(console, error)
-            return EXIT_BROKER
-        except (WorkerFailed, Stalled) as error:
-            _fail(console, error)
-            return EXIT_CRASH
         except BrokenPipeError:  # nothing was shown to be right, because the output is closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_WRONG
+            return ExitCode.WRONG
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         finally:
@@ -83,7 +71,7 @@ def run(settings: Settings, arguments: argparse.Namespace) -> int:
                 signal.signal(number, signal.SIG_IGN)
     where = f"the logs and the picture are in {asked.output}/"
     console.print(f"all processes have ended; {where}", soft_wrap=True, markup=False)
-    return 0 if is_right else EXIT_WRONG
+    return ExitCode.OK if is_right else ExitCode.WRONG
 
 
 def _announce(console: Console, seconds: float) -> None:
@@ -92,10 +80,6 @@ def _announce(console: Console, seconds: float) -> None:
         "events, then a real channel, then a check. Ctrl-C ends it."
     )
     console.print("starting a broker ...", style="dim")
-
-
-def _fail(console: Console, error: Exception) -> None:
-    console.print(str(error), style="bold red", soft_wrap=True, markup=False)
 
 
 def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) -> Settings:
@@ -174,7 +158,7 @@ class Demo:
         while True:
             try:
                 self._broker.check()
-            except BrokerFailed:  # one cause is enough: the clients also report it
+            except BrokerError:  # one cause is enough: the clients also report it
                 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
                 raise
             await asyncio.sleep(_LOOK_S)

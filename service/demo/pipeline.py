@@ -12,13 +12,12 @@ from typing import Final
 from rich.console import Console
 
 from service.background_tasks import beside
-from service.commands.generate import outbox_to
 from service.commands.progress_bar import Bar
 from service.kafka import topic_admin as topics
 from service.local.worker_process import WorkerProcess
 from service.runtime.group_progress import Committed, Progress, progress_of
 from service.settings import Settings
-from service.synthetic.batch_sender import Outbox
+from service.synthetic.batch_sender import Outbox, outbox_to
 
 _LOOK_S: Final = 0.25
 
@@ -62,7 +61,7 @@ class Pipeline:
 
 @asynccontextmanager
 async def pipeline(settings: Settings, log: Path) -> AsyncIterator[Pipeline]:
-    """Create the topics and start the worker. WorkerFailed if it ends by itself, also later."""
+    """Create the topics and start the worker. WorkerError if it ends by itself, also later."""
     await topics.create(settings)
     worker = WorkerProcess(settings, log)
     try:

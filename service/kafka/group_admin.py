@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, UnknownMemberIdError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 
+from service.errors import RefusedError
 from service.kafka import clients
 from service.settings import Settings
 
@@ -25,7 +26,7 @@ _LEAVE_GROUP: Final = 13
 _TEXT: Final = String("utf-8")
 
 
-class NoSuchMember(Exception):  # noqa: N818 - says what it is
+class UnknownMemberError(RefusedError):
     """The group has no member with that instance id. The text lists the members."""
 
 
@@ -68,8 +69,8 @@ class _Leave(Request[_LeaveStruct]):
 async def leave(settings: Settings, instance_id: str) -> list[str]:
     """Remove a static member from the group. Return the member ids that remain.
 
-    Errors: NoSuchMember, KafkaError. A running worker would join again at its next heartbeat, so it
-    must be stopped first.
+    A running worker would join again at its next heartbeat, so it must be stopped first.
+    Errors: UnknownMemberError, KafkaError.
     """
     admin = clients.admin(settings)
     await admin.start()
@@ -82,7 +83,7 @@ async def leave(settings: Settings, instance_id: str) -> list[str]:
     if code == UnknownMemberIdError.errno:
         named = ", ".join(remaining) or "none"
         message = f"group {settings.app_id} has no member {instance_id}; its members: {named}"
-        raise NoSuchMember(message)
+        raise UnknownMemberError(message)
     if code:
         message = f"{instance_id} in group {settings.app_id}"
         raise for_code(code)(message)

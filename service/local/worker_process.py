@@ -18,6 +18,7 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.errors import WorkerError
 from service.local.ports import free_ports
 from service.settings import PREFIX, Settings
 
@@ -28,10 +29,6 @@ STOPPED_WITHIN_S: Final = 60.0
 _POLL_S: Final = 0.05
 _OK: Final = 200
 _TAIL_LINES: Final = 15
-
-
-class WorkerFailed(RuntimeError):  # noqa: N818 - says what it is
-    """The worker ended by itself, or never became ready. The text has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class WorkerProcess:
             return 0, ""
 
     async def gauges(self) -> Gauges | None:
-        """Request /metrics. Return None if the worker does not answer. WorkerFailed."""
+        """Request /metrics. Return None if the worker does not answer. WorkerError."""
         self.check()
         status, text = await asyncio.to_thread(self.get, "/metrics", 2.0)
         return parse(text) if status == _OK else None
@@ -110,19 +107,19 @@ class WorkerProcess:
         return self.log.read_text(errors="replace")
 
     def check(self) -> None:
-        """Raise WorkerFailed if the worker has ended by itself."""
+        """Raise WorkerError if the worker has ended by itself."""
         code = self.process.poll()
         if code is not None:
-            raise WorkerFailed(self._last_words(f"ended with {code}"))
+            raise WorkerError(self._last_words(f"ended with {code}"))
 
     async def watch(self) -> None:
-        """Return when the worker is stopped. WorkerFailed as soon as it ends by itself."""
+        """Return when the worker is stopped. WorkerError as soon as it ends by itself."""
         while not self._is_stopping:
             self.check()
             await asyncio.sleep(_POLL_S)
 
     async def ready(self) -> None:
-        """Wait until /ready answers with 200, as long as the log gets new lines. WorkerFailed."""
+        """Wait until /ready answers with 200, as long as the log gets new lines. WorkerError."""
         size, until = -1, 0.0
         while (await asyncio.to_thread(self.get, "/ready"))[0] != _OK:
             self.check()
@@ -131,7 +128,7 @@ class WorkerProcess:
                 size, until = found, now + SILENT_FOR_S
             if now > until:
                 what = f"is not ready and has written nothing for {SILENT_FOR_S:.0f} s"
-                raise WorkerFailed(self._last_words(what))
+                raise WorkerError(self._last_words(what))
             await asyncio.sleep(_POLL_S)
 
     def signal(self, number: signal.Signals) -> None:

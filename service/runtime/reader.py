@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.contract.input_record import RawRecord
 from service.kafka import clients
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.settings import Settings
 
@@ -107,7 +107,7 @@ class Reader:
         await self.free.acquire()
         try:
             found = await consumer.getmany(self._source, timeout_ms=200)
-        except CannotUnpack:
+        except UnpackError:
             for _ in range(IN_FLIGHT - 1):  # until all batches read before are counted
                 await self.free.acquire()
             raise

@@ -18,13 +18,13 @@ from contextlib import aclosing
 from enum import Enum
 from typing import Final, NoReturn
 
-from service.contract.rule_versions import CURRENT, TooNew, continued
+from service.contract.rule_versions import CURRENT, RulesTooNewError, continued
 from service.counting import Checkpoint, Counts, Engine, Sealed
 from service.counting.checkpoint import SweepPosition
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.kafka.partitioning import partitioner_of
 from service.metrics.collector import ShardMetrics
-from service.runtime.journal import Journal, Overtaken, RefusedToOpen, Restored
+from service.runtime.journal import Journal, OpenRefusedError, Restored, ShardFencedError
 from service.runtime.reader import Batch, Reader
 from service.settings import Settings
 
@@ -97,7 +97,7 @@ class Shard:
     # ---- open
 
     async def open(self) -> None:
-        """Restore what the log says. RefusedToOpen names what contradicts what."""
+        """Restore what the log says. OpenRefusedError names what contradicts what."""
         assert self.state is State.OPENING, self.state
         began = self._moved_at = loop_time()
         restored = await self._journal.open(self.engine.replay_from)
@@ -180,7 +180,7 @@ class Shard:
             )
         try:
             continued(checkpoint.rules, checkpoint.position)
-        except TooNew as error:
+        except RulesTooNewError as error:
             self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
         missing = restored.recent_from - self.engine.replay_from(checkpoint)
         if missing > 0:
@@ -229,12 +229,12 @@ class Shard:
         """Rows ahead of the commit are wrong, unless their commit has come since we looked."""
         if await self._journal.committed() != restored.checkpoint:
             message = "another worker took over the partition while this worker opened it"
-            raise Overtaken(message)
+            raise ShardFencedError(message)
         self._refuse(why)
 
     def _refuse(self, why: str) -> NoReturn:
         message = f"partition {self.partition}: {why}"
-        raise RefusedToOpen(message)
+        raise OpenRefusedError(message)
 
     # ---- apply
 
@@ -437,7 +437,7 @@ class Shard:
 
     def _ended_reading(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, CannotUnpack):
+        if isinstance(error, UnpackError):
             self._ending = asyncio.create_task(self._commit_and_fail(error))
         elif error is not None:
             self._reading_failed(error)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
+from service.errors import UsageError
+from service.kafka import clients
 from service.kafka.partitioning import partition_of
+from service.settings import Settings
 from service.synthetic.events import Made
 
 _UNSETTLED: Final = 64
 """Largest number of batches that wait for the broker's response."""
 _TRIPS: Final = 4_096
 """Number of batches per partition whose sending time is remembered."""
+
+_STOPPED_WITHIN_S: Final = 5.0
+"""All that was settled has arrived. The rest was given up with an exception."""
 
 
 class Trip(NamedTuple):
@@ -121,3 +129,20 @@ class Outbox:
         if place is None:
             place = self._places[key] = partition_of(key, self.partitions)
         return place
+
+
+@contextlib.asynccontextmanager
+async def outbox_to(settings: Settings) -> AsyncIterator[Outbox]:
+    """Open an outbox to the input topic. UsageError: there is no such topic."""
+    producer = clients.producer(settings)
+    try:
+        await producer.start()
+        partitions = await producer.partitions_for(settings.input_topic)
+        yield Outbox(producer, settings.input_topic, len(partitions))
+    except UnknownTopicOrPartitionError:
+        message = f"there is no topic {settings.input_topic}: netfollowers topics create"
+        raise UsageError(message) from None
+    finally:
+        with contextlib.suppress(TimeoutError):  # it waits for what it cannot send any more
+            async with asyncio.timeout(_STOPPED_WITHIN_S):
+                await producer.stop()

@@ -1,7 +1,7 @@
 """Answers for all partitions: finds the owner of each partition and merges the workers' answers.
 
 The owners come with the group's assignment (docs/design/decisions/0014). While partitions move,
-nothing is guessed: `Wrong` with status 503 says when to try again.
+nothing is guessed: `ApiError` with status 503 says when to try again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from service.web import responses as answers
 from service.web.local_shards import Local
 from service.web.peer_protocol import Looked, Question, Told, TopQuestion
 from service.web.peers import Peers
-from service.web.problems import Wrong, unavailable
+from service.web.problems import ApiError, unavailable
 from service.web.responses import By, GrainRule, ShardStatus, WorkerStatus
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Cluster:
     # ---- accounts
 
     async def accounts(self, ids: Sequence[str]) -> list[Looked]:
-        """Look accounts up, each in its partition. Wrong (503) if an owner is not known.
+        """Look accounts up, each in its partition. ApiError (503) if an owner is not known.
 
         The partition that murmur2 chooses comes first. If it has no row, the partition that CRC32
         chooses (the default of librdkafka) is tried too.
@@ -152,7 +152,7 @@ class Cluster:
     # ---- leaders
 
     async def top(self, grain: str, by: By, n: int, trail: str | None) -> answers.Top:
-        """Return the rankings over all shards. Wrong (503) unless every partition has answered."""
+        """Return the rankings over all shards. ApiError (503): a partition has not answered."""
         question = TopQuestion(grain, answers.RANKINGS[by], n, trail)
         mine = await self._local.tops(question)
         here = {shard.freshness.partition for shard in mine}
@@ -203,7 +203,7 @@ class Cluster:
     async def _statuses(self, url: str) -> list[ShardStatus] | None:
         try:
             return (await self._ask(url, service=True)).shards
-        except Wrong:
+        except ApiError:
             return None
 
     def _by_partition(
@@ -222,16 +222,16 @@ class Cluster:
     async def answer(self, question: Question) -> Told:
         """Answer another worker from the shards of this worker alone.
 
-        Wrong (421) if the request belongs to another group, Wrong (400) if it is not valid.
+        ApiError (421) if the request belongs to another group, ApiError (400) if it is not valid.
         """
         if question.app_id != self._settings.app_id:
             message = f"this worker belongs to the deployment {self._settings.app_id}"
-            raise Wrong("other-deployment", message)
+            raise ApiError("other-deployment", message)
         top, names = question.top, {None, *(grain.name for grain in self.grains)}
         if top is not None and not {top.grain, top.trail} <= names:
-            raise Wrong("bad-request", "there is no such grain")
+            raise ApiError("bad-request", "there is no such grain")
         if top is not None and len(set(top.rankings)) < len(top.rankings):
-            raise Wrong("bad-request", "a ranking may be requested only once")
+            raise ApiError("bad-request", "a ranking may be requested only once")
         return await self._local.answer(question)
 
 

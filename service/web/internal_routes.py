@@ -16,7 +16,7 @@ from aiohttp import web
 from service.web import peer_protocol as asked
 from service.web.cluster import Cluster
 from service.web.peer_authentication import HEADER, Proofs, UnprovedError
-from service.web.problems import Wrong
+from service.web.problems import ApiError
 from service.web.rate_limits import Rate, client_of
 
 log = logging.getLogger(__name__)
@@ -49,19 +49,19 @@ class Internal:
         """URL at which the other workers find this worker."""
 
     async def ask(self, request: web.Request) -> web.Response:
-        """Answer one request. Wrong: 400, 401, 413, 415, 421, 429."""
+        """Answer one request. ApiError: 400, 401, 413, 415, 421, 429."""
         if request.content_type != "application/json":
-            raise Wrong("unsupported-media-type", "send Content-Type: application/json")
+            raise ApiError("unsupported-media-type", "send Content-Type: application/json")
         body = await _read(request)
         nonce = self._proved(request, body)
         try:
             question = asked.decode_question(body)
         except (ValueError, RecursionError) as error:
-            raise Wrong("bad-request", "the body is not a request of a worker") from error
+            raise ApiError("bad-request", "the body is not a request of a worker") from error
         cost = 1 + len(question.accounts) // _ACCOUNTS + (_TOP if question.top else 0)
         if not self._rate.take(client_of(request.remote), cost):
             self._refused("rate")
-            raise Wrong("too-many-requests", "too many requests for a worker", retry_after_s=1)
+            raise ApiError("too-many-requests", "too many requests for a worker", retry_after_s=1)
         answer = asked.encode(await self._cluster.answer(question))
         proof = {HEADER: self._proofs.of_answer(nonce, answer)} if nonce else {}
         return web.Response(body=answer, content_type="application/json", headers=proof)
@@ -81,7 +81,7 @@ class Internal:
                 request.remote,
                 error,
             )
-            raise Wrong("unproved", str(error)) from error
+            raise ApiError("unproved", str(error)) from error
 
 
 async def _read(request: web.Request) -> bytes:
@@ -89,4 +89,4 @@ async def _read(request: web.Request) -> bytes:
         async with asyncio.timeout(_READ_S):
             return await request.read()
     except (TimeoutError, web.RequestPayloadError) as error:
-        raise Wrong("bad-request", "the request body is incomplete") from error
+        raise ApiError("bad-request", "the request body is incomplete") from error

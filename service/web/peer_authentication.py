@@ -18,6 +18,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
+from service.errors import NetFollowersError
+
 if TYPE_CHECKING:
     from service.settings import Settings
 
@@ -27,7 +29,7 @@ TOLERANCE_MS: Final = 60_000
 _PROOF: Final = re.compile(r"1 (\d{13}) ([0-9a-f]{32}) ([0-9a-f]{64})", re.ASCII)
 
 
-class UnprovedError(Exception):
+class UnprovedError(NetFollowersError):
     """The proof is not valid. The text says why."""
 
 

@@ -14,7 +14,7 @@ import aiohttp
 
 from service.web import peer_protocol as asked
 from service.web.peer_authentication import HEADER, Proofs
-from service.web.problems import Wrong, unavailable
+from service.web.problems import ApiError, unavailable
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=2.0)
 _CONNECTIONS: Final = 32
@@ -48,7 +48,7 @@ class Peers:
         most_bytes: int,
         why_wrong: Callable[[asked.Told], str],
     ) -> asked.Told:
-        """Send one question to one worker. Wrong (503): no answer, or no valid answer."""
+        """Send one question to one worker. ApiError (503): no answer, or no valid answer."""
         body = asked.encode(question)
         try:
             try:
@@ -109,5 +109,5 @@ class Peers:
             await self._session.close()
 
 
-def _no_answer(url: str, why: str) -> Wrong:
+def _no_answer(url: str, why: str) -> ApiError:
     return unavailable(f"the answer from {url} is not from a worker of this deployment: {why}")

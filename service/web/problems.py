@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from service.errors import NetFollowersError
 from service.web.responses import Freshness, Problem, encode
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -26,7 +27,7 @@ TITLES: Final = {
 }
 
 
-class Wrong(Exception):  # noqa: N818 - an answer, not a failure
+class ApiError(NetFollowersError):
     """Ends a request with a problem. `name` is a key of TITLES, the closed list of problems."""
 
     def __init__(
@@ -59,6 +60,6 @@ class Wrong(Exception):  # noqa: N818 - an answer, not a failure
         )
 
 
-def unavailable(detail: str, retry_after_s: int = 1) -> Wrong:
+def unavailable(detail: str, retry_after_s: int = 1) -> ApiError:
     """Build the problem for partitions that are moving."""
-    return Wrong("unavailable", detail, retry_after_s=retry_after_s)
+    return ApiError("unavailable", detail, retry_after_s=retry_after_s)

@@ -22,7 +22,7 @@ from service.web.middleware import Guard
 from service.web.parameters import MAX_CHOSEN, MAX_PLACES, Parameters, id_in_path
 from service.web.peer_authentication import Proofs
 from service.web.peers import Peers
-from service.web.problems import Wrong, unavailable
+from service.web.problems import ApiError, unavailable
 from service.web.rate_limits import client_of
 from service.web.responses import RANKINGS, Windows, encode
 from service.web.resume_token import from_id
@@ -125,7 +125,7 @@ class Api:
     async def _look(self, account_id: str, _: Parameters) -> Any:  # noqa: ANN401 - Account
         [looked] = await self.cluster.accounts([account_id])
         if looked.row is None:
-            raise Wrong(
+            raise ApiError(
                 "unknown-account",
                 "the table has no row of this account",
                 freshness=looked.freshness,
@@ -135,7 +135,7 @@ class Api:
     async def _top(self, request: web.Request) -> web.Response:
         parameters = Parameters(request, ("grain", "by", "n", "trail"))
         if not self._ranked:
-            raise Wrong("not-found", "there are no leaderboards (NETFOLLOWERS_TOP_GRAINS)")
+            raise ApiError("not-found", "there are no leaderboards (NETFOLLOWERS_TOP_GRAINS)")
         grain = parameters.one_of("grain", self._ranked, self._ranked[0])
         by: Any = parameters.one_of("by", tuple(RANKINGS), "net")
         places = parameters.number("n", _DEFAULT_PLACES, MAX_PLACES)
@@ -165,7 +165,7 @@ class Api:
     def _place(self, address: str) -> Iterator[None]:
         """Take one of the places for streams.
 
-        Wrong (503) if all places are taken, or if the address already has half of them.
+        ApiError (503) if all places are taken, or if the address already has half of them.
         """
         most = self._settings.api_streams
         is_full = self._streams.total() >= most

@@ -16,7 +16,7 @@ from typing import Final
 
 from service.web.cluster import Cluster
 from service.web.peer_protocol import Looked
-from service.web.problems import Wrong
+from service.web.problems import ApiError
 from service.web.responses import Service, encode
 from service.web.resume_token import Seen, is_same, moments, to_id
 
@@ -174,7 +174,7 @@ class Hub:
                 top = await self._cluster.top(grain, "net", _PLACES, self._trail)
                 mark = encode((top.current, top.final))
                 look.leaders[grain] = (mark, event("top", encode(top)))
-        except Wrong as wrong:
+        except ApiError as wrong:
             look.problem = event("problem", encode(wrong.problem)) + event(
                 "service", encode(service)
             )

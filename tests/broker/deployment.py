@@ -19,7 +19,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from service.audit.check import Report
-from service.commands.audit import audit_at_rest
+from service.commands.audit_report import audit_at_rest
 from service.kafka import clients
 from service.kafka import topic_admin as topics
 from service.local.worker_process import ROOT, WorkerProcess

@@ -217,7 +217,7 @@ async def test_sigint_is_a_clean_stop_too(deployed: Deploy) -> None:
 # ---- moments that must be hit exactly: the worker's shards, in this process
 
 
-class Failed(Exception):  # noqa: N818 - what `fail` was told
+class FailedError(Exception):
     """The worker would have ended."""
 
 
@@ -245,7 +245,7 @@ class InProcess:
         self.shards.new_shard = new_shard
 
     def _fail(self, what: str, error: BaseException | None) -> None:
-        self.failed.append(error or Failed(what))
+        self.failed.append(error or FailedError(what))
 
     async def running(self) -> None:
         """Wait until all that is assigned runs."""

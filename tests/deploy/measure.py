@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from deploy.stack.configuration import WORKERS, environment_of
-from deploy.stack.stack import Stack, StackFailed
+from deploy.stack.stack import Stack, StackError
 from service import __version__
 from service.contract.topics import TOPICS
 from service.kafka import clients
@@ -133,7 +133,7 @@ async def measure(brokers: str, home: Path, name: str) -> Measured:
 
 def _prometheus() -> str:
     if missing := without("prometheus"):
-        raise StackFailed(missing)
+        raise StackError(missing)
     return find("prometheus")
 
 

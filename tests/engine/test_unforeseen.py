@@ -11,8 +11,8 @@ from service.audit import arrival, model
 from service.audit.compare import Comparison, compare
 from service.audit.findings import Findings
 from service.audit.published import Committed, Place
-from service.commands.rejected import Refused
-from service.commands.rejected_replay import may_be_duplicates
+from service.commands.refused_records import Refused
+from service.commands.refused_resend import may_be_duplicates
 from service.contract import input_record as events
 from service.contract.input_record import Baseline, LogRecord, Reason, Rejection
 from service.contract.results import Source

@@ -116,7 +116,7 @@ def test_a_word_in_its_right_use_is_left_alone(good: str) -> None:
     "line",
     [
         'log.warning("but nobody answers partition=%d", 3)',
-        'raise Wrong("failed", "but nobody answers")',
+        'raise ApiError("failed", "but nobody answers")',
         'raise unavailable(f"{url}: but nobody answers")',
         'self._refuse(f"partition {n}: but nobody answers")',
         'message = f"partition {n}: but nobody answers"',

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from service.background_tasks import beside
 from service.commands import progress_bar as bar
-from service.commands.generate import outbox_to
 from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker
 from service.local.worker_process import WorkerProcess
-from service.runtime.group_progress import Stalled, progress_of
+from service.runtime.group_progress import CatchUpTimeoutError, progress_of
 from service.settings import Settings
+from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
 
 T0 = 1_767_225_600_000
@@ -44,7 +44,9 @@ async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_
             await outbox.send()
             await outbox.settle()
             await progress.wait(outbox.ends, look=worker.check)
-            with pytest.raises(Stalled, match=r"nothing was counted for 1 s: 500 of 600 records"):
+            with pytest.raises(
+                CatchUpTimeoutError, match=r"nothing was counted for 1 s: 500 of 600 records"
+            ):
                 await progress.wait({0: 600}, stalled_after_s=1, look=worker.check)
         assert await worker.stop() == 0
     finally:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import Exit, main
-from service.commands.generate import outbox_to
+from service.cli import main
+from service.exit_codes import ExitCode
 from service.local.broker import LocalBroker
 from service.local.worker_process import WorkerProcess, environment
 from service.runtime.group_progress import progress_of
 from service.settings import Settings
-from service.synthetic.batch_sender import Outbox
+from service.synthetic.batch_sender import Outbox, outbox_to
 from service.synthetic.events import Shape, Synthetic
 from tests.broker.deployment import Deployment
 
@@ -49,7 +49,7 @@ def test_what_was_sent_is_what_is_shown(
     settings = Settings().with_prefix(unique, brokers=kafka.bootstrap)
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
-    assert main(["topics", "create"]) == Exit.OK
+    assert main(["topics", "create"]) == ExitCode.OK
     outbox = asyncio.run(count(settings, tmp_path / "worker.log", 500))
     assert sum(outbox.ends.values()) == 500
     asyncio.run(Deployment(settings, tmp_path).obeys_the_contract())
@@ -60,9 +60,9 @@ def test_what_was_sent_is_what_is_shown(
         if event["account_id"] == "acct-7":
             sent[event["action"]] += 1
     capsys.readouterr()
-    assert main(["show", "acct-7", "--json"]) == Exit.OK
+    assert main(["show", "acct-7", "--json"]) == ExitCode.OK
     row = json.loads(capsys.readouterr().out)
     assert (row["gained"], row["lost"]) == (sent["follow"], sent["unfollow"])
-    assert main(["show", "acct-7"]) == Exit.OK
+    assert main(["show", "acct-7"]) == ExitCode.OK
     assert f"net         {row['net']:+,}" in capsys.readouterr().out
-    assert main(["show", "nobody"]) == Exit.WRONG
+    assert main(["show", "nobody"]) == ExitCode.WRONG

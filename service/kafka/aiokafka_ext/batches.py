@@ -7,7 +7,7 @@ partition see the same records. Five things differ from aiokafka:
   them, and the judge rejects the record.
 - A batch that unpacks to more than `MOST_BYTES` raises before it fills the memory.
 - Data that cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
-  `CannotUnpack`, which names topic, partition and offset.
+  `UnpackError`, which names topic, partition and offset.
 - Records with wrong offsets get the offsets that the broker counted for them. aiokafka drops some
   of them silently. If the right offsets are not known, such a batch cannot be unpacked.
 - The attributes of a record are one byte. aiokafka reads them as a number of several bytes.
@@ -33,6 +33,8 @@ from aiokafka.record import default_records
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import decode_varint_py
 
+from service.errors import NetFollowersError
+
 MOST_BYTES: Final = 256 * 2**20
 """Largest size of an unpacked batch. By default, brokers accept 1 MiB of packed bytes."""
 
@@ -53,7 +55,7 @@ _PACKED: Final = {1: (cramjam.gzip, 1_040), 3: (cramjam.lz4, 256), 4: (cramjam.z
 """By codec: the decompressor, and how many bytes one byte can become. Snappy's (2) is 22."""
 
 
-class CannotUnpack(Exception):  # noqa: N818 - says what it is
+class UnpackError(NetFollowersError):
     """The broker stores bytes that cannot be unpacked. The text says what and where."""
 
     def __init__(self, message: str, offset: int = -1) -> None:
@@ -285,7 +287,7 @@ class _Records(fetcher.PartitionRecords):
                 f"{type(error).__name__}: {error}; "
                 "see `A batch that cannot be unpacked` in docs/operate/runbook.md"
             )
-            raise CannotUnpack(message, self.next_fetch_offset) from error
+            raise UnpackError(message, self.next_fetch_offset) from error
 
 
 def install() -> None:
