@@ -76,13 +76,17 @@ def texts() -> Iterator[Text]:
 
 
 def _pages() -> Iterator[Text]:
-    for path in (*ROOT.glob("*.md"), *sorted(ROOT.glob("docs/**/*.md"))):
-        page = str(path.relative_to(ROOT))
-        if page.startswith(tuple(NOT_HELD)):
-            continue
-        for line in path.read_text().splitlines():
+    for page in pages():
+        for line in (ROOT / page).read_text().splitlines():
             if not line.startswith("<!--"):
                 yield f"page {page}", _KEPT.sub("", _AFTER_A_LINK.sub("]", line))
+
+
+def pages() -> list[str]:
+    """Return every page that the word list holds, as paths from the repository's root."""
+    found = (*ROOT.glob("*.md"), *sorted(ROOT.glob("docs/**/*.md")))
+    names = [str(path.relative_to(ROOT)) for path in found]
+    return [name for name in names if not name.startswith(tuple(NOT_HELD))]
 
 
 def _static() -> Iterator[Text]:
