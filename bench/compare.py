@@ -49,8 +49,10 @@ def row(load: str, rounds: list[dict[str, Run]]) -> str:
         ratios = []
         for runs in rounds:
             changed, default = (runs[name] for name in (CHANGED, DEFAULT))
-            each = [getattr(run, field) / run.events for run in (changed, default)]
-            ratios.append(each[0] / each[1])
+            changed_s, default_s = (
+                max(getattr(run, field), 0.01) / run.events for run in (changed, default)
+            )
+            ratios.append(changed_s / default_s)
         every = ", ".join(f"{ratio:.3f}" for ratio in ratios)
         cells.append(f"{statistics.median(ratios):.3f} ({every})")
     return f"| {load} | {' | '.join(cells)} |"

@@ -63,7 +63,7 @@ class Pipeline:
 async def pipeline(settings: Settings, log: Path) -> AsyncIterator[Pipeline]:
     """Create the topics and start the worker. WorkerError if it ends by itself, also later."""
     await topics.create(settings)
-    worker = WorkerProcess(settings, log)
+    worker = WorkerProcess(settings, log, has_own_session=True)
     try:
         await worker.ready()
         async with (

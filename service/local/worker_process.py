@@ -58,10 +58,19 @@ def environment(settings: Settings) -> dict[str, str]:
 class WorkerProcess:
     """One worker process with its own web port. The code that starts one must call `end`."""
 
-    def __init__(self, settings: Settings, log: Path, code: str = "", *, root: Path = ROOT) -> None:
-        """Start the worker and do not wait. Its output is appended to `log`.
+    def __init__(
+        self,
+        settings: Settings,
+        log: Path,
+        code: str = "",
+        *,
+        root: Path = ROOT,
+        has_own_session: bool = False,
+    ) -> None:
+        """Start it and do not wait. What it prints is appended to `log`.
 
         `code`: Python that runs the worker in another way. `root`: the checkout whose code runs.
+        `has_own_session`: Ctrl-C, and what else is sent to our group, does not reach it.
         """
         self.settings = replace(settings, web_port=free_ports(1)[0])
         self.log = log
@@ -73,7 +82,7 @@ class WorkerProcess:
                 cwd=root,
                 stdout=sink,
                 stderr=sink,
-                start_new_session=True,  # Ctrl-C ends this process, which then stops the worker
+                start_new_session=has_own_session,
             )
 
     @property
