@@ -16,9 +16,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 import faust
@@ -34,10 +34,12 @@ from service.contract.results import Source
 from service.counting import Engine
 from service.kafka import security
 from service.kafka import topic_admin as topics
+from service.kafka.aiokafka_ext.group_health import Membership
 from service.kafka.faust_ext.assignor import Assignor
 from service.kafka.faust_ext.transport import BatchSchema, BatchTransport
+from service.metrics import worker_collector
 from service.metrics.account_series import AccountSeries
-from service.metrics.collector import Host, Metrics
+from service.metrics.observed import Metrics
 from service.runtime.journal import Journal, PlainJournal, TransactionalJournal
 from service.runtime.lag import Lag
 from service.runtime.reader import Reader
@@ -79,15 +81,27 @@ def exit_now(what: str, error: BaseException | None) -> NoReturn:
     os._exit(EXIT_CRASH)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Worker:
-    """What `build` makes."""
+    """What `build` makes. `table_bytes`: partition -> bytes of packed rows, measured on a timer."""
 
     app: faust.App
+    settings: Settings
     shards: Shards
     metrics: Metrics
     web: Web
     lag: Lag
+    table_bytes: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def held(self) -> Iterable[Shard]:
+        """Every shard, those that open included."""
+        return self.shards.held
+
+    @property
+    def membership(self) -> Membership | None:
+        """What is known of the consumer group; None before the consumer starts."""
+        return getattr(self.app.consumer, "membership", None)
 
 
 def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Worker:
@@ -98,18 +112,19 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     app = _faust_app(settings, shards)
     shards.new_shard = _shard_factory(settings, partitions, app, shards, metrics)
     lag = Lag(settings, shards.held)
-    host = Host(
-        shards.held,
-        lag,
-        AccountSeries(settings, shards),
-        lambda: getattr(app.consumer, "membership", None),
-        settings,
-    )
-    metrics.bind(host)
     _add_agent(app, settings, shards)
-    api = Api(host, partitions, refused=metrics.refused)
+    api = Api(
+        settings,
+        partitions,
+        shards=shards.held,
+        lag=lag,
+        membership=lambda: worker.membership,
+        refused=metrics.refused,
+    )
     web = Web(metrics.registry, lambda: _why_not_ready(shards, lag), api)
-    return Worker(app, shards, metrics, web, lag)
+    worker = Worker(app, settings, shards, metrics, web, lag)
+    worker_collector.bind(metrics, worker, AccountSeries(settings, shards))
+    return worker
 
 
 class _App(faust.App):
@@ -187,7 +202,7 @@ def _shard_factory(
             ),
             journal=journal(partition),
             new_reader=lambda: Reader(settings, partition, shards.queue),
-            metrics=metrics.for_shard(),
+            observer=metrics.for_shard(),
             fail=shards.fail,
         )
 
@@ -349,8 +364,6 @@ async def measure_loop(worker: Worker) -> None:
 
 async def measure_tables(worker: Worker) -> None:
     """Measure the tables now and then, a slice of rows at a time."""
-    host = worker.metrics.host
-    assert host is not None
     while True:
         sizes = {}
         for shard in worker.shards:
@@ -359,7 +372,7 @@ async def measure_tables(worker: Worker) -> None:
                 size += sum(map(len, rows[first : first + _MEASURED_ROWS]))
                 await asyncio.sleep(0)
             sizes[shard.partition] = size
-        host.table_bytes = sizes
+        worker.table_bytes = sizes
         await asyncio.sleep(_MEASURE_S)
 
 

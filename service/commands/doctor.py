@@ -24,9 +24,9 @@ from aiokafka.errors import (
 )
 
 from service import __version__
+from service.charts.printable import plain
 from service.commands.doctor_input import look_at_input, look_at_rows
 from service.commands.doctor_workers import look_at_workers
-from service.commands.printable import plain
 from service.counting import Checkpoint
 from service.kafka import clients
 from service.kafka import topic_admin as topics

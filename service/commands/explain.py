@@ -11,8 +11,8 @@ from typing import Final
 
 from service.audit.account_lines import Line
 from service.audit.explain import Explained, Question, explain
+from service.charts.printable import plain
 from service.commands.audit import AGREES, DIFFERS, INCOMPLETE, check_partition, source_of
-from service.commands.printable import plain
 from service.commands.progress_bar import Bar
 from service.settings import Settings
 

@@ -25,12 +25,12 @@ from service.background_tasks import beside
 from service.charts.drawing import new_console
 from service.demo.channel_phase import ChannelPhase
 from service.demo.check_phase import judge
+from service.demo.group_progress import Stalled
 from service.demo.live_phase import LivePhase, LivePlan
 from service.demo.pipeline import Pipeline, pipeline
 from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
 from service.local.kafka_jars import JarsMissing
 from service.local.worker_process import WorkerFailed
-from service.runtime.group_progress import Stalled
 from service.settings import Settings
 
 EXIT_WRONG: Final = 1

@@ -2,7 +2,8 @@
 
 Whoever asks while a text is being made gets the next one, together with everybody else who does:
 four hundred who ask at once cost two. The samples of shards are of one moment
-(service/metrics/collector.py); the text is made of them in slices, and the loop turns in between.
+(service/metrics/worker_collector.py); the text is made of them in slices, and the loop turns in
+between.
 """
 
 from __future__ import annotations

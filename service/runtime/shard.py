@@ -12,18 +12,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import aclosing
 from enum import Enum
-from typing import Final, NoReturn
+from typing import Final, NoReturn, Protocol
 
 from service.contract.rule_versions import CURRENT, TooNew, continued
 from service.counting import Checkpoint, Counts, Engine, Sealed
 from service.counting.checkpoint import SweepPosition
 from service.kafka.aiokafka_ext.batches import CannotUnpack
-from service.kafka.partitioning import partitioner_of
-from service.metrics.collector import ShardMetrics
+from service.kafka.partitioning import Partitioner, partitioner_of
 from service.runtime.journal import Journal, Overtaken, RefusedToOpen, Restored
 from service.runtime.reader import Batch, Reader
 from service.settings import Settings
@@ -55,6 +55,22 @@ class State(Enum):
     CLOSED = "closed"
 
 
+class ShardObserver(Protocol):
+    """Is told what happens to a shard, for metrics. Nothing that a shard does depends on it."""
+
+    def opened(self, seconds: float) -> None:
+        """It has been restored, in so many seconds."""
+
+    def sealed(self, seconds: float) -> None:
+        """A checkpoint has been sealed; nothing else was done for so many seconds."""
+
+    def committed(self, seconds: float, size: int, partition: int, position: int) -> None:
+        """A checkpoint is durable: seconds since its seal, bytes of its records, and which."""
+
+    def failed(self) -> None:
+        """A checkpoint failed; the worker ends."""
+
+
 class Shard:
     """One partition. The engine counts, the journal makes durable, the reader feeds."""
 
@@ -66,7 +82,7 @@ class Shard:
         engine: Engine,
         journal: Journal,
         new_reader: Callable[[], Reader],
-        metrics: ShardMetrics,
+        observer: ShardObserver,
         fail: Fail,
     ) -> None:
         """Build it in state OPENING; nothing is connected."""
@@ -77,7 +93,7 @@ class Shard:
         self._settings = settings
         self._journal = journal
         self._new_reader = new_reader
-        self.metrics: ShardMetrics = metrics
+        self._observer = observer
         self._fail = fail
         self._reading: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -89,6 +105,12 @@ class Shard:
         self._last: Checkpoint | None = None
         self.committed_offset = 0
         """Every input record before it is durable in the result topics."""
+        self.committed_s = time.time()
+        """When it last became so, or when the shard was made, seconds since the epoch."""
+        self.dedup_history_lost = 0
+        """Records whose event ids could not be read again: input retention had deleted them."""
+        self.sampled_keys: Counter[Partitioner] = Counter()
+        """Sampled accounts by the partitioner that would put their key into this partition."""
         self._unsealed = 0
         self._has_warned = self._has_told = False
         self.applied_ms = 0
@@ -113,7 +135,7 @@ class Shard:
         self._journal.progress.enter("")
         seconds = loop_time() - began
         self.state = State.HELD
-        self.metrics.opened(seconds, self.engine)
+        self._observer.opened(seconds)
         log.info(
             "shard open partition=%d position=%d rows=%d remembered=%d seconds=%.2f",
             self.partition,
@@ -184,7 +206,7 @@ class Shard:
             self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
         missing = restored.recent_from - self.engine.replay_from(checkpoint)
         if missing > 0:
-            self.metrics.horizon_cut(missing)
+            self.dedup_history_lost = missing
             log.warning(
                 "input retention has cut the log: duplicates of records before offset %d will be "
                 "counted again partition=%d records=%d",
@@ -301,7 +323,7 @@ class Shard:
         sealed = self.engine.seal()
         self._unsealed = 0
         self._last = sealed.checkpoint
-        self.metrics.sealed(sealed, loop_time() - began)
+        self._observer.sealed(loop_time() - began)
         self._sample(sealed)
         self._committing = asyncio.create_task(self._journal.commit(sealed))
         self._committing.add_done_callback(lambda task: self._committed(task, began))
@@ -312,7 +334,7 @@ class Shard:
         partitions = self._partitions
         for key, _ in sealed.updates[:_SAMPLED_KEYS]:
             partitioner = partitioner_of(key, self.partition, partitions)
-            self.metrics.sampled(partitioner)
+            self.sampled_keys[partitioner] += 1
             if partitioner != "murmur2" and not self._has_warned:
                 self._has_warned = True
                 log.warning(
@@ -329,12 +351,13 @@ class Shard:
         error = task.exception()
         if error is not None:
             position = self._last.position if self._last else -1
-            self.metrics.failed()
+            self._observer.failed()
             self._fail(f"a checkpoint failed partition={self.partition} position={position}", error)
             return
         assert self._last is not None
         self.committed_offset = self._last.position
-        self.metrics.committed(
+        self.committed_s = time.time()
+        self._observer.committed(
             loop_time() - began, task.result(), self.partition, self._last.position
         )
         if self._backlog and self.state is State.RUNNING:

@@ -125,7 +125,7 @@ class Local:
 
         A record that an open transaction hides waits, too.
         """
-        silent_s = max(0.0, time.time() - (shard.answered_s or shard.metrics.committed_s))
+        silent_s = max(0.0, time.time() - (shard.answered_s or shard.committed_s))
         waiting_s = max(self._lag.age_s(shard), self._lag.hidden_s(shard))
         return round(1_000 * max(silent_s, waiting_s))
 

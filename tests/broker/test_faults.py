@@ -20,7 +20,7 @@ from aiokafka.errors import ProducerFenced
 from service.contract.results import Source
 from service.counting import Engine
 from service.kafka import clients
-from service.metrics.collector import Metrics
+from service.metrics.observed import Metrics
 from service.runtime.journal import MAX_SEQUENCE, TransactionalJournal
 from service.runtime.reader import Reader
 from service.runtime.shard import Shard
@@ -221,7 +221,7 @@ class InProcess:
                 engine=Engine(settings.rules, source, settings=settings.fingerprint(4)),
                 journal=TransactionalJournal(settings, partition, 4),
                 new_reader=lambda: Reader(settings, partition, self.shards.queue),
-                metrics=metrics.for_shard(),
+                observer=metrics.for_shard(),
                 fail=self._fail,
             )
 

@@ -20,7 +20,7 @@ ALLOWED = {
 }  # fmt: skip
 BANNED = (
     *("faust", "aiokafka", "asyncio", "time", "datetime", "logging", "prometheus_client", "os"),
-    *("random", "service.kafka", "service.settings", "service.app", "service.metrics.collector"),
+    *("random", "service.kafka", "service.settings", "service.app", "service.metrics"),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from aiokafka.errors import ProducerFenced
@@ -10,7 +11,7 @@ from aiokafka.errors import ProducerFenced
 from service.contract.input_record import HEARTBEAT_HEADER, LogRecord, RawRecord
 from service.contract.results import Source
 from service.counting import Checkpoint, Engine, Sealed
-from service.metrics.collector import Metrics
+from service.metrics.observed import Metrics
 from service.runtime.journal import Journal, Progress, Restored
 from service.runtime.reader import Reader
 from service.runtime.shard import Shard
@@ -113,7 +114,7 @@ def shards_over(journal: Journal, failed: list[str]) -> Shards:
             engine=Engine(settings.rules, Source(settings.input_topic, partition)),
             journal=journal,
             new_reader=lambda: Silent(settings, partition, shards.queue),
-            metrics=Metrics().for_shard(),
+            observer=Metrics().for_shard(),
             fail=shards.fail,
         )
 
@@ -243,4 +244,25 @@ async def test_an_open_never_holds_the_table_twice_nor_the_remembered_input_at_o
     assert shard.engine.remembered_ids == len(records)
     assert journal.left == [0] * 12, "rows were kept beside their packed copies"
     await shard.close()
+    assert failed == []
+
+
+async def test_a_shard_notes_by_itself_when_it_last_committed_and_tells_its_observer() -> None:
+    failed: list[str] = []
+    journal = Slow()
+    shards = shards_over(journal, failed)
+    shards.assign([0])
+    while not shards.is_ready:
+        await asyncio.sleep(0)
+    (shard,) = shards
+    shard.committed_s = 0.0
+    count_a_heartbeat(shards, 0)
+    shard.checkpoint_if_due(asyncio.get_running_loop().time() + 60)
+    await turns()
+    assert shard.committed_s == 0.0, "the commit has not ended yet"
+    before_s = time.time()
+    journal.may_end.set()
+    await until(lambda: shard.committed_s > 0, "the commit to end")
+    assert before_s <= shard.committed_s <= time.time()
+    await shards.stop()
     assert failed == []

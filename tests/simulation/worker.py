@@ -36,7 +36,7 @@ class House:
         for name in ("journal", "reader", "shard", "shards"):
             import_module(f"{package}.runtime.{name}")
         self.engine: ModuleType = import_module(f"{package}.counting.engine")
-        self.metrics: ModuleType = import_module(f"{package}.metrics.collector")
+        self.metrics: ModuleType = import_module(f"{package}.metrics.observed")
         self.results: ModuleType = import_module(f"{package}.contract.results")
         self.settings: ModuleType = import_module(f"{package}.settings")
 
@@ -142,7 +142,7 @@ class Worker:
             engine=house.engine.Engine(settings.rules, source, settings=fingerprint),
             journal=journal,
             new_reader=lambda: runtime.reader.Reader(settings, partition, self.shards.queue),
-            metrics=self._metrics.for_shard(),
+            observer=self._metrics.for_shard(),
             fail=self.shards.fail,
         )
 

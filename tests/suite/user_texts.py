@@ -17,7 +17,8 @@ import yaml
 
 from service.cli import build_parser
 from service.metrics import account_series as accounts
-from service.metrics.collector import FAILURES, OBSERVED, READINGS, REFUSED, WORKER
+from service.metrics.observed import FAILURES, OBSERVED, REFUSED
+from service.metrics.readings import READINGS, WORKER
 from service.settings import SETTINGS_VARIABLES
 from service.web.problems import TITLES
 

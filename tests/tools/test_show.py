@@ -11,9 +11,9 @@ import pytest
 
 from service.cli import Exit, main
 from service.commands.generate import outbox_to
+from service.demo.group_progress import progress_of
 from service.local.broker import LocalBroker
 from service.local.worker_process import WorkerProcess, environment
-from service.runtime.group_progress import progress_of
 from service.settings import Settings
 from service.synthetic.batch_sender import Outbox
 from service.synthetic.events import Shape, Synthetic

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from service.charts.printable import plain, plain_json
 from service.cli import Exit, main
 from service.commands.doctor import Note
 from service.commands.option_types import UsageError
 from service.commands.output import check_outputs
-from service.commands.printable import plain, plain_json
 from service.commands.rejected import OURS, Refused
 from service.commands.rejected_replay import _corrected
 
