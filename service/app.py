@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
@@ -30,7 +30,7 @@ from mode import CrashingSupervisor
 
 from service import __version__, logs
 from service import file_descriptors as descriptors
-from service.contract.results import Source
+from service.contract.results import ResultTopics, Source
 from service.counting import Engine
 from service.kafka import security
 from service.kafka import topic_admin as topics
@@ -87,14 +87,14 @@ class Worker:
 
     app: faust.App
     settings: Settings
-    shards: Shards
+    shards: Shards[Engine]
     metrics: Metrics
     web: Web
     lag: Lag
     table_bytes: Mapping[int, int] = field(default_factory=dict)
 
     @property
-    def held(self) -> Iterable[Shard]:
+    def held(self) -> Iterable[Shard[Engine]]:
         """Every shard, those that open included."""
         return self.shards.held
 
@@ -108,7 +108,7 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     """Build a worker for an input of `partitions` partitions. Two can live in one process."""
     assert faust.streams._CStreamIterator is not None, "Faust's C stream iterator is missing"  # noqa: SLF001
     metrics = Metrics()
-    shards = Shards(fail)
+    shards: Shards[Engine] = Shards(fail)
     app = _faust_app(settings, shards)
     shards.new_shard = _shard_factory(settings, partitions, app, shards, metrics)
     lag = Lag(settings, shards.held)
@@ -147,7 +147,7 @@ class NoTables(TableManager):
         await self.recovery.start()
 
 
-def _faust_app(settings: Settings, shards: Shards) -> faust.App:
+def _faust_app(settings: Settings, shards: Shards[Engine]) -> faust.App:
     rebalance_s = settings.flush_interval_s + _REBALANCE_S
     urls = [yarl.URL(f"kafka://{address}") for address in settings.brokers.split(",")]
     app = _App(
@@ -183,24 +183,34 @@ def _faust_app(settings: Settings, shards: Shards) -> faust.App:
 
 
 def _shard_factory(
-    settings: Settings, partitions: int, app: faust.App, shards: Shards, metrics: Metrics
-) -> Any:  # noqa: ANN401 - Callable[[int], Shard]
+    settings: Settings,
+    partitions: int,
+    app: faust.App,
+    shards: Shards[Engine],
+    metrics: Metrics,
+) -> Callable[[int], Shard[Engine]]:
     fingerprint = settings.fingerprint(partitions)
 
-    def journal(partition: int) -> Journal:
+    def journal(partition: int, engine: Engine) -> Journal:
         if settings.is_exactly_once:
-            return TransactionalJournal(settings, partition, partitions)
-        return PlainJournal(settings, partition, partitions, app.consumer.commit_position)
+            return TransactionalJournal(settings, partition, partitions, engine)
+        commit = app.consumer.commit_position
+        return PlainJournal(settings, partition, partitions, engine, commit_position=commit)
 
-    def new_shard(partition: int) -> Shard:
-        source = Source(settings.input_topic, partition)
+    def new_shard(partition: int) -> Shard[Engine]:
+        engine = Engine(
+            settings.rules,
+            Source(settings.input_topic, partition),
+            topics=ResultTopics(*settings.result_topics),
+            settings=fingerprint,
+            ranked=settings.ranked_grains,
+        )
         return Shard(
             partition=partition,
+            partitions=partitions,
             settings=settings,
-            engine=Engine(
-                settings.rules, source, settings=fingerprint, ranked=settings.ranked_grains
-            ),
-            journal=journal(partition),
+            engine=engine,
+            journal=journal(partition, engine),
             new_reader=lambda: Reader(settings, partition, shards.queue),
             observer=metrics.for_shard(),
             fail=shards.fail,
@@ -209,7 +219,7 @@ def _shard_factory(
     return new_shard
 
 
-def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
+def _add_agent(app: faust.App, settings: Settings, shards: Shards[Engine]) -> None:
     topic = app.topic(settings.input_topic, schema=BatchSchema())
 
     @app.agent(topic, name="count")
@@ -222,7 +232,7 @@ def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
         shards.checkpoint_due()
 
 
-def _why_not_ready(shards: Shards, lag: Lag) -> str:
+def _why_not_ready(shards: Shards[Engine], lag: Lag) -> str:
     if not shards.is_known:
         return "the group has assigned no partition yet"
     if not shards.is_ready:

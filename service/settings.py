@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NoReturn
 
 from service.counting.leaders import DEPTH
-from service.counting.rules import DEFAULT_GRAINS, Grain, Rules
+from service.counting.rules import DEFAULT_GRAINS, Grain, Rules, differences
 from service.secret_files import UnusableSecretError, read_secret
 
 PREFIX: Final = "NETFOLLOWERS_"
@@ -155,21 +155,8 @@ class Settings:
     def differences(
         self, found: Mapping[str, str | int], partitions: int
     ) -> list[tuple[str, str | int | None, str | int | None]]:
-        """Compare with the fingerprint of a checkpoint; -> (name, its value, ours), by name.
-
-        What one of the two does not say is at its default. So a new setting, or one that a later
-        version no longer writes, makes no deployment refuse to start.
-        """
-        defaults: dict[str, str | int] = {
-            "expire_after_ms": 0,
-            **Settings().fingerprint(partitions),
-        }
-        theirs, ours = {**defaults, **found}, {**defaults, **self.fingerprint(partitions)}
-        return [
-            (name, theirs.get(name), ours.get(name))
-            for name in sorted(theirs.keys() | ours.keys())
-            if theirs.get(name) != ours.get(name)
-        ]
+        """Compare with the fingerprint of a checkpoint; -> (name, its value, ours), by name."""
+        return differences(found, self.fingerprint(partitions))
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:

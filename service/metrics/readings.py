@@ -20,6 +20,7 @@ from service.kafka.partitioning import Partitioner
 from service.metrics.observed import FAILURES, OBSERVED, REFUSED
 
 if TYPE_CHECKING:
+    from service.counting import Engine
     from service.kafka.aiokafka_ext.group_health import Membership
     from service.runtime.lag import Lag
     from service.runtime.shard import Shard
@@ -41,7 +42,7 @@ class Worker(Protocol):
     @property
     def settings(self) -> Settings: ...  # noqa: D102 - see above
     @property
-    def held(self) -> Iterable[Shard]: ...  # noqa: D102
+    def held(self) -> Iterable[Shard[Engine]]: ...  # noqa: D102
     @property
     def lag(self) -> Lag: ...  # noqa: D102
     @property
@@ -58,7 +59,7 @@ class Reading:
     kind: Kind
     help: str
     labels: tuple[str, ...]
-    read: Callable[[Shard, Worker], Samples]
+    read: Callable[[Shard[Engine], Worker], Samples]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +73,17 @@ class WorkerReading:
     read: Callable[[Worker], Samples]
 
 
-def _one(read: Callable[[Shard], float]) -> Callable[[Shard, Worker], Samples]:
+def _one(read: Callable[[Shard[Engine]], float]) -> Callable[[Shard[Engine], Worker], Samples]:
     return lambda shard, _: [((), read(shard))]
 
 
-def _outcomes(shard: Shard, _: Worker) -> Samples:
+def _outcomes(shard: Shard[Engine], _: Worker) -> Samples:
     counts = shard.engine.counts
     names = ("applied", "late", "duplicate", "rejected", "heartbeat")
     return [((name,), getattr(counts, name)) for name in names]
 
 
-def _actions(shard: Shard, _: Worker) -> Samples:
+def _actions(shard: Shard[Engine], _: Worker) -> Samples:
     tally = shard.engine.tally
     return [(("follow",), tally.followed), (("unfollow",), tally.unfollowed)]
 

@@ -28,6 +28,7 @@ from service.web.responses import (
 )
 
 if TYPE_CHECKING:
+    from service.counting import Engine
     from service.runtime.lag import Lag
     from service.runtime.shard import Shard
     from service.settings import Settings
@@ -41,7 +42,7 @@ _SILENT_S: Final = 0.5
 class Local:
     """What this worker counts. `url` is where the others find it."""
 
-    def __init__(self, settings: Settings, shards: Iterable[Shard], lag: Lag) -> None:
+    def __init__(self, settings: Settings, shards: Iterable[Shard[Engine]], lag: Lag) -> None:
         """`shards`: all that are held, those that open included."""
         self.url = ""
         self._settings = settings
@@ -62,7 +63,7 @@ class Local:
         if now - self._beat_s > _STALL_S:
             self._silent_until_s = now + _SILENT_S
 
-    def running(self) -> dict[int, Shard]:
+    def running(self) -> dict[int, Shard[Engine]]:
         """Partition -> shard of those that count; none for a moment after a stall.
 
         A worker that was frozen finds answers of its broker that were given before, and would take
@@ -98,7 +99,7 @@ class Local:
                 shards = self.running()
         return found
 
-    def look(self, shard: Shard | None, account_id: str) -> Looked:
+    def look(self, shard: Shard[Engine] | None, account_id: str) -> Looked:
         """Look an account up in a shard, which is None when it is not counted here."""
         if shard is None:
             return Looked(None, None)
@@ -108,7 +109,7 @@ class Local:
             return Looked(freshness, None)
         return Looked(freshness, self._account(account_id, row, shard, freshness))
 
-    def freshness(self, shard: Shard) -> Freshness:
+    def freshness(self, shard: Shard[Engine]) -> Freshness:
         """What of the log the shard contains."""
         engine = shard.engine
         return Freshness(
@@ -120,7 +121,7 @@ class Local:
             self._age_ms(shard),
         )
 
-    def _age_ms(self, shard: Shard) -> int:
+    def _age_ms(self, shard: Shard[Engine]) -> int:
         """Since when something may be missing: the oldest waiting record, or the last fetch.
 
         A record that an open transaction hides waits, too.
@@ -129,7 +130,9 @@ class Local:
         waiting_s = max(self._lag.age_s(shard), self._lag.hidden_s(shard))
         return round(1_000 * max(silent_s, waiting_s))
 
-    def _account(self, account_id: str, row: Row, shard: Shard, freshness: Freshness) -> Account:
+    def _account(
+        self, account_id: str, row: Row, shard: Shard[Engine], freshness: Freshness
+    ) -> Account:
         net = row.gained - row.lost
         windows = {name: self._windows(row, name, shard) for name in self._names}
         return Account(
@@ -145,7 +148,7 @@ class Local:
             freshness,
         )
 
-    def _windows(self, row: Row, name: str, shard: Shard) -> list[Window]:
+    def _windows(self, row: Row, name: str, shard: Shard[Engine]) -> list[Window]:
         """Kept windows: a row lets go of the others only when it changes."""
         index, watermark = self._names[name], shard.engine.watermark_ms
         grain = self._grains[index]
@@ -176,7 +179,7 @@ class Local:
             await self._add_trails(found, question.trail, turns)
         return found
 
-    def _top(self, shard: Shard, question: TopQuestion) -> ShardTop:
+    def _top(self, shard: Shard[Engine], question: TopQuestion) -> ShardTop:
         leaders = shard.engine.leaders[self._names[question.grain]]
         return ShardTop(
             msgspec.structs.replace(self.freshness(shard), applied_offset=shard.sealed_offset),
@@ -205,7 +208,7 @@ class Local:
                         place.trail.extend(self._trail(shard, place.account_id.encode(), trail))
                     await turns.spent(LOOK + len(place.trail))
 
-    def _trail(self, shard: Shard, key: bytes, name: str) -> list[tuple[int, int]]:
+    def _trail(self, shard: Shard[Engine], key: bytes, name: str) -> list[tuple[int, int]]:
         row = shard.engine.row(key)
         if row is None:
             return []
@@ -217,7 +220,7 @@ class Local:
         """Every shard of this worker, whatever its state."""
         return [self._status(shard) for shard in self._shards]
 
-    def _status(self, shard: Shard) -> ShardStatus:
+    def _status(self, shard: Shard[Engine]) -> ShardStatus:
         if not shard.is_running:
             return ShardStatus(shard.partition, self.url, shard.state.value)
         counts = shard.engine.counts

@@ -31,6 +31,7 @@ from service.web.stream import Client, Hub
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from service.counting import Engine
     from service.kafka.aiokafka_ext.group_health import Membership
     from service.runtime.lag import Lag
     from service.runtime.shard import Shard
@@ -58,7 +59,7 @@ class Api:
         settings: Settings,
         partitions: int,
         *,
-        shards: Iterable[Shard],
+        shards: Iterable[Shard[Engine]],
         lag: Lag,
         membership: Callable[[], Membership | None],
         refused: Callable[[str], None],

@@ -14,6 +14,8 @@ from service.cli import Exit
 from service.commands import rebuild, rebuild_plan
 from service.commands.rebuild_count import Counted, Recount
 from service.commands.rebuild_plan import Plan, Planner
+from service.contract.results import ResultTopics
+from service.counting import Publisher
 from service.kafka import clients
 from service.kafka.aiokafka_ext import batches
 from service.runtime.journal import TransactionalJournal
@@ -219,7 +221,8 @@ async def test_a_worker_that_has_started_meanwhile_wins(
     class Slow(Planner):
         async def plan(self, *known: Any) -> Plan | None:
             found = await super().plan(*known)
-            other = TransactionalJournal(self.settings, 0, 1)  # as a worker that opens
+            topics = ResultTopics(*self.settings.result_topics)
+            other = TransactionalJournal(self.settings, 0, 1, Publisher(topics))  # as a worker
             await other.fence()
             await other.close()
             return found

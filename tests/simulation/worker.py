@@ -131,15 +131,20 @@ class Worker:
         count = self._place.partitions
         source = house.results.Source(settings.input_topic, partition)
         fingerprint = settings.fingerprint(count)
+        topics = house.results.ResultTopics(*settings.result_topics)
+        engine = house.engine.Engine(settings.rules, source, topics=topics, settings=fingerprint)
         journal = (
-            runtime.journal.TransactionalJournal(settings, partition, count)
+            runtime.journal.TransactionalJournal(settings, partition, count, engine)
             if settings.is_exactly_once
-            else runtime.journal.PlainJournal(settings, partition, count, self._commit_position)
+            else runtime.journal.PlainJournal(
+                settings, partition, count, engine, commit_position=self._commit_position
+            )
         )
         return runtime.shard.Shard(
             partition=partition,
+            partitions=count,
             settings=settings,
-            engine=house.engine.Engine(settings.rules, source, settings=fingerprint),
+            engine=engine,
             journal=journal,
             new_reader=lambda: runtime.reader.Reader(settings, partition, self.shards.queue),
             observer=self._metrics.for_shard(),
