@@ -129,10 +129,7 @@ class Worker:
         house, settings = self._place.house, self.settings
         runtime = house.runtime
         count = self._place.partitions
-        source = house.results.Source(settings.input_topic, partition)
-        fingerprint = settings.fingerprint(count)
-        topics = house.results.ResultTopics(*settings.result_topics)
-        engine = house.engine.Engine(settings.rules, source, topics=topics, settings=fingerprint)
+        engine = self._engine(partition)
         journal = (
             runtime.journal.TransactionalJournal(settings, partition, count, engine)
             if settings.is_exactly_once
@@ -149,6 +146,15 @@ class Worker:
             new_reader=lambda: runtime.reader.Reader(settings, partition, self.shards.queue),
             observer=self._metrics.for_shard(),
             fail=self.shards.fail,
+        )
+
+    def _engine(self, partition: int) -> Any:
+        house, settings = self._place.house, self.settings
+        return house.engine.Engine(
+            settings.rules,
+            house.results.Source(settings.input_topic, partition),
+            topics=house.results.ResultTopics(*settings.result_topics),
+            settings=settings.fingerprint(self._place.partitions),
         )
 
     async def _commit_position(self, *_: object) -> None:
