@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -13,11 +13,11 @@ class Record(Protocol):
     """One record of a log."""
 
     @property
-    def offset(self) -> int: ...  # noqa: D102
+    def offset(self) -> int: ...
     @property
-    def key(self) -> bytes | None: ...  # noqa: D102
+    def key(self) -> bytes | None: ...
     @property
-    def value(self) -> bytes | None: ...  # noqa: D102
+    def value(self) -> bytes | None: ...
 
 
 class Log(NamedTuple):
@@ -84,6 +84,6 @@ def _same(
     return Counter(found) == Counter(right) if is_exact else set(found) == set(right)
 
 
-def _unequal(found: dict[bytes | None, object], right: dict[bytes, dict[str, int]]) -> str:
-    keys = [key for key in found.keys() | right.keys() if found.get(key) != right.get(key or b"")]
-    return ", ".join(f"{key!r} {found.get(key)} not {right.get(key or b'')}" for key in keys[:3])
+def _unequal(found: Mapping[bytes, object], right: Mapping[bytes, object]) -> str:
+    keys = [key for key in found.keys() | right.keys() if found.get(key) != right.get(key)]
+    return ", ".join(f"{key!r} {found.get(key)} not {right.get(key)}" for key in keys[:3])
