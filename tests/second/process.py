@@ -1,8 +1,8 @@
 """python -m tests.second.process GROUP TOPICS: a worker of the second engine, until it is killed.
 
 Settings come from the environment, as a worker's do, but for the group and the input, which is the
-topic of window results. TOPICS is a JSON list of its own topics' names. It
-runs every partition, without a group membership: what is tested is the way to a commit and back.
+topic of window results. TOPICS is a JSON list of its own topics' names. It runs every
+partition, without a group membership: what is tested is the way to a commit and back.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ async def run(settings: Settings, topics: Topics) -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout, force=True)
     counting = Settings.from_env(os.environ)
     own = replace(counting, app_id=sys.argv[1], input_topic=counting.windows_topic)
     asyncio.run(run(own, Topics(*json.loads(sys.argv[2]))))
