@@ -34,9 +34,9 @@ from bench.restore import restore
 from bench.scaling import PARTITIONS, scaling
 from bench.shard import big_shard
 from bench.throughput import in_turn
+from service.errors import WorkerError
 from service.local.broker import start_local_broker
-from service.local.kafka_jars import JarsMissing
-from service.local.worker_process import WorkerFailed
+from service.local.kafka_jars import KafkaJarsError
 
 SECTIONS: Final = ("throughput", "peers", "latency", "restore", "boundary", "scaling")
 _OVERRIDES: Final = {"log.segment.bytes": "268435456", "num.network.threads": "2"}
@@ -57,7 +57,7 @@ class Bench:
     def _available(self) -> tuple[Peer, ...]:
         try:
             build()
-        except JarsMissing as missing:
+        except KafkaJarsError as missing:
             self.missing.append(f"Kafka Streams: {missing}")
             print(self.missing[-1], file=sys.stderr)
             return tuple(peer for peer in PEERS if not peer.is_java)
@@ -72,7 +72,7 @@ class Bench:
             print(f"\n--- {' and '.join(sorted(names))}", flush=True)
             try:
                 await measure()
-            except (AssertionError, TimeoutError, WorkerFailed) as failed:
+            except (AssertionError, TimeoutError, WorkerError) as failed:
                 said = f"{' and '.join(sorted(names))}: {type(failed).__name__} {failed}"
                 self.missing.append(said[-300:].replace("\n", " "))
                 print(said, file=sys.stderr, flush=True)

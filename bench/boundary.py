@@ -20,9 +20,9 @@ from bench.gaps import Gaps
 from bench.machine import OUTPUT
 from bench.samples import sums
 from bench.shard import HOUR_MS, MINUTE_MS, BigShard
-from service.commands.generate import outbox_to
 from service.local.worker_process import WorkerProcess
 from service.settings import Settings
+from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
 
 RATE: Final = 2_000

@@ -21,11 +21,11 @@ from dataclasses import asdict, dataclass, replace
 
 from bench.gaps import Gaps
 from bench.machine import OUTPUT, machine
-from service.commands.generate import outbox_to
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
 from service.local.worker_process import WorkerProcess
 from service.settings import Settings
+from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
 from service.synthetic.paced_source import CHUNK, Stream
 
@@ -180,16 +180,7 @@ async def scenarios(settings: Settings, *, with_ids: bool, rate: float) -> list[
 
 def named(brokers: str, name: str, partitions: int) -> Settings:
     """Default settings, with topics of their own."""
-    return Settings(
-        brokers=brokers,
-        app_id=name,
-        input_topic=f"{name}-in",
-        updates_topic=f"{name}-updates",
-        windows_topic=f"{name}-windows",
-        late_topic=f"{name}-late",
-        rejected_topic=f"{name}-rejected",
-        partitions=partitions,
-    )
+    return Settings(brokers=brokers, partitions=partitions).with_prefix(name)
 
 
 def row(name: str, outcomes: list[Outcome]) -> str:

@@ -48,7 +48,7 @@ NEAR_THE_TOP: Final = 12
 _LINE: Final = re.compile(r"^Measured at commit ([0-9a-f]{7,40})\+? on .+\.$", re.MULTILINE)
 
 
-class NoGit(Exception):  # noqa: N818 - says what it is
+class NoGitError(Exception):
     """Nothing can be judged here; the message says why."""
 
 
@@ -75,7 +75,7 @@ def commit_of(text: str) -> str | None:
 
 
 def judge(root: Path) -> list[Found]:
-    """Look at each document; -> what there is to say. NoGit."""
+    """Look at each document; -> what there is to say. NoGitError."""
     is_shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
     found = []
     for path in sorted((root / "docs").glob("**/*.md")):
@@ -94,7 +94,7 @@ def _judge_one(root: Path, name: str, measured: str | None, *, is_shallow: bool)
     if not _is_in_history(root, measured):
         if is_shallow:
             message = f"this is a shallow clone and has no commit {measured}"
-            raise NoGit(message)
+            raise NoGitError(message)
         return [Found(f"{name}: no commit {measured} in this history", is_wrong=True)]
     changed = _changed(root, measured, (*HOT, *ALSO.get(name, ())))
     return [Found(f"{name}: {changed} since {measured}", is_wrong=False)] if changed else []
@@ -115,7 +115,7 @@ def _changed(root: Path, measured: str, paths: Sequence[str]) -> str:
 def _git(root: Path, *arguments: str) -> str:
     done = _run(root, *arguments)
     if done.returncode != 0:
-        raise NoGit(done.stderr.strip().partition("\n")[0])
+        raise NoGitError(done.stderr.strip().partition("\n")[0])
     return done.stdout
 
 
@@ -123,7 +123,7 @@ def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     git = shutil.which("git")
     if git is None:
         message = "there is no git"
-        raise NoGit(message)
+        raise NoGitError(message)
     command = [git, "-C", str(root), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -138,7 +138,7 @@ def main(arguments: Sequence[str] = (), root: Path = ROOT) -> int:
         return 0
     try:
         found = judge(root)
-    except NoGit as why:
+    except NoGitError as why:
         print(f"figures: not judged: {why}")
         return 0
     for one in found:

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
-from service.local.kafka_jars import JarsMissing, java
+from service.local.kafka_jars import KafkaJarsError, java
 
 ROOT: Final = Path(__file__).parents[1]
 OUTPUT: Final = ROOT / "bench-output"
@@ -56,7 +56,7 @@ def _commit() -> str:
 def _java() -> str:
     try:
         answer = subprocess.run([java(), "-version"], capture_output=True, text=True, check=False)
-    except JarsMissing:
+    except KafkaJarsError:
         return "none"
     return answer.stderr.split('"')[1]
 

@@ -9,16 +9,6 @@ from service.settings import Settings
 
 def named(brokers: str, name: str, input_topic: str, **changes: Any) -> Settings:  # noqa: ANN401
     """Settings with result topics of their own; `changes` as in `dataclasses.replace`."""
-    return Settings(
-        **{
-            "brokers": brokers,
-            "app_id": name,
-            "input_topic": input_topic,
-            "updates_topic": f"{name}-updates",
-            "windows_topic": f"{name}-windows",
-            "late_topic": f"{name}-late",
-            "rejected_topic": f"{name}-rejected",
-            "flush_interval_s": 0.5,
-            **changes,
-        }
+    return Settings(brokers=brokers, flush_interval_s=0.5).with_prefix(
+        name, input_topic=input_topic, **changes
     )

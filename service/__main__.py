@@ -4,7 +4,7 @@ import sys
 
 
 def main() -> int:
-    """Run one command; -> its exit code. Ctrl-C ends it with 130, even while it is imported."""
+    """Run one command. Return its exit code. Ctrl-C gives 130, even during imports."""
     try:
         from service.cli import main as run  # noqa: PLC0415 - see above
 

@@ -1,8 +1,8 @@
-"""The worker: a Faust app whose one agent hands batches to shards. Composition root of the service.
+"""The worker: a Faust app with one agent that hands batches to shards. Builds all parts.
 
 `build` makes everything and connects to nothing. `run` starts it, waits for a signal, and ends in
-one of three ways: 0 after a clean stop, 2 or 3 when it cannot start, 70 through `exit_now` when
-anything unexpected happens. `exit_now` needs no propagation through Faust or aiokafka, which
+one of three ways: 0 after a clean stop, 2 or 3 if it cannot start, 70 through `exit_now` if
+anything unexpected happens. `exit_now` ends the process directly, because Faust and aiokafka
 swallow exceptions.
 """
 
@@ -31,7 +31,9 @@ from mode import CrashingSupervisor
 from service import __version__, logs
 from service import file_descriptors as descriptors
 from service.contract.results import ResultTopics, Source
+from service.contract.topics import RESULTS
 from service.counting import Engine
+from service.exit_codes import ExitCode
 from service.kafka import security
 from service.kafka import topic_admin as topics
 from service.kafka.aiokafka_ext.group_health import Membership
@@ -52,9 +54,6 @@ from service.web.server import Web
 
 log = logging.getLogger(__name__)
 
-EXIT_SETTINGS: Final = 2
-EXIT_BROKER: Final = 3
-EXIT_CRASH: Final = 70
 _M_MMAP_THRESHOLD: Final = -3
 _MAPPED_FROM_BYTES: Final = 8 * 2**20
 _M_TRIM_THRESHOLD: Final = -1
@@ -70,20 +69,26 @@ _ANY_ADDRESS: Final = ("", "0.0.0.0", "::")  # noqa: S104 - compared with, not b
 _IDLE_POLL_S: Final = 86_400.0
 _REBALANCE_S: Final = 30.0
 _ANSWER_S: Final = 5.0
-"""A join that is not answered so long after a rebalance must have ended is sent again."""
+"""If a join has no answer this long after the latest end of a rebalance, it is sent again."""
 
 
 def exit_now(what: str, error: BaseException | None) -> NoReturn:
-    """Say once what cannot go on, and end the process; open transactions end at the next open."""
+    """Log once why the worker cannot continue, and end the process.
+
+    Open transactions end at the next open.
+    """
     log.critical("exit: %s%s", what, f": {error!r}" if error else "", exc_info=error)
     logging.shutdown()
     sys.stderr.flush()
-    os._exit(EXIT_CRASH)
+    os._exit(ExitCode.INTERNAL)
 
 
 @dataclass(slots=True)
 class Worker:
-    """What `build` makes. `table_bytes`: partition -> bytes of packed rows, measured on a timer."""
+    """The parts that `build` makes.
+
+    `table_bytes`: partition -> bytes of packed rows, measured on a timer.
+    """
 
     app: faust.App
     settings: Settings
@@ -128,18 +133,20 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
 
 
 class _App(faust.App):
-    """Faust holds no state of ours: it needs no directory."""
+    """Faust stores no state of this service, so it needs no directory."""
 
     logger = logging.getLogger("faust.app")  # Faust would log under the name of this module
 
     def _create_directories(self) -> None:
-        """Leave the disk alone."""
+        """Create no directory."""
 
 
 class NoTables(TableManager):
-    """Faust waits a second here, in case somebody still makes a table: nobody does."""
+    """Faust waits a second here for tables that may still be added. This service adds no table."""
 
-    logger = logging.getLogger("faust.tables")  # it would log under the name of this module
+    logger = logging.getLogger(
+        "faust.tables"
+    )  # otherwise it would log under the name of this module
 
     async def on_start(self) -> None:
         """Do the rest of what Faust does."""
@@ -203,6 +210,7 @@ def _shard_factory(
             Source(settings.input_topic, partition),
             topics=ResultTopics(*settings.result_topics),
             settings=fingerprint,
+            defaults=settings.defaults(partitions),
             ranked=settings.ranked_grains,
         )
         return Shard(
@@ -242,28 +250,28 @@ def _why_not_ready(shards: Shards[Engine], lag: Lag) -> str:
     return next(filter(None, map(lag.why_hidden, shards)), "")
 
 
-def run(settings: Settings) -> int:
-    """Run a worker until SIGTERM or SIGINT; -> exit code."""
+def run(settings: Settings) -> ExitCode:
+    """Run a worker until SIGTERM or SIGINT. Return the exit code."""
     logs.configure(settings.log_level, settings.log_format)
     _keep_small_buffers()
     _collect_by_hand()
     try:
         return asyncio.run(_run(settings))
-    except topics.NotUsable as error:
+    except topics.TopicsError as error:
         log.critical("exit: %s", error)
-        return EXIT_SETTINGS
+        return ExitCode.USAGE
     except (KafkaError, OSError) as error:
         why = asyncio.run(security.why_unreachable(settings))
         log.critical("exit: broker %s", why or f"{settings.brokers}: {error!r}")
-        return EXIT_BROKER
+        return ExitCode.BROKER
 
 
 def _keep_small_buffers() -> None:
-    """Have glibc keep buffers of fetches and batches, and give back what is larger.
+    """Make glibc keep the buffers of fetches and batches, and return larger ones to the system.
 
-    By default its thresholds grow with what it has seen, and a table that has grown once is kept.
-    Mapping every buffer anew costs 6 to 18 % of the throughput in page faults. Elsewhere than on
-    glibc this does nothing.
+    By default its thresholds grow with the sizes that it has seen, and then it keeps the memory of
+    a table that has grown once. Mapping every buffer again costs 6 to 18 % of the throughput in
+    page faults. Without glibc this does nothing.
     """
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
@@ -271,7 +279,7 @@ def _keep_small_buffers() -> None:
         mallopt(_M_TRIM_THRESHOLD, _TRIMMED_FROM_BYTES)
 
 
-async def _run(settings: Settings) -> int:
+async def _run(settings: Settings) -> ExitCode:
     partitions = await topics.require(settings)
     settings = descriptors.fit(settings, partitions)
     worker = build(settings, partitions=partitions)
@@ -303,11 +311,11 @@ async def _run(settings: Settings) -> int:
     if not stop.is_set():
         exit_now("Faust stopped by itself", worker.app.crash_reason)
     await _stop(worker)
-    return 0
+    return ExitCode.OK
 
 
 def _say_where(worker: Worker, settings: Settings) -> None:
-    """Have the address travel in the group's member metadata (docs/design/decisions/0014)."""
+    """Put the worker's address into its member metadata (docs/design/decisions/0014)."""
     host, port = settings.web_host, worker.web.port
     if host in _ANY_ADDRESS:
         host = socket.gethostname()
@@ -318,14 +326,14 @@ def _say_where(worker: Worker, settings: Settings) -> None:
 
 
 def _end_with_it(chore: asyncio.Task[None]) -> None:
-    """A chore that has failed is never missed in silence: metrics of it would stand still."""
+    """End the worker if a background task failed. Otherwise its metrics would stop unnoticed."""
     error = None if chore.cancelled() else chore.exception()
     if error is not None:
         exit_now("a background task has failed", error)
 
 
 async def _stop(worker: Worker) -> None:
-    """Final checkpoint, leave the group, let go; a stop that hangs is a crash."""
+    """Commit a final checkpoint, leave the group and close everything. A stop that hangs fails."""
     log.info("stopping")
     try:
         async with asyncio.timeout(_STOP_TIMEOUT_S):
@@ -336,18 +344,18 @@ async def _stop(worker: Worker) -> None:
         exit_now("the stop did not end", error)
     log.info("stopped")
     logging.shutdown()
-    os._exit(0)  # Faust leaves threads and tasks behind that would keep the process
+    os._exit(ExitCode.OK)  # Faust's threads and tasks would keep the process alive
 
 
 def _collect_by_hand() -> None:
-    """Set apart what imports have left, and replace the collector (docs/measured/soak.md)."""
+    """Exclude imported objects from garbage collection, and turn off the automatic collection."""
     gc.disable()
     gc.collect()
     gc.freeze()
 
 
 async def _watch(worker: Worker) -> None:
-    """Not a timer of Faust's: those wait for the first assignment, which may never come."""
+    """Watch without a timer of Faust, which waits for the first assignment. It may never come."""
     while True:
         await asyncio.sleep(_WATCH_S)
         worker.shards.watch()
@@ -356,14 +364,14 @@ async def _watch(worker: Worker) -> None:
 
 
 async def _collect() -> None:
-    """Collect the libraries' cycles once a minute: the engine makes none, and is quickly seen."""
+    """Collect the cycles of the libraries once a minute. The engine makes no cycles."""
     while True:
         await asyncio.sleep(_COLLECT_S)
         gc.collect()
 
 
 async def measure_loop(worker: Worker) -> None:
-    """Observe how much later than asked a task wakes."""
+    """Observe how much too late a sleeping task wakes."""
     loop = asyncio.get_running_loop()
     while True:
         asked = loop.time() + _DELAY_S
@@ -373,7 +381,7 @@ async def measure_loop(worker: Worker) -> None:
 
 
 async def measure_tables(worker: Worker) -> None:
-    """Measure the tables now and then, a slice of rows at a time."""
+    """Measure the tables from time to time, a slice of rows at a time."""
     while True:
         sizes = {}
         for shard in worker.shards:
@@ -387,7 +395,7 @@ async def measure_tables(worker: Worker) -> None:
 
 
 def _say_what_runs(settings: Settings, partitions: int, port: int) -> None:
-    """One screen: what runs, with which settings, on which topics. Secrets are not among them."""
+    """Log what runs, with which settings, on which topics. Secrets are not logged."""
     log.info("net followers worker version=%s pid=%d", __version__, os.getpid())
     log.info(
         "kafka brokers=%s security=%s group=%s instance_id=%s guarantee=%s",
@@ -398,7 +406,7 @@ def _say_what_runs(settings: Settings, partitions: int, port: int) -> None:
         settings.guarantee,
     )
     log.info("reads input=%s partitions=%d", settings.input_topic, partitions)
-    log.info("writes updates=%s windows=%s late=%s rejected=%s", *settings.result_topics)
+    log.info("writes %s", " ".join(f"{one.role}={settings.topic(one)}" for one in RESULTS))
     for name, value in settings.fingerprint(partitions).items():
         log.info("counts with %s=%s", name, value)
     log.info(

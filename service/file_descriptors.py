@@ -1,4 +1,4 @@
-"""File descriptors: the web port may never use up those that Kafka's connections need."""
+"""File descriptors: the web port must never use those that Kafka's connections need."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ log = logging.getLogger(__name__)
 
 _WORKER: Final = 256
 _PER_PARTITION: Final = 8
-"""Connections of a partition's reader and producer, to some brokers each."""
+"""Connections of a partition's reader and producer, each to several brokers."""
 _LEAST: Final = 16
 
 
 def fit(settings: Settings, partitions: int) -> Settings:
-    """Raise the process's own limit as far as it may; -> settings whose connections fit in it."""
+    """Raise the limit of this process as far as allowed. Return settings whose connections fit."""
     others = _WORKER + _PER_PARTITION * partitions + SPARE
     wanted = settings.api_connections + others
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,9 +1,9 @@
-"""Logging: one event a line, key=value, and no line three thousand times.
+"""Logging: one event per line, key=value, and no line thousands of times.
 
-A broker that is down makes aiokafka log every attempt of every client. `OncePerInterval` lets one
-connection error per broker through in an interval, one refusal of our credentials (it says more
-than the closed connection before it), and of everything else that libraries say one line per
-logger, level and message template; it says how many it held back.
+When a broker is down, aiokafka logs every attempt of every client. Per interval, `OncePerInterval`
+passes one connection error per broker and one refusal of the credentials (it says more than the
+closed connection before it). Of all other library lines it passes one per logger, level and message
+template. The next line says how many were held back.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import orjson
 
 _NOISY: Final = ("aiokafka", "faust", "mode", "asyncio", "kafka", "aiohttp")
 _OF_STRANGERS: Final = ("service.web", "service.web.server")
-"""Loggers of ours whose lines any request can cause."""
+"""Loggers of this service whose lines any request can cause."""
 INTERVAL_S: Final = 10.0
 _KEYS: Final = 1_000
 _CONNECTION: Final = re.compile(r"connect|errno|nodenotready|timed ?out|closed", re.IGNORECASE)
@@ -32,7 +32,7 @@ _Key = tuple[str, int, str]
 
 
 class OncePerInterval(logging.Filter):
-    """Lets a message template, or a broker's connection error, through once per interval."""
+    """Passes a message template, or the connection error of a broker, once per interval."""
 
     def __init__(self, interval_s: float = INTERVAL_S) -> None:
         """`interval_s`: seconds between two lines of the same template."""
@@ -42,7 +42,7 @@ class OncePerInterval(logging.Filter):
         self._address_of: dict[str, str] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Decide by broker, else by logger, level and template, not by arguments."""
+        """Decide by broker, else by logger, level and template. The arguments do not matter."""
         if not record.name.startswith((*_NOISY, *_OF_STRANGERS)):
             return True
         now = time.monotonic()
@@ -61,7 +61,7 @@ class OncePerInterval(logging.Filter):
         return True
 
     def _broker(self, record: logging.LogRecord) -> _Key | None:
-        """Name the broker that a connection error is about; its node id is not another broker."""
+        """Return the broker of a connection error. Another node id does not mean another broker."""
         message = record.getMessage()
         if not _CONNECTION.search(message):
             return None
@@ -79,7 +79,7 @@ def _first(pattern: re.Pattern[str], text: str) -> str:
 
 
 class AsJson(logging.Formatter):
-    """One object a line: time, level, logger, message, `key=value` pairs of it, traceback."""
+    """Writes one object per line: time, level, logger, message, `key=value` pairs, traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Encode one record."""
@@ -97,7 +97,7 @@ class AsJson(logging.Formatter):
 
 
 def configure(level: str, log_format: str = "text") -> None:
-    """Log to stderr: time, level, logger, message. Libraries only from WARNING on.
+    """Log to stderr: time, level, logger, message. Libraries log from WARNING on.
 
     `log_format`: "text" or "json".
     """

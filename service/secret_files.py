@@ -1,7 +1,7 @@
-"""Files that hold one secret each: read and judged in one place, for every setting that names one.
+"""Reads and checks files that contain one secret each, for every setting that names one.
 
-A secret that is configured and cannot be used must never mean "no secret". No message may hold
-any part of it.
+A configured secret that cannot be used must never count as "no secret". No message may contain a
+part of it.
 """
 
 from __future__ import annotations
@@ -9,20 +9,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from service.errors import NetFollowersError
+
 MOST_BYTES: Final = 65_536
 _RIGHT: Final = "a file that holds one secret in one line of UTF-8"
 
 
-class UnusableSecretError(ValueError):
-    """Says what the file should be, and what it is."""
+class UnusableSecretError(NetFollowersError):
+    """Says what the file should be, and what is wrong with it."""
 
     def __init__(self, what: str) -> None:
-        """`what` the file is."""
+        """`what`: the fault of the file."""
         super().__init__(f"{_RIGHT}; it {what}")
 
 
 def read_secret(path: str) -> str:
-    """Read the secret, without blanks and line ends around it. UnusableSecretError."""
+    """Return the secret without surrounding blanks and line ends. UnusableSecretError."""
     try:
         with Path(path).open("rb") as file:
             raw = file.read(MOST_BYTES + 1)

@@ -23,7 +23,7 @@ from service.local.broker import LocalBroker, start_local_broker
 from tests import property_examples
 from tests.contract.records import first, wrong_in
 from tests.optional import a_real_kafka, skip, tool
-from tests.tiers import FIXTURES, TIERS, NoRow, tier_of, tiers_in
+from tests.tiers import FIXTURES, TIERS, NoRowError, tier_of, tiers_in
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what runs in the background so, and every process of a test would inherit it.
@@ -55,7 +55,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
         return None
     try:
         lowest = tier_of(str(collection_path.relative_to(config.rootpath)))
-    except NoRow as wrong:
+    except NoRowError as wrong:
         raise pytest.UsageError(*wrong.args) from None
     chosen = tiers_in(config.option.markexpr)
     return True if TIERS.index(lowest) > max(map(TIERS.index, chosen)) else None

@@ -14,7 +14,7 @@ from typing import Final, NoReturn
 
 import pytest
 
-from service.local.kafka_jars import JarsMissing
+from service.local.kafka_jars import KafkaJarsError
 
 PACKAGES: Final = MappingProxyType(
     {
@@ -64,5 +64,5 @@ def a_real_kafka() -> Iterator[None]:
     """Skip the test if what is done in here finds no Java, or no jars and no Maven."""
     try:
         yield
-    except JarsMissing as missing:
+    except KafkaJarsError as missing:
         skip(f"no real Kafka: {missing}")

@@ -115,7 +115,7 @@ FIXTURES: Final = MappingProxyType(
 )
 
 
-class NoRow(LookupError):  # noqa: N818 - says what it is
+class NoRowError(LookupError):
     """A test file that the table does not know."""
 
 
@@ -126,11 +126,11 @@ def tiers_in(expression: str) -> set[str]:
 
 
 def tier_of(node: str, fixtures: Iterable[str] = ()) -> str:
-    """-> the tier of a test. `node`: its id, from the root of the repository. NoRow."""
+    """-> the tier of a test. `node`: its id, from the root of the repository. NoRowError."""
     rows = [row for row in TABLE if _holds(row, node)]
     if not rows:
         message = f"{node.partition('::')[0]} has no row in tests/tiers.py"
-        raise NoRow(message)
+        raise NoRowError(message)
     by_path = TABLE[max(rows, key=len)]
     needed = [FIXTURES[name] for name in fixtures if name in FIXTURES]
     return max([by_path, *needed], key=TIERS.index)

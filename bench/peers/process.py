@@ -20,7 +20,7 @@ from aiokafka.admin import NewTopic
 from bench.machine import OUTPUT, ROOT
 from bench.timing import By
 from service.kafka import clients
-from service.local.kafka_jars import JarsMissing, java
+from service.local.kafka_jars import KafkaJarsError, java
 from service.settings import Settings
 
 STREAMS: Final = Path(__file__).parent / "kafka-streams"
@@ -66,7 +66,7 @@ PEERS: Final = (PLAIN_FAUST, IDIOMATIC, TUNED, FLOOR)
 
 
 def build() -> None:
-    """Compile the Kafka Streams peers with Maven, unless that is done. JarsMissing says why not."""
+    """Compile the Kafka Streams peers with Maven, unless that is done. KafkaJarsError."""
     java()
     (STREAMS / "target").mkdir(exist_ok=True)
     with (STREAMS / "target" / "lock").open("w") as lock:  # tests run in several processes
@@ -83,14 +83,14 @@ def _build() -> None:
         return
     if maven is None:
         message = "no mvn to build the Kafka Streams peers (Debian package: maven)"
-        raise JarsMissing(message)
+        raise KafkaJarsError(message)
     command = [maven, "-q", "-B", "-f", str(STREAMS / "pom.xml"), "package"]
     done = subprocess.run(
         command, capture_output=True, text=True, check=False, timeout=_BUILT_WITHIN_S
     )
     if done.returncode != 0:
         message = f"Maven could not build the Kafka Streams peers: {done.stdout[:500]}"
-        raise JarsMissing(message)
+        raise KafkaJarsError(message)
     built.touch()
 
 

@@ -464,7 +464,7 @@ def process() -> list[Drawn]:
                 " or has an old token. Proof: a worker has another secret, or the sender is not a"
                 " worker of this deployment.",
                 "short",
-                runbook="Requests that are turned away",
+                runbook="Refused requests",
             ),
             Query(_in_minute("netfollowers_web_refused_total", "reason"), "{{reason}}"),
             width=12,

@@ -15,9 +15,10 @@ from typing import Final
 
 from deploy.stack import configuration
 from deploy.stack.found import Found, look
-from deploy.stack.stack import Stack, StackFailed, is_free
-from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
-from service.local.kafka_jars import JarsMissing
+from deploy.stack.stack import Stack, StackError, is_free
+from service.errors import BrokerError
+from service.local.broker import LocalBroker, start_local_broker
+from service.local.kafka_jars import KafkaJarsError
 
 _HOME: Final = configuration.ROOT / "build" / "stack"
 _LOOK_S: Final = 0.5
@@ -47,10 +48,10 @@ def main() -> int:
     except Ended:
         print("ended", flush=True)
         return 0
-    except JarsMissing as missing:
+    except KafkaJarsError as missing:
         print(f"make stack: it needs a real Kafka: {missing}", file=sys.stderr)
         return 1
-    except (StackFailed, BrokerFailed) as failed:
+    except (StackError, BrokerError) as failed:
         print(f"make stack: {failed}", file=sys.stderr)
         return 1
     return 0

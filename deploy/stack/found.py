@@ -22,7 +22,7 @@ class Found(NamedTuple):
 
 
 def look() -> Found:
-    """Find the programs and say in one line what is missing. JarsMissing: there is no Kafka."""
+    """Find the programs and say in one line what is missing. KafkaJarsError: there is no Kafka."""
     java()
     jars()
     prometheus = shutil.which("prometheus")

@@ -28,7 +28,7 @@ _LAST_LINES: Final = 15
 _MODULE: Final = (sys.executable, "-m", "service")
 
 
-class StackFailed(RuntimeError):  # noqa: N818 - says what it is
+class StackError(RuntimeError):
     """A part ended or never answered; the message has the end of its log."""
 
 
@@ -85,7 +85,7 @@ class Stack:
             part.child.stop(_STOPS_WITHIN_S)
 
     def create_topics(self) -> None:
-        """Run compose's service `topics` to its end. StackFailed."""
+        """Run compose's service `topics` to its end. StackError."""
         done = subprocess.run(
             [*_MODULE, *configuration.command_of("topics")],
             env=configuration.environment_of("topics", self.brokers, self._changes),
@@ -96,7 +96,7 @@ class Stack:
         )
         if done.returncode != 0:
             message = f"topics: {done.stdout}{done.stderr}"
-            raise StackFailed(message)
+            raise StackError(message)
 
     def start_workers(self) -> None:
         """Start compose's workers, without waiting."""
@@ -148,14 +148,14 @@ class Stack:
         self._start("grafana", command, environ, f"http://127.0.0.1:{port}")
 
     async def until_ready(self) -> None:
-        """Wait until every part answers as its health check in compose asks. StackFailed."""
+        """Wait until every part answers as its health check in compose asks. StackError."""
         paths = dict.fromkeys(WORKERS, "/ready")
         paths |= {"prometheus": "/-/ready", "grafana": "/api/health"}
         for name in self.parts.keys() & paths.keys():
             await self._until_answered(self.parts[name], paths[name])
 
     async def _until_answered(self, part: Part, path: str) -> None:
-        """Wait as long as it writes lines to its log. StackFailed."""
+        """Wait as long as it writes lines to its log. StackError."""
         size, until = -1, 0.0
         while not await asyncio.to_thread(_answers, part.url + path):
             self.check()
@@ -164,14 +164,14 @@ class Stack:
                 size, until = found, now + _SILENT_FOR_S
             if now > until:
                 message = f"{part.name} does not answer; its log {part.log} ends with:"
-                raise StackFailed("\n".join([message, *part.last_lines()]))
+                raise StackError("\n".join([message, *part.last_lines()]))
             await asyncio.sleep(_POLL_S)
 
     def check(self) -> None:
-        """StackFailed if a part has ended by itself."""
+        """StackError if a part has ended by itself."""
         for part in self.parts.values():
             if not part.child.is_running:
-                raise StackFailed(part.last_words())
+                raise StackError(part.last_words())
 
     def _start(
         self, name: str, command: list[str], environ: Mapping[str, str] | None, url: str = ""

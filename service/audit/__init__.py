@@ -1,5 +1,5 @@
-"""The auditor: recomputes what the service should have said, and compares.
+"""The auditor: recomputes what the service should have published, and compares.
 
-Nothing here may import the engine, its events or its results. What judges must share no
-code with what it judges; it is slow, obvious, and written from the design alone.
+Nothing here may import the engine, its events or its results: a judge must share no code with what
+it judges. The code is slow and obvious, and written from the design alone.
 """

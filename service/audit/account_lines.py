@@ -1,6 +1,7 @@
-"""One account's records, one after the other: what each changed, or why it was refused.
+"""The records of one account in log order: what each changed, or why it was refused.
 
-Judged by the model, over the whole partition: a duplicate or the watermark may be another's doing.
+The model judges the whole partition, because records of other accounts matter too: they move the
+watermark, and their event ids can make a record a duplicate.
 """
 
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ CHANGES: Final = {"follow": 1, "unfollow": -1}
 
 
 class Span(NamedTuple):
-    """The window asked for; end_ms is not in it."""
+    """The window [start_ms, end_ms) that is explained."""
 
     grain: str
     start_ms: int
@@ -22,7 +23,7 @@ class Span(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One input record of the account. `why`: what became of it, if it did not simply count."""
+    """One input record of the account. `why`: what became of it; "" if it was simply counted."""
 
     offset: int
     log_time_ms: int
@@ -35,10 +36,10 @@ class Line(NamedTuple):
 
 
 class Explanation:
-    """Feeds a partition to the model and keeps what concerns one account, or one window of it."""
+    """Feeds a partition to the model and keeps what concerns one account, or one of its windows."""
 
     def __init__(self, rules: Rules, account_id: str, span: Span | None, horizon: Horizon) -> None:
-        """`span` None: the totals."""
+        """`span`: the window; None for the totals."""
         self.model = Model(rules)
         self.gained = self.lost = self.refused = 0
         self._account_id = account_id
@@ -46,7 +47,7 @@ class Explanation:
         self._horizon = horizon
 
     def feed(self, record: LogRecord) -> Line | None:
-        """Judge the next record; -> its line if it concerns the account."""
+        """Judge the next record. Return its line if it concerns the account."""
         counted = self.model.accounts.get(self._account_id)
         self.model.feed(record)
         judged = self.model.last
@@ -63,11 +64,11 @@ class Explanation:
         return self._line(record, judged, has_expired=has_expired)
 
     def _is_replaced(self, counted: Account) -> bool:
-        """Tell whether the model has begun the account anew: it was forgotten, or had expired."""
+        """Tell whether the model replaced the account because it was forgotten or had expired."""
         return self.model.accounts.get(self._account_id) is not counted
 
     def _forgotten(self, record: LogRecord, judged: Judgement) -> Line | None:
-        """What was counted is erased; of a window only if nothing of it is past keep."""
+        """Erase what was counted. A window that is past its keep stays as it is."""
         if self._span is not None:
             key = (self._account_id, self._span.grain, self._span.start_ms)
             if self.model.windows.get(key, [(0, 0)])[-1] != (0, 0):
@@ -123,17 +124,19 @@ class Explanation:
         notes = []
         if judged.another is not None:
             action, offset = judged.another
-            notes.append(f"its event id came with a {action} at offset {offset}: another event")
+            notes.append(
+                f"its event id came with a {action} at offset {offset}: this is another event"
+            )
         if arrival.action == "baseline":
             notes.append(self._of_baseline(judged))
         if judged.is_contained and self._span is None:
-            notes.append("before the baseline's time: its number contains it")
+            notes.append("before the time of the baseline, which already contains it")
         if judged.grains_missed:
             notes.append(f"late for {', '.join(judged.grains_missed)}")
         if judged.event_time_ms != arrival.occurred_ms:
-            notes.append(f"stamped {arrival.occurred_ms}, ahead of its log time, which counts")
+            notes.append(f"stamped {arrival.occurred_ms}, too far ahead: its log time counts")
         if not self._horizon.is_exact(record.offset):
-            notes.append("what came before the log began may decide otherwise")
+            notes.append("uncertain: records older than the log may change this")
         return "; ".join(notes)
 
     def _of_baseline(self, judged: Judgement) -> str:
@@ -148,7 +151,7 @@ class Explanation:
         return f"{arrival.followers} followers here{later}"
 
     def _refusal(self, record: LogRecord, judged: Judgement) -> Line | None:
-        """A rejected record concerns an account that its key or its value names."""
+        """Return the line of a rejected record if its key or value names the account."""
         found = fields_of(record.value)
         fields = {} if isinstance(found, Faults) else found
         names = {(record.key or b"").decode(errors="replace"), str(fields.get("account_id"))}
@@ -162,7 +165,7 @@ class Explanation:
         return self._made(record, judged._replace(event_time_ms=when_ms), 0, why)
 
     def _forget_others(self) -> None:
-        """Only this account's state is asked for; ids and time are the model's own."""
+        """Keep only this account's state. The ids and the time belong to the whole partition."""
         for key in [key for key in self.model.windows if key[0] != self._account_id]:
             del self.model.windows[key]
         for name in [name for name in self.model.accounts if name != self._account_id]:

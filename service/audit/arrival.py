@@ -1,12 +1,12 @@
-"""What one record of the input says, or everything that is wrong with it.
+"""Reads one input record: what it says, or everything that is wrong with it.
 
-Knows the contract of the input topic, nothing of counting. Times are epoch milliseconds.
+Knows the contract of the input topic, and nothing of counting. Times are epoch milliseconds.
 """
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from service.audit.envelope import NotAnEnvelope, binary, media_type, structured
+from service.audit.envelope import EnvelopeError, binary, media_type, structured
 from service.audit.text import parse, rfc_3339_ms
 
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
@@ -39,13 +39,13 @@ REASONS: Final = (
 UNFORESEEN: Final = "unforeseen"
 SKIPPED: Final = "skipped"
 
-NEWEST: Final = 2  # the version of the counting rules that is described here; 1 was 0.1.0's
+NEWEST: Final = 2  # version of the counting rules described here; 0.1.0 had version 1
 
 Fields = dict[str, object]
 
 
 class LogRecord(NamedTuple):
-    """One record of the input as it lies in the log; timestamp_ms is -1 when unknown."""
+    """One record of the input log. `timestamp_ms` is -1 if it is unknown."""
 
     offset: int
     timestamp_ms: int
@@ -55,7 +55,7 @@ class LogRecord(NamedTuple):
 
 
 class Arrival(NamedTuple):
-    """An acceptable record. A heartbeat has only a time; `followers` is that of a baseline."""
+    """A valid record. A heartbeat has only a time. `followers`: the number of a baseline."""
 
     event_id: str
     account_id: str
@@ -66,16 +66,16 @@ class Arrival(NamedTuple):
 
 
 class Faults(NamedTuple):
-    """Every reason that is true of a refused record; the first is the one we would name."""
+    """All reasons that apply to a rejected record. The service should name the first one."""
 
     reasons: tuple[str, ...]
 
 
 def read(record: LogRecord, version: int = NEWEST) -> Arrival | Faults:
-    """Read a record: an arrival (action "heartbeat" for a heartbeat) or its faults.
+    """Read a record. Returns an Arrival (action "heartbeat" for a heartbeat), or its Faults.
 
-    `version` of the counting rules that judged its offset.
-    An error of our own is a fault of the record, "unforeseen": one record must not end an audit.
+    `version`: of the counting rules at the record's offset. An exception in this code becomes the
+    fault "unforeseen", because one record must not end an audit.
     """
     try:
         return _read(record, version)
@@ -101,7 +101,7 @@ def _read(record: LogRecord, version: int) -> Arrival | Faults:
 
 
 def _unwrapped(record: LogRecord, version: int) -> Fields | Faults:
-    """Fields of the event, out of its envelope where it comes in one."""
+    """Return the fields of the event, taken out of its envelope if it has one."""
     size_faults = _size_faults(record.value)
     if size_faults is not None or record.value is None:
         return size_faults or Faults(("empty_value",))
@@ -112,14 +112,14 @@ def _unwrapped(record: LogRecord, version: int) -> Fields | Faults:
                 return Faults(("not_an_object",))
             return {**stand_ins, **data}
         stands_in = binary(record.headers)
-    except NotAnEnvelope:
+    except EnvelopeError:
         return Faults(("bad_envelope",))
     fields = fields_of(record.value)
     return fields if isinstance(fields, Faults) else {**(stands_in or {}), **fields}
 
 
 def _name_faults(record: LogRecord) -> Faults | None:
-    """Find header names that were not UTF-8: they hold halves of surrogate pairs."""
+    """Find header names that are not UTF-8. They contain halves of surrogate pairs."""
     if any("\ud800" <= character <= "\udfff" for name, _ in record.headers for character in name):
         return Faults(("bad_header_name",))
     return None
@@ -132,7 +132,7 @@ def _size_faults(value: bytes | None) -> Faults | None:
 
 
 def fields_of(value: bytes | None) -> Fields | Faults:
-    """Read a value as a JSON object within the bounds."""
+    """Read a value as a JSON object within the size limits."""
     faults = _size_faults(value)
     if faults is not None or value is None:
         return faults or Faults(("empty_value",))
@@ -157,7 +157,7 @@ def _arrival(fields: Fields) -> Arrival:
 
 
 def stamped_ms(fields: Fields) -> int | None:
-    """Epoch ms of occurred_at; None when it is unreadable or out of range."""
+    """Return occurred_at in epoch ms; None if it is unreadable or out of range."""
     occurred_at = fields.get("occurred_at")
     if isinstance(occurred_at, str):
         when_ms = rfc_3339_ms(occurred_at)
@@ -167,13 +167,13 @@ def stamped_ms(fields: Fields) -> int | None:
 
 
 def _names(fields: Fields) -> list[str]:
-    """Name the ids that an event of this action must have."""
+    """Return the names of the ids that an event of this action must have."""
     names = ["event_id", "account_id"]
     return names if fields.get("action") in ("baseline", "forget") else [*names, "follower_id"]
 
 
 def _event_faults(fields: Fields, key: bytes | None) -> list[str]:
-    """Name all that is wrong with a record that is no heartbeat."""
+    """Return all reasons to reject a record that is not a heartbeat."""
     action, account_id = fields.get("action"), fields.get("account_id")
     reasons = [reason for name in _names(fields) for reason in _id_faults(fields, name)]
     if "action" not in fields:

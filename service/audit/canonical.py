@@ -1,4 +1,4 @@
-"""One hash over all that is a function of a partition's log up to an offset, and of nothing else.
+"""One hash over everything that depends only on a partition's log up to an offset.
 
     the settings that change results, the offset, the watermark, the five counts
     row       account, totals, offset of its last record; not of an account that was forgotten, or
@@ -8,10 +8,11 @@
     late      source offset, event time, watermark, grains missed, key and value
     rejected  source offset, length and SHA-256, key and value as kept (the wording of why is free)
 
-Not in it, for it depends on when a worker flushed or swept: which revisions were published before
-the last, in what order, and windows past keep that an untouched row still lists.
-The entries are a set: their SHA-256 are added up modulo 2^256, in any order, with no sorting and
-nothing to hold. (That finds accidents, not somebody who looks for collisions.)
+Some things depend on when a worker flushed or swept, so they are not in the hash: the revisions
+published before the last one, their order, and windows past keep that an unchanged row still lists.
+
+The entries are a set. Their SHA-256 values are added modulo 2^256, in any order, so nothing is
+sorted or stored. This finds accidents. It does not protect against a search for collisions.
 """
 
 import json
@@ -41,7 +42,7 @@ class Entries:
     """Collects the entries of one partition."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start with no entries."""
         self._sum = 0
 
     def row(self, account_id: str, totals: Mapping[str, object]) -> None:
@@ -71,9 +72,9 @@ class Entries:
     def digest(
         self, rules: Rules, offset: int, watermark_ms: object, counts: Mapping[str, object]
     ) -> str:
-        """Hash all entries and what they are of."""
+        """Hash all entries together with the rules, the offset, the watermark and the counts."""
         settings: list[object] = [list(rules.grains), rules.max_ahead_ms, rules.dedup_generation]
-        if rules.expire_after_ms:  # certificates from before there was expiry stay what they are
+        if rules.expire_after_ms:  # certificates from before expiry existed stay as they are
             settings.append(rules.expire_after_ms)
         head = [VERSION, settings, offset, watermark_ms, sorted(counts.items())]
         return sha256(f"{_text(head)} {self._sum:064x}".encode()).hexdigest()
@@ -84,13 +85,13 @@ class Entries:
 
 
 def source_label(offset: int, labels: Mapping[str, tuple[str, ...]]) -> dict[str, str]:
-    """Headers that are due, as text, with the source offset."""
+    """Return the expected headers as text, with the source offset."""
     told = {name: values[0] for name, values in labels.items() if values}
     return {**told, "netfollowers-source-offset": str(offset)}
 
 
 def last_content(contents: list[Content]) -> tuple[int, Content]:
-    """Newest revision of a window and what it holds."""
+    """Return the newest revision of a window, and its content."""
     return len(contents) - 1, contents[-1]
 
 

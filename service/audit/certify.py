@@ -1,6 +1,6 @@
-"""Certificates: the hash of `canonical.py`, from what was published or from the input alone.
+"""Certificates: the hash of `canonical.py`, from the published results or from the input alone.
 
-At the committed offset both must be the same; the second can be had at any other offset too.
+At the committed offset both must be equal. The input can also be hashed up to any other offset.
 """
 
 from service.audit.canonical import Certificate, Entries
@@ -9,11 +9,11 @@ from service.audit.hash_input import InputEntries
 from service.audit.hash_results import ResultEntries
 from service.audit.lockstep import read_results
 from service.audit.model import Rules
-from service.audit.source import INPUT, Extent, Source, Unreadable, input_of
+from service.audit.source import INPUT, AuditSourceError, Extent, Source, input_of
 
 
 async def certify(source: Source, partition: int, *, begin: Begin = unwatched) -> Certificate:
-    """Hash what was published for a partition, at the committed offset."""
+    """Hash the results of a partition at the committed offset."""
     snapshot = await source.snapshot(partition)
     if snapshot.committed is None:
         return Certificate(partition, 0, Entries().digest(Rules(), 0, None, {}))
@@ -45,14 +45,14 @@ async def certify(source: Source, partition: int, *, begin: Begin = unwatched) -
 async def recompute(
     source: Source, partition: int, *, offset: int | None = None, begin: Begin = unwatched
 ) -> Certificate:
-    """Hash what the input says should have been published up to an offset, or the committed one."""
+    """Hash the results that the input leads to, up to `offset` (None: the committed offset)."""
     snapshot = await source.snapshot(partition)
     start, stop = snapshot.extents[INPUT]
     if offset is None:
         offset = snapshot.committed.position if snapshot.committed else 0
     elif offset > stop:
         message = f"--offset {offset}: the log of partition {partition} ends at {stop}"
-        raise Unreadable(message)
+        raise AuditSourceError(message)
     rules = rules_at(snapshot)
     entries = InputEntries(rules)
     watch = begin(f"partition {partition}", offset - start)

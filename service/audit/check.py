@@ -1,6 +1,6 @@
-"""The audit: recompute every partition from its input, compare with all that was published.
+"""The audit: recomputes every partition from its input and compares it with the results.
 
-The worker may be running: each partition is judged as of one of its commits.
+The worker may be running. Each partition is judged at one of its commits.
 """
 
 from collections.abc import Callable
@@ -16,11 +16,11 @@ from service.audit.source import INPUT, KINDS, Snapshot, Source
 
 Report = Findings
 Begin = Callable[[str, int], Watch]
-"""Is told what begins and how many records it has; what it returns is told how many were read."""
+"""Called with a title and a number of records. Returns a function that counts records read."""
 
 
 def unwatched(_: str, __: int) -> Watch:
-    """Nobody looks on."""
+    """Show no progress."""
     return lambda _: None
 
 
@@ -32,9 +32,9 @@ async def audit(
     expect_swept: bool | None = None,
     begin: Begin = unwatched,
 ) -> Report:
-    """Audit all partitions, or one. `rules`: instead of those that the commits name.
+    """Audit all partitions, or one (`only`). `rules`: None means the rules in the commits.
 
-    `expect_swept`: whether every final window must be published; None: as far as the commit says.
+    `expect_swept`: True if every final window must be published; None: as far as the commit says.
     """
     findings = Findings()
     count = await source.partitions()
@@ -50,7 +50,7 @@ async def audit(
 
 
 def rules_at(snapshot: Snapshot) -> Rules:
-    """Find the rules that the commit names; the defaults before there is one."""
+    """Return the rules that the commit names; the default rules before the first commit."""
     committed = snapshot.committed
     return (rules_of(committed.metadata) if committed else None) or Rules()
 
@@ -65,17 +65,19 @@ def _comparison(
 
 
 def _note(source: Source, snapshot: Snapshot, findings: Findings) -> None:
-    """Say what was not read, and what retention has removed from the results."""
+    """Note what was not read, and what retention has removed from the results."""
     partition, unread = snapshot.partition, snapshot.extents[INPUT].stop - snapshot.counted.stop
     if unread:
         topic = source.topics[INPUT]
-        findings.notes.append(f"{topic}/{partition}: {unread} offsets behind the commit, not read")
+        findings.notes.append(
+            f"{topic}/{partition}: {unread} offsets after the commit were not read"
+        )
     for kind in KINDS:
         start = snapshot.extents[kind].start
         if kind == "windows" and start > 0:
             findings.leave(
-                f"{source.topics[kind]}/{partition}: the topic begins at offset {start}; whether "
-                "what became final before was published"
+                f"{source.topics[kind]}/{partition}: the topic begins at offset {start}, so "
+                "earlier window results are missing in it"
             )
         elif kind == "updates" and start > 0:
             findings.notes.append(f"{source.topics[kind]}/{partition}: begins at offset {start}")

@@ -1,4 +1,4 @@
-"""What was committed against the model: position, watermark, the five counts."""
+"""Compares the commit with the model: position, watermark and the five counts."""
 
 from collections.abc import Mapping
 
@@ -8,27 +8,29 @@ from service.audit.model import Model
 from service.audit.published import Committed, json_object
 
 STATELESS = ("rejected", "heartbeat")
-"""Outcomes that no earlier record decides on."""
+"""Outcomes that do not depend on earlier records."""
 
 
 class CommitCheck:
-    """Judges one partition's commit."""
+    """Judges the commit of one partition."""
 
     def __init__(self, model: Model, at: str, findings: Findings, horizon: Horizon) -> None:
-        """`model` has been fed all records below the committed position; `at`: which partition."""
+        """`model` was fed all records below the committed position. `at`: the partition's name."""
         self._model = model
         self._at = at
         self._findings = findings
         self._horizon = horizon
 
     def compare(self, committed: Committed | None, records: int) -> None:
-        """Compare the position and its metadata; `records`: how many were fed."""
+        """Compare the position and its metadata. `records`: the number of records fed."""
         if committed is None:
             if records:
-                self._findings.mismatch(f"{self._at}: {records} records and nothing committed")
+                self._findings.mismatch(f"{self._at}: {records} records, but no commit")
             return
         if self._model.position > committed.position:
-            line = f"{self._at}: committed {committed.position} is before the records"
+            line = (
+                f"{self._at}: the committed offset {committed.position} is before the last record"
+            )
             self._findings.mismatch(line)
         said = json_object(committed.metadata)
         self._findings.expect(said.get("v"), 1, "%s metadata version", self._at)
@@ -54,21 +56,23 @@ class CommitCheck:
     def _at_least(self, counts: object, records: int) -> None:
         total = _total(counts)
         if not isinstance(counts, dict) or total is None or total < records:
-            line = f"{self._at} counts: found {counts}, less than the {records} records there"
+            line = f"{self._at} counts: found {counts}, fewer than the {records} records in the log"
             self._findings.mismatch(line)
             return
         for outcome in STATELESS:
             found, least = counts.get(outcome, 0), self._model.counts[outcome]
             if found < least:
-                self._findings.mismatch(f"{self._at} {outcome}: found {found}, at least {least}")
+                self._findings.mismatch(
+                    f"{self._at} {outcome}: found {found}, expected at least {least}"
+                )
 
     def _leave(self) -> None:
         exact_from = self._horizon.exact_from
-        known = "nowhere" if exact_from is None else f"from offset {exact_from} on"
+        known = "at no offset" if exact_from is None else f"from offset {exact_from} on"
         self._findings.leave(
-            f"{self._at}: the log begins at offset {self._horizon.start}. Of the five counts only "
-            "that they are not below what is there; duplicates, lateness, windows and watermark "
-            f"are known {known}"
+            f"{self._at}: the log begins at offset {self._horizon.start}. The five counts are "
+            "only known to be at least the records in it. Duplicates, lateness, windows and "
+            f"watermark are known {known}"
         )
 
 

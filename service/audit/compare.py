@@ -1,7 +1,7 @@
-"""One partition: the model of its input against everything that was published for it.
+"""Compares one partition: the model of its input with everything that was published for it.
 
-Pure: no broker. `Comparison` takes the input and the four results, each in its own order, then the
-commit. Results may come after the whole input (`compare`) or along with it (`lockstep`).
+Pure: no broker. `Comparison` takes the input and the four results, each in its own order, and then
+the commit. Results may come after the whole input (`compare`) or along with it (`lockstep`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,19 +16,20 @@ from service.audit.model import LogRecord, Model, Rules
 from service.audit.published import Committed, Original, Place, Published
 from service.audit.refused import Due, LabelledCheck, late_labels, rejected_labels
 from service.audit.rows import RowsCheck
+from service.audit.source import KINDS
 
-RESULT_KINDS: Final = ("updates", "windows", "late", "rejected")
+RESULT_KINDS: Final = KINDS[1:]
 
 Check = RowsCheck | FinalsCheck | LabelledCheck
 
 
 class Comparison:
-    """Judges one partition. `feed` the input, let each check see its records, then `commit`."""
+    """Judges one partition. `feed` the input, show each check its records, then call `commit`."""
 
     def __init__(
         self, rules: Rules, place: Place, findings: Findings, horizon: Horizon | None = None
     ) -> None:
-        """Begin a partition; `findings` collects over all of them."""
+        """Start a partition. `findings` collects over all partitions."""
         self.horizon = horizon or Horizon(rules)
         self.model = Model(rules, is_cut=not self.horizon.is_whole)
         self.rows = RowsCheck(self.model, place, findings, self.horizon)
@@ -62,13 +63,16 @@ class Comparison:
         self.horizon.pass_by(record, self.model)
 
     def _note_unforeseen(self, record: LogRecord) -> None:
-        """Accept that the worker could not judge a record; say whether a number lacks it."""
+        """Accept that the worker could not judge a record.
+
+        Note whether an event is missing for it.
+        """
         place = f"{self._at} {record.offset}: rejected as unforeseen"
         found = read(record, self.model.rules.version_at(record.offset))
         if isinstance(found, Arrival):
             self._lacking.setdefault(_identity(found), []).append(place)
         else:
-            self._findings.leave(f"{place}; it is to be rejected for {' or '.join(found.reasons)}")
+            self._findings.leave(f"{place}; the right reason is {' or '.join(found.reasons)}")
 
     def _note_sent_again(self, offset: int) -> None:
         arrival = self.model.last.arrival
@@ -78,7 +82,7 @@ class Comparison:
             )
 
     def check(self, kind: str) -> Check:
-        """Find the check of one result topic, one of RESULT_KINDS; it takes its records."""
+        """Return the check of one result topic. `kind`: one of RESULT_KINDS."""
         checks: dict[str, Check] = {
             "updates": self.rows,
             "windows": self.finals,
@@ -88,26 +92,31 @@ class Comparison:
         return checks[kind]
 
     def settle(self) -> None:
-        """All was fed: where a cut log never became exact, nothing is due."""
+        """Call this after the whole input.
+
+        If a cut log never became exact, nothing is expected of it.
+        """
         if self.horizon.exact_from is None:
             self.horizon.forget(self.model)
 
     def finish(self, *, swept_to_ms: int = NEVER_MS, is_at_rest: bool = False) -> None:
-        """All was fed and seen: find what is missing. `swept_to_ms`: finals before it are due.
+        """Find what is missing, after all input and results.
 
-        `is_at_rest`: nothing is left to do, so rows of accounts that have ended must be gone.
+        Finals before `swept_to_ms` are expected.
+
+        `is_at_rest`: the worker has nothing left to do, so rows of ended accounts must be gone.
         """
         self.settle()
         for (_, _, action), places in self._lacking.items():
             for place in places:
-                self._findings.admit(f"{place}, but it is a readable {action}")
+                self._findings.admit(f"{place}, but it is a valid {action}")
         self.rows.finish(is_at_rest=is_at_rest)
         self.finals.finish(swept_to_ms=swept_to_ms)
         self.late.finish()
         self.rejected.finish()
 
     def commit(self, committed: Committed | None) -> None:
-        """Compare the position and what its metadata says: watermark and the five counts."""
+        """Compare the position and its metadata: the watermark and the five counts."""
         self._findings.compared["input records"] += self._records
         for outcome, number in self.model.counts.items():
             self._findings.compared[outcome] += number
@@ -126,7 +135,7 @@ def compare(
     *,
     expect_swept: bool = True,
 ) -> None:
-    """Compare one partition whose results are at hand, by kind; the input was fed before."""
+    """Compare one partition whose results are in memory, by kind. Its input must be fed before."""
     for kind in RESULT_KINDS:
         check = comparison.check(kind)
         for record in results.get(kind, ()):

@@ -1,4 +1,4 @@
-"""CloudEvents 1.0 over Kafka, opened by the letter of the contract: what is in the envelope."""
+"""Opens CloudEvents 1.0 over Kafka, by the letter of the contract."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,16 +7,16 @@ from service.audit.text import parse, top_level
 Fields = dict[str, object]
 
 
-class NotAnEnvelope(Exception):  # noqa: N818 - a verdict
-    """The record says that it is a CloudEvent, and is none that we take."""
+class EnvelopeError(Exception):
+    """The record claims to be a CloudEvent, but it is not one that the contract allows."""
 
 
 Headers = Sequence[tuple[str, bytes | None]]
-"""A header may come without a value (null)."""
+"""The value of a header may be null."""
 
 
 def media_type(headers: Headers) -> str:
-    """The first content-type, without parameters, in lower case; "" when it says nothing."""
+    """Return the first content-type without parameters, in lower case; "" without one."""
     for name, value in headers:
         if name == "content-type":
             return "" if value is None else _bare(value.decode(errors="replace"))
@@ -24,61 +24,62 @@ def media_type(headers: Headers) -> str:
 
 
 def structured(value: bytes, version: int) -> tuple[object, Fields]:
-    """Data and stand-ins of a record in structured mode. NotAnEnvelope.
+    """Return (data, fields that the envelope gives) of a record in structured mode. EnvelopeError.
 
-    By version 1 of the rules each copy of an attribute must have its type, now the last one only.
+    By version 1 of the rules, each copy of an attribute must have the right type. Now only the last
+    copy must have it.
     """
     try:
         envelope = parse(value)
         if version == 1:
             _check_each_copy(value)
     except ValueError as error:
-        raise NotAnEnvelope from error
+        raise EnvelopeError from error
     if not isinstance(envelope, dict) or "data" not in envelope:
-        raise NotAnEnvelope
+        raise EnvelopeError
     for name in ("subject", "time", "datacontenttype"):
         if not isinstance(envelope.get(name), str | None):
-            raise NotAnEnvelope
+            raise EnvelopeError
     if not _is_json(_bare(envelope.get("datacontenttype") or "")):
-        raise NotAnEnvelope
+        raise EnvelopeError
     return envelope["data"], _stand_ins(envelope)
 
 
 def _check_each_copy(value: bytes) -> None:
-    """Find an attribute of the wrong type, also one that a later copy replaces. NotAnEnvelope."""
+    """Check every copy of an attribute, also those that a later copy replaces. EnvelopeError."""
     for name, told in top_level(value):
         is_optional = name in ("subject", "time", "datacontenttype")
         is_text = isinstance(told, str) or (is_optional and told is None)
         if (is_optional or name in ("specversion", "id", "source", "type")) and not is_text:
-            raise NotAnEnvelope
+            raise EnvelopeError
 
 
 def binary(headers: Headers) -> Fields | None:
-    """Stand-ins of a record in binary mode; None when it is in none. NotAnEnvelope."""
+    """Return the fields that the headers give in binary mode; None in no mode. EnvelopeError."""
     first: dict[str, bytes | None] = {}
     for name, value in headers:
         if name.startswith("ce_") and name not in first:
             first[name] = value
     if media_type(headers).startswith("application/cloudevents"):
-        raise NotAnEnvelope
+        raise EnvelopeError
     if "ce_specversion" not in first:
         return None
     if not _is_json(media_type(headers)):
-        raise NotAnEnvelope
+        raise EnvelopeError
     wanted = ("specversion", "id", "source", "type", "subject", "time")
     try:
         told = {name: first.get("ce_" + name) for name in wanted}
         return _stand_ins({name: text.decode() for name, text in told.items() if text is not None})
     except UnicodeDecodeError as error:
-        raise NotAnEnvelope from error
+        raise EnvelopeError from error
 
 
 def _stand_ins(attributes: Mapping[str, object]) -> Fields:
     if attributes.get("specversion") != "1.0":
-        raise NotAnEnvelope
+        raise EnvelopeError
     for name in ("id", "source", "type"):
         if not isinstance(attributes.get(name), str) or not attributes[name]:
-            raise NotAnEnvelope
+            raise EnvelopeError
     found: Fields = {
         "event_id": f"{attributes['source']}#{attributes['id']}",
         "action": str(attributes["type"]).split(".")[-1],

@@ -1,6 +1,6 @@
-"""Why a number is what it is: the input offsets that made it, and those that were refused.
+"""Explains a number: the input offsets that made it, and those that were refused.
 
-What the service published is only held against the sum at the end.
+What the service published is only compared with the sum at the end.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from service.audit.lockstep import read_results, read_unforeseen
 from service.audit.model import Rules
 from service.audit.published import json_object
 from service.audit.results import named_result, windows_of
-from service.audit.source import Snapshot, Source, Unreadable, input_of
+from service.audit.source import AuditSourceError, Snapshot, Source, input_of
 
 _POSITIVE: Final = 0x7FFFFFFF
 
@@ -23,7 +23,7 @@ Sum = dict[str, object]
 
 
 class Question(NamedTuple):
-    """Which number. `window`: (grain, start_ms), None for the totals. `partition` None: its own."""
+    """Which number. `window`: (grain, start_ms), None for totals. `partition` None: by murmur2."""
 
     account_id: str
     window: tuple[str, int] | None = None
@@ -31,9 +31,9 @@ class Question(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """The sum of the lines and what was published, by field; `where` it was found.
+    """The sum of the lines, and what was published, by field. `where`: the place it was found.
 
-    `published` None: nothing is there. `gap`: why the two cannot be compared.
+    `published` is None if there is nothing. `gap` says why the two cannot be compared.
     """
 
     partition: int
@@ -47,27 +47,27 @@ class Explained(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """True when what was published is the sum; nothing published is right for no records."""
+        """True if what was published equals the sum. Without records, nothing must be published."""
         if self.published is None:
             return not any(self.summed.values())
         return self.summed == self.published
 
 
 def partition_of(account_id: str, partitions: int) -> int:
-    """Partition of an account's events, as Kafka's own clients choose it (murmur2)."""
+    """Return the partition of an account's events, as Kafka's own clients choose it (murmur2)."""
     return int(murmur2(account_id.encode()) & _POSITIVE) % partitions
 
 
 def span_of(rules: Rules, grain: str, start_ms: int) -> Span:
-    """Find the window. Unreadable: there is no such grain, or none that starts there."""
+    """Return the window. AuditSourceError if there is no such grain, or no window starts there."""
     sizes_ms = {one.name: one.size_ms for one in rules.grains}
     if grain not in sizes_ms:
         message = f"--grain {grain}: should be one of {', '.join(sizes_ms)}"
-        raise Unreadable(message)
+        raise AuditSourceError(message)
     aligned_ms = start_ms // sizes_ms[grain] * sizes_ms[grain]
     if aligned_ms != start_ms:
-        message = f"--window {start_ms}: the {grain} window with it starts at {aligned_ms}"
-        raise Unreadable(message)
+        message = f"--window {start_ms}: the {grain} window that contains it starts at {aligned_ms}"
+        raise AuditSourceError(message)
     return Span(grain, start_ms, start_ms + sizes_ms[grain])
 
 
@@ -101,7 +101,7 @@ async def explain(
         where = "nothing: the account was forgotten or has expired, and its row has ended"
     gap = ""
     if not (horizon.is_whole or (span is not None and horizon.judges(span.start_ms))):
-        gap = f"the log begins at offset {extent.start}, what was before is not in the sum"
+        gap = f"the log begins at offset {extent.start}, so the sum lacks earlier records"
     return Explained(
         partition, extent.stop, records, explanation.refused, summed, published, where, gap
     )
@@ -120,7 +120,10 @@ def _summed(explanation: Explanation, account_id: str, span: Span | None) -> Sum
 async def _published(
     source: Source, snapshot: Snapshot, account_id: str, span: Span | None
 ) -> tuple[Sum | None, str]:
-    """Find the last row, or the newest result of a window; while there is none, that in the row."""
+    """Return the last row, or the newest result of a window.
+
+    Before the first, use the row's window.
+    """
     row = await _row(source, snapshot, account_id)
     topic = source.topics["updates"]
     if span is None:
@@ -132,7 +135,7 @@ async def _published(
     for key, contents in windows_of(account_id, row):
         if key[1:] == (span.grain, span.start_ms):
             named = dict(zip(("gained", "lost", "revision"), contents, strict=False))
-            return named, f"the window in the row on {topic}, no final yet"
+            return named, f"the window in the row on {topic}, which has no final result yet"
     return None, "nothing"
 
 

@@ -1,11 +1,11 @@
-"""An audit without the broker: what it would have read, in files.
+"""An audit without the broker: the same topics, in files.
 
     DIR/snapshot.json                 topics, guarantee, and per partition what was committed
     DIR/input-0.jsonl.gz              one line per record, one file per topic and partition
     DIR/updates-0.jsonl.gz ...        also windows, late, rejected
 
 A line: {"offset": 7, "timestamp_ms": 1700000000000, "key": "a1", "value": "{...}", "headers": []}.
-Key, value and header values are text, or null; bytes that are not UTF-8 stand as {"base64": "..."}.
+Key, value and header values are text or null. Bytes that are not UTF-8 become {"base64": "..."}.
 """
 
 import base64
@@ -21,24 +21,24 @@ from service.audit.settings import rules_of
 from service.audit.source import (
     INPUT,
     KINDS,
+    AuditSourceError,
     Extent,
     Snapshot,
     Source,
     Topics,
-    Unreadable,
     parts_of,
 )
 
 BATCH_RECORDS: Final = 10_000
 SNAPSHOT: Final = "snapshot.json"
-QUICK: Final = 1  # of gzip's levels
+QUICK: Final = 1  # level of gzip
 
 
 class FilesSource:
     """Reads a directory that `dump` wrote."""
 
     def __init__(self, directory: Path) -> None:
-        """Read what was committed. Unreadable: there is no dump."""
+        """Read the snapshot file. AuditSourceError if `directory` is not a dump."""
         self._directory = directory
         try:
             said = json.loads((directory / SNAPSHOT).read_text())
@@ -47,14 +47,14 @@ class FilesSource:
             self._partitions: list[dict[str, Any]] = said["partitions"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"{directory / SNAPSHOT}: not a dump of `netfollowers audit --dump`: {error}"
-            raise Unreadable(message) from None
+            raise AuditSourceError(message) from None
 
     async def partitions(self) -> int:
-        """Count those that were dumped."""
+        """Return the number of partitions in the dump."""
         return len(self._partitions)
 
     async def snapshot(self, partition: int) -> Snapshot:
-        """Find what was taken when the dump was made."""
+        """Return the snapshot that was taken when the dump was made."""
         said = self._partitions[partition]
         committed = said["committed"]
         return Snapshot(
@@ -67,7 +67,7 @@ class FilesSource:
     async def records(
         self, kind: str, partition: int, extent: Extent
     ) -> AsyncIterator[list[LogRecord]]:
-        """Yield the records of one file. Unreadable: a line that is none."""
+        """Yield the records of one file. AuditSourceError if a line is not a record."""
         path = self._directory / _name(kind, partition)
         batch: list[LogRecord] = []
         number = 0
@@ -81,20 +81,20 @@ class FilesSource:
                         yield batch
                         batch = []
         except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
-            message = f"{path}, behind line {number}: {error}"
-            raise Unreadable(message) from None
+            message = f"{path}, after line {number}: {error}"
+            raise AuditSourceError(message) from None
         if batch:
             yield batch
 
     async def end(self, kind: str, partition: int) -> int:
-        """Nothing was written since."""
+        """Return the end of the topic. It is that of the snapshot, because a dump does not grow."""
         return int(self._partitions[partition]["extents"][kind][1])
 
 
 async def dump(
     source: Source, directory: Path, begin: Callable[[str, int], Callable[[int], None]]
 ) -> None:
-    """Write what an audit of `source` would read into a directory that is there."""
+    """Write all that an audit of `source` would read. `directory` must exist."""
     partitions = []
     for partition in range(await source.partitions()):
         snapshot = await source.snapshot(partition)
@@ -121,7 +121,7 @@ async def dump(
 def write_snapshot(
     directory: Path, topics: Topics, partitions: list[dict[str, Any]], *, at_least_once: bool
 ) -> None:
-    """Write what makes the files a dump; the last of them."""
+    """Write the snapshot file. It is written last: with it, the files are a dump."""
     said = {"topics": dict(topics), "at_least_once": at_least_once, "partitions": partitions}
     (directory / SNAPSHOT).write_text(json.dumps(said, indent=1) + "\n")
 
@@ -137,7 +137,7 @@ async def _write(
 
 
 def line_of(one: LogRecord) -> bytes:
-    """Write one record as a line."""
+    """Return one record as a line."""
     fields = {
         "offset": one.offset,
         "timestamp_ms": one.timestamp_ms,

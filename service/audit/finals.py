@@ -1,7 +1,7 @@
-"""The window results against the model: right content, no repetition, nothing missing.
+"""Compares the window results with the model: right content, no repetition, nothing missing.
 
-Results may be seen while the input is still being fed, each once the model can tell (`is_ready`).
-What has been published for good is then forgotten, so that memory holds kept windows only.
+Results may come while the input is still being fed. Each is judged when the model knows enough
+(`is_ready`). Windows that are settled are then forgotten, so that memory holds kept windows only.
 """
 
 from typing import Final
@@ -15,16 +15,16 @@ from service.audit.rows import RowsCheck
 from service.audit.words import WindowKey
 
 SPARE_WINDOWS: Final = 20_000
-"""Windows are looked through when they are twice as many as the last time, and so many more."""
+"""Look for settled windows again when there are twice as many windows as last time, plus this."""
 
 
 class FinalsCheck:
-    """Takes the records of the windows topic's partition in order; judges each, then the whole."""
+    """Takes the window results of one partition in order. Judges each, then the whole."""
 
     def __init__(
         self, model: Model, place: Place, findings: Findings, horizon: Horizon, rows: RowsCheck
     ) -> None:
-        """`rows` has seen all rows if windows are to be forgotten."""
+        """`rows` must have seen all rows if windows are to be forgotten."""
         self._model = model
         self._at = f"{place.topic}/{place.partition}"
         self._at_least_once = place.at_least_once
@@ -41,14 +41,14 @@ class FinalsCheck:
         self._forgotten = self._unknown = self._look_at = 0
 
     def is_ready(self, record: Published) -> bool:
-        """Tell whether the model knows the revision, or never will."""
+        """Tell whether the model knows this revision, or can never know it."""
         key, revision, _ = named_result(record)
         if key is None or (self._horizon.exact_from is not None and not self._judges(key)):
             return True
         return self._model.revision(*key, revision) is not None and self._is_final(key)
 
     def see(self, record: Published) -> None:
-        """Judge one published result by itself and against those before it."""
+        """Judge one published result by itself, and against the results before it."""
         self._findings.compared["window results"] += 1
         key, revision, result = named_result(record)
         if key is None:
@@ -66,14 +66,14 @@ class FinalsCheck:
         self._newest[key] = max(revision, before)
 
     def begin_at(self, timestamp_ms: int) -> None:
-        """Say that results written before a log time are gone; NEVER_MS: all of them."""
+        """Note that results written before this log time are gone. NEVER_MS: all are gone."""
         self._gone_until_ms = timestamp_ms
 
     def forget_settled(self, log_time_ms: int) -> None:
-        """Forget windows of which all has been said. `log_time_ms`: the input is fed up to there.
+        """Forget settled windows. `log_time_ms`: the input is fed up to there.
 
-        Nothing can change them, their last revision was seen, and no row has to be held against
-        them. At least once nothing is forgotten: any result may come again.
+        A window is settled if nothing can change it, its last revision was seen, and no row must be
+        compared with it. At least once, nothing is forgotten, because any result may come again.
         """
         if 0 <= self._gone_until_ms < log_time_ms:
             self._excuse_final()
@@ -87,7 +87,10 @@ class FinalsCheck:
         self._look_at = 2 * len(self._model.windows) + SPARE_WINDOWS
 
     def finish(self, *, swept_to_ms: int = NEVER_MS) -> None:
-        """Every final window's last revision must be there, if its sweep was to be over."""
+        """Check that the last revision of each final window was published.
+
+        Windows that end with their grace after `swept_to_ms` may still be missing.
+        """
         if self._gone_until_ms >= 0:
             self._excuse_final()
         self._findings.compared["final windows"] += len(self._newest) + self._forgotten
@@ -108,10 +111,10 @@ class FinalsCheck:
 
     def _leave(self, unswept: int) -> None:
         if unswept:
-            line = f"{unswept} final windows that were not due yet: the worker was sweeping"
+            line = f"{unswept} final windows that were not due yet: a sweep was not finished"
             self._findings.leave(f"{self._at}: {line}")
         if self._unknown:
-            line = f"{self._unknown} window results: events before the log began may count in them"
+            line = f"{self._unknown} window results that may contain events older than the log"
             self._findings.leave(f"{self._at}: {line}")
 
     def _judges(self, key: WindowKey) -> bool:
@@ -129,7 +132,10 @@ class FinalsCheck:
         return is_published and not self._rows.lists(key)
 
     def _excuse_final(self) -> None:
-        """From here on results are due; what is final by now may have been said before."""
+        """Expect results from now on.
+
+        Windows that are final by now may have been published before.
+        """
         self._gone_until_ms = -1
         for key in self._model.windows:
             if self._model.is_final(key) and key not in self._newest:

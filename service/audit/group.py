@@ -1,4 +1,4 @@
-"""What a consumer group has committed, with its metadata: exactly once, the workers' own."""
+"""Reads what a consumer group has committed, with its metadata (exactly once only)."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,10 @@ WAIT_S: Final = 0.2
 
 
 class GroupCommits:
-    """Asks the group's coordinator, again while it moves or a new broker has none yet."""
+    """Asks the coordinator of the group.
+
+    It tries again while the coordinator moves or is missing.
+    """
 
     def __init__(self, admin: AIOKafkaAdminClient, app_id: str) -> None:
         """`app_id`: the group."""
@@ -23,7 +26,7 @@ class GroupCommits:
         self._app_id = app_id
 
     async def of(self, tp: TopicPartition) -> Committed | None:
-        """Find the commit of one partition of the input; None before the first."""
+        """Return the commit of one input partition; None before the first commit."""
         found = await self._offsets(tp)
         if tp not in found or found[tp].offset < 0:
             return None
@@ -47,7 +50,7 @@ class GroupCommits:
 
 
 def is_swept(committed: Committed | None) -> bool:
-    """Tell whether a commit was made with no sweep unfinished."""
+    """Tell whether the commit was made while no sweep was unfinished."""
     sweep = json_object(committed.metadata).get("sweep") if committed else None
     if not isinstance(sweep, dict):
         return True

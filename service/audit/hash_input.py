@@ -1,4 +1,4 @@
-"""The entries of a certificate as the model makes them from the input alone."""
+"""The entries of a certificate, made by the model from the input alone."""
 
 from typing import Final
 
@@ -13,10 +13,10 @@ SPARE_WINDOWS: Final = 20_000
 
 
 class InputEntries:
-    """The entries that the model makes; windows past keep are hashed and forgotten."""
+    """The entries that the model makes. Windows past keep are hashed and forgotten."""
 
     def __init__(self, rules: Rules) -> None:
-        """Begin at the log's first record."""
+        """Start before the first record of the log."""
         self._model = Model(rules)
         self._entries = Entries()
         self._look_at = SPARE_WINDOWS
@@ -37,7 +37,7 @@ class InputEntries:
             model.faults.clear()
 
     def fold(self) -> None:
-        """Hash and forget what nothing can change, if there is much."""
+        """Hash and forget windows that nothing can change, if there are many."""
         windows = self._model.windows
         if len(windows) < self._look_at:
             return
@@ -46,7 +46,7 @@ class InputEntries:
         self._look_at = 2 * len(windows) + SPARE_WINDOWS
 
     def digest(self, offset: int) -> str:
-        """Hash all; `offset`: that after the last record fed, or of the commit there."""
+        """Hash all. `offset`: the offset after the last record fed, or of the commit there."""
         model, entries = self._model, self._entries
         for account_id, account in model.accounts.items():
             if not model.may_have_no_row(account):

@@ -1,4 +1,4 @@
-"""The entries of a certificate as they were published."""
+"""The entries of a certificate, made from the published results."""
 
 from typing import Final
 
@@ -16,13 +16,14 @@ SPARE_WINDOWS: Final = 20_000
 class ResultEntries:
     """Takes windows, then rows, then late and rejected records, all up to one commit.
 
-    A window is held until no revision of it can follow: results are in order of time, so none does
-    once another window was published that became final later than the first one's keep ended.
-    At least once results repeat: all are held, and so are the offsets of late and rejected ones.
+    A window is held until no revision of it can follow. Results are in order of time. So no
+    revision follows after the result of a window that became final later than the keep of the first
+    one ended. At least once, results repeat: all windows are held, and the offsets of late and
+    rejected records.
     """
 
     def __init__(self, rules: Rules, committed: Committed, *, at_least_once: bool) -> None:
-        """`committed`: the watermark and the counts are its own words."""
+        """`committed`: gives the watermark and the counts."""
         said = json_object(committed.metadata)
         counts, sweep = said.get("counts"), said.get("sweep")
         self._counts: dict[str, object] = counts if isinstance(counts, dict) else {}
@@ -41,7 +42,8 @@ class ResultEntries:
         self._time_ms = -1
         self._look_at = SPARE_WINDOWS
         self.unforeseen = 0
-        """Records that the worker could not judge: the input alone says something else of them."""
+        """Records that the worker could not judge. For these the input alone gives another result.
+        """
 
     def windows(self, results: list[Published]) -> None:
         """Take window results, in order."""
@@ -59,7 +61,7 @@ class ResultEntries:
             self._look_at = 2 * len(self._held) + SPARE_WINDOWS
 
     def rows(self, rows: list[Published]) -> None:
-        """Take rows, in order; the last of a key holds."""
+        """Take rows in order. The last row of a key counts."""
         for row in rows:
             if row.value is None:
                 self._rows.pop(row.key or b"", None)
@@ -89,7 +91,7 @@ class ResultEntries:
         return self._entries.digest(self._rules, self._position, watermark_ms, self._counts)
 
     def _add_row(self, account_id: str, row: dict[str, object]) -> None:
-        """Add totals and kept windows; of ended ones only those that were not swept yet."""
+        """Add totals and kept windows. Of ended windows, add only those that were not swept yet."""
         if not self._may_be_gone(row):
             self._entries.row(account_id, row)
         for key, (*content, revision) in windows_of(account_id, row):
@@ -99,14 +101,14 @@ class ResultEntries:
                 self._held.setdefault(key, (_number(revision), content))
 
     def _may_be_gone(self, row: dict[str, object]) -> bool:
-        """Tell whether a row counts nothing, or has had no event for too long."""
+        """Tell whether a row counts nothing, or has expired."""
         if not row.get("gained") and not row.get("lost") and row.get("baseline") is None:
             return True
         after_ms, last_ms = self._rules.expire_after_ms, _number(row.get("last_event_ms"))
         return 0 < after_ms <= self._watermark_ms - last_ms
 
     def _fold(self, time_ms: int) -> None:
-        """Hash and forget windows whose keep had ended by then, if they are surely swept."""
+        """Hash and forget windows whose keep ended before `time_ms`, if they are surely swept."""
         for key in [key for key in self._held if self._is_ended(key, time_ms)]:
             if self._final_at_ms(key) <= self._closed_to_ms:
                 self._entries.ended(key, *self._held.pop(key))

@@ -1,4 +1,4 @@
-"""The source of an audit on a broker. The worker may be running."""
+"""Reads an audit's source from a broker. The worker may be running."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -12,17 +12,17 @@ from aiokafka.structs import ConsumerRecord
 from service.audit.arrival import LogRecord
 from service.audit.group import GroupCommits, is_swept
 from service.audit.published import Committed, json_object
-from service.audit.source import INPUT, KINDS, Extent, Snapshot, Topics, Unreadable
+from service.audit.source import INPUT, KINDS, AuditSourceError, Extent, Snapshot, Topics
 
 BATCH_RECORDS: Final = 10_000
 FETCH_BYTES: Final = 4 * 1_024 * 1_024
 SILENT_FOR_S: Final = 60.0
 QUIET_S: Final = 0.05
-"""Between two looks. When both see the same, no transaction was ending in between."""
+"""Seconds between two looks. If both see the same, no transaction ended in between."""
 LOOKS: Final = 400
 LOG_APPEND_TIME: Final = 1
 _WRITTEN: Final = "written"
-"""The consumer that sees how far the results are written, committed or not."""
+"""The consumer that sees the end of the written records, committed or not."""
 
 Options = Mapping[str, Any]
 
@@ -31,16 +31,19 @@ class _Look(NamedTuple):
     committed: Committed | None
     stops: Mapping[str, int]
     is_decided: bool = True
-    """False: a transaction lies behind the stops, and its commit may be seen already."""
+    """False: a transaction has records after the ends, and its commit may be visible already."""
 
 
 class KafkaSource:
-    """`async with`: a consumer for each topic, so that all can be read side by side."""
+    """Use with `async with`.
+
+    It has one consumer per topic, so that all can be read side by side.
+    """
 
     def __init__(
         self, options: Options, topics: Topics, app_id: str, *, at_least_once: bool = False
     ) -> None:
-        """`options`: brokers and credentials, as aiokafka's clients take them."""
+        """`options`: brokers and credentials, in the form of aiokafka's clients."""
         self.topics = topics
         self.at_least_once = at_least_once
         self._options = dict(options)
@@ -68,27 +71,33 @@ class KafkaSource:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Let go."""
+        """Close the connections."""
         for one in self._consumers.values():
             await one.stop()
         await self._admin.close()
 
     async def partitions(self) -> int:
-        """Count without asking for a topic that is not there: that might create it."""
+        """Return the number of partitions.
+
+        A request for a missing topic could create it, so list first.
+        """
         existing = set(await self._admin.list_topics())
         for name in self.topics.values():
             if name not in existing:
                 message = f"there is no topic {name}, or this user may not see it"
-                raise Unreadable(message)
+                raise AuditSourceError(message)
         described = await self._admin.describe_topics(list(self.topics.values()))
         counts = {topic["topic"]: len(topic["partitions"]) for topic in described}
         if len(set(counts.values())) != 1:
-            message = f"the topics differ in their numbers of partitions: {counts}"
-            raise Unreadable(message)
+            message = f"the topics have different numbers of partitions: {counts}"
+            raise AuditSourceError(message)
         return counts[self.topics[INPUT]]
 
     async def snapshot(self, partition: int) -> Snapshot:
-        """Look until nothing moves between two looks; rather when no sweep is unfinished."""
+        """Look until nothing changes between two looks.
+
+        Prefer a moment without an unfinished sweep.
+        """
         before = await self._look(partition)
         for tries in range(LOOKS):
             await asyncio.sleep(QUIET_S)
@@ -97,17 +106,20 @@ class KafkaSource:
                 return await self._snapshot(partition, now)
             before = now
         message = (
-            f"partition {partition} was never still for {QUIET_S} s: pause its producers"
+            f"partition {partition} changes too often to be read at one moment: pause its producers"
             if before.is_decided
             else f"partition {partition} has a transaction that is neither committed nor aborted: "
             "see `hanging transaction` in docs/operate/runbook.md, or pause its producers"
         )
-        raise Unreadable(message)
+        raise AuditSourceError(message)
 
     async def records(
         self, kind: str, partition: int, extent: Extent
     ) -> AsyncIterator[list[LogRecord]]:
-        """Yield committed records. TimeoutError: the broker holds back what it has promised."""
+        """Yield committed records.
+
+        TimeoutError if the broker does not send records that must exist.
+        """
         tp = self._tp(kind, partition)
         reader = self._consumers[kind]
         reader.assign([tp])
@@ -119,13 +131,18 @@ class KafkaSource:
             if batches or await reader.position(tp) > position:
                 silent_from = now
             elif now - silent_from > SILENT_FOR_S:
-                message = f"nothing of {tp.topic}/{partition} behind offset {position}"
+                message = (
+                    f"the broker sends no record of {tp.topic}/{partition} after offset {position}"
+                )
                 raise TimeoutError(message)
             for batch in batches.values():
                 yield [_record(one) for one in batch if one.offset < extent.stop]
 
     async def end(self, kind: str, partition: int) -> int:
-        """Offset after the last committed record; at least once only a fetch's answer is right."""
+        """Return the offset after the last committed record.
+
+        With at least once, only the response to a fetch gives the right offset.
+        """
         tp = self._tp(kind, partition)
         reader = self._consumers[kind]
         reader.assign([tp])
@@ -137,10 +154,10 @@ class KafkaSource:
         return int(highwater)
 
     async def _look(self, partition: int) -> _Look:
-        """All at once: what was committed, and how far the results reach.
+        """Read at once what was committed and where the results end.
 
-        The broker writes the markers of a commit one after the other: the group's may be there and
-        a result topic's not yet. Then records lie behind the last stable offset.
+        The broker writes the markers of a commit one after the other. The marker of the group may
+        be there before that of a result topic. Then there are records after the last stable offset.
         """
         results = KINDS[1:]
         ends = await asyncio.gather(*(self.end(kind, partition) for kind in results))
@@ -168,7 +185,7 @@ class KafkaSource:
         return int((await self._consumers[kind].beginning_offsets([tp]))[tp])
 
     async def _committed_in_table(self, partition: int, extent: Extent) -> Committed | None:
-        """At least once: the last record with an empty key, in the table itself."""
+        """Read the commit of at least once: the last record with an empty key in the table."""
         committed = None
         async for batch in self.records("updates", partition, extent):
             for record in batch:
@@ -178,7 +195,7 @@ class KafkaSource:
         return committed
 
     async def _is_stamped(self, partition: int, extent: Extent) -> bool:
-        """Tell whose the log times are; asked only where it matters, when the log is cut."""
+        """Tell whether the broker set the log times. This matters only if the log is cut."""
         if extent.start == 0 or extent.start >= extent.stop:
             return True
         tp = self._tp(INPUT, partition)
@@ -193,7 +210,7 @@ class KafkaSource:
 
 
 def consumer(options: Options, **overrides: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's
-    """Build a consumer that reads committed records and moves by our word only."""
+    """Build a consumer that reads committed records. It moves only when this code seeks."""
     return AIOKafkaConsumer(
         **{
             **options,

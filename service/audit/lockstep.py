@@ -1,7 +1,7 @@
-"""One partition, in bounded memory: the input and its results side by side.
+"""Audits one partition in bounded memory: reads the input and its results side by side.
 
-The rows come first (they are the state, one per account). Then the input, batch by batch; after
-each the results are read on for as far as the model can judge them, and what is settled is
+The rows come first. They are the state, one per account. Then the input is fed in batches. After
+each batch, the results are read as far as the model can judge them, and settled windows are
 forgotten.
 """
 
@@ -18,12 +18,12 @@ from service.audit.refused import LabelledCheck, unforeseen_in
 from service.audit.source import Extent, Snapshot, Source, input_of
 
 Watch = Callable[[int], None]
-"""Is told how many records of the input have been read since the last time."""
+"""Called with the number of input records read since the last call."""
 
 LOOK_AHEAD: Final = 1_000
-"""So many window results may wait for the model; a wrong one waits to the end, others pass it."""
+"""Number of window results that may wait for the model. A wrong one waits until the end."""
 CLOCKS_MS: Final = 60_000
-"""Brokers' clocks may be so far apart."""
+"""Largest difference between the clocks of two brokers."""
 
 
 async def audit_partition(
@@ -34,7 +34,10 @@ async def audit_partition(
     expect_swept: bool | None,
     watch: Watch,
 ) -> None:
-    """Compare one partition. `expect_swept` None: as far as the commit says it was swept."""
+    """Compare one partition.
+
+    `expect_swept` None: windows must be published as far as the commit says.
+    """
     async for batch in read_results(source, snapshot, "updates"):
         for record in batch:
             comparison.rows.see(record)
@@ -64,7 +67,7 @@ async def audit_partition(
 
 
 class Follower:
-    """Hands a check the results that the model can judge by now."""
+    """Shows a check the results that the model can judge by now."""
 
     def __init__(
         self,
@@ -73,7 +76,7 @@ class Follower:
         *,
         look_ahead: int,
     ) -> None:
-        """`look_ahead`: so many results may wait before no more are read."""
+        """`look_ahead`: number of results that may wait before reading stops."""
         self._batches = batches
         self._check = check
         self._look_ahead = look_ahead
@@ -82,7 +85,7 @@ class Follower:
         self._is_at_end = False
 
     async def peek(self) -> Published | None:
-        """Look at the next result; None when there is no more."""
+        """Return the next result without taking it; None at the end."""
         while not self._read and not self._is_at_end:
             batch = await anext(self._batches, None)
             if batch is None:
@@ -92,7 +95,7 @@ class Follower:
         return self._read[0] if self._read else None
 
     async def catch_up(self, position: int) -> None:
-        """Let the check see what the model, fed up to `position`, can judge."""
+        """Show the check what the model can judge. The model was fed up to `position`."""
         if isinstance(self._check, LabelledCheck):
             self._check.pass_by(position)
         waiting, self._waiting = self._waiting, deque()
@@ -106,14 +109,14 @@ class Follower:
             self._offer(self._read.popleft(), keys)
 
     async def finish(self) -> None:
-        """Let the check see all that is left."""
+        """Show the check all that is left."""
         for result in self._waiting:
             self._check.see(result)
         while await self.peek() is not None:
             self._check.see(self._read.popleft())
 
     def _offer(self, result: Published, keys: set[bytes | None]) -> None:
-        """Show it, or let it wait; results of one key stay in order."""
+        """Show a result to the check, or let it wait. Results of one key stay in order."""
         if result.key not in keys and self._check.is_ready(result):
             self._check.see(result)
         else:
@@ -136,16 +139,16 @@ async def _finals(source: Source, snapshot: Snapshot, check: FinalsCheck) -> Fol
 async def read_results(
     source: Source, snapshot: Snapshot, kind: str, extent: Extent | None = None
 ) -> AsyncIterator[list[Published]]:
-    """Yield the results of one kind, those of the snapshot or of another extent."""
+    """Yield the results of one kind, up to the snapshot or in another extent."""
     extent = extent or snapshot.extents[kind]
     async for batch in source.records(kind, snapshot.partition, extent):
         yield [_published(one) for one in batch]
 
 
 async def read_unforeseen(source: Source, snapshot: Snapshot) -> set[int]:
-    """Input offsets that the worker rejected because judging them raised an error.
+    """Return the input offsets that the worker rejected because its code raised an error.
 
-    The newest stand in the commit too, which outlives the rejected topic's retention.
+    The newest of them are in the commit too, which outlives the retention of the rejected topic.
     """
     said = json_object(snapshot.committed.metadata) if snapshot.committed else {}
     named = said.get("unforeseen")
@@ -156,7 +159,10 @@ async def read_unforeseen(source: Source, snapshot: Snapshot) -> set[int]:
 
 
 async def _written_since(source: Source, snapshot: Snapshot) -> set[bytes]:
-    """Keys of rows behind the snapshot: their older versions may have been compacted away."""
+    """Return the keys of rows after the snapshot.
+
+    Compaction may have removed their older versions.
+    """
     stop = snapshot.extents["updates"].stop
     extent = Extent(stop, await source.end("updates", snapshot.partition))
     return {
@@ -171,7 +177,7 @@ def _published(one: LogRecord) -> Published:
 
 
 def _swept_to(committed: Committed | None, *, expect_swept: bool | None) -> int:
-    """Windows final by then must have been published."""
+    """Return the time up to which final windows must have been published."""
     if expect_swept is not None:
         return NEVER_MS if expect_swept else -NEVER_MS
     sweep = json_object(committed.metadata).get("sweep") if committed else None

@@ -1,7 +1,7 @@
-"""The counting rules, slowly and obviously: one record after the other, everything remembered.
+"""The counting rules, slow and obvious: one record after the other, everything remembered.
 
-Written from the design alone, to judge the engine. Forgets no window by itself, so that every
-revision of every window can be asked for at the end. Times are epoch milliseconds.
+Written from the design alone, to judge the engine. The model never forgets a window by itself, so
+at the end every revision of every window can be compared. Times are epoch milliseconds.
 """
 
 from collections.abc import Set as AbstractSet
@@ -27,7 +27,7 @@ NOTHING_YET = Judgement("")
 
 
 class Sighting(NamedTuple):
-    """An event id: the account that it last came with; by action, where it was first seen."""
+    """An event id: the account of its last event, and by action the offset of its first event."""
 
     account: str
     first: dict[str, int]
@@ -42,7 +42,7 @@ def _no_counts() -> dict[str, int]:
 
 @dataclass
 class Model:
-    """What a partition's log prefix means. Feed it every record, in offset order."""
+    """The state after a prefix of a partition's log. Feed it every record, in offset order."""
 
     rules: Rules = field(default_factory=Rules)
     position: int = 0  # the offset after the last record fed
@@ -73,26 +73,26 @@ class Model:
         return self.last.outcome
 
     def revision(self, account_id: str, grain: str, start_ms: int, n: int) -> Content | None:
-        """(gained, lost) of a window at revision n; None when there is no such revision."""
+        """Return (gained, lost) of a window at revision n; None if there is no such revision."""
         contents = self.windows.get((account_id, grain, start_ms), [])
         return contents[n] if 0 <= n < len(contents) else None
 
     def last_revision(self, account_id: str, grain: str, start_ms: int) -> int:
-        """Newest revision of a window that had events."""
+        """Return the newest revision of a window that had events."""
         return len(self.windows[account_id, grain, start_ms]) - 1
 
     def finals(self) -> dict[WindowKey, Final]:
-        """Every window past its grace, at its newest revision."""
+        """Return every window past its grace, at its newest revision."""
         graces = {grain.name: grain.size_ms + grain.grace_ms for grain in self.rules.grains}
         return self._passed(graces)
 
     def kept_ended(self) -> dict[WindowKey, Final]:
-        """Every window past its keep, which nothing can change any more."""
+        """Return every window past its keep. Nothing can change these any more."""
         keeps = {grain.name: grain.size_ms + grain.keep_ms for grain in self.rules.grains}
         return self._passed(keeps)
 
     def kept(self) -> dict[WindowKey, Final]:
-        """Every window that still takes corrections, at its newest revision."""
+        """Return every window that still takes corrections, at its newest revision."""
         ended = self.kept_ended()
         return {
             key: Final(len(contents) - 1, *contents[-1])
@@ -111,12 +111,12 @@ class Model:
         return self._watermark_reached(key[2] + grain.size_ms + grain.keep_ms)
 
     def has_expired(self, account: Account, *, for_ms: int = 0) -> bool:
-        """Tell whether an account has had no event for too long; since `for_ms`, if given."""
+        """Tell whether an account has expired; with `for_ms`, whether it expired that long ago."""
         after_ms = self.rules.expire_after_ms
         return after_ms > 0 and self._watermark_reached(account.last_event_ms + after_ms + for_ms)
 
     def may_have_no_row(self, account: Account) -> bool:
-        """Tell whether the row of an account may have come to its end."""
+        """Tell whether the row of an account may have been removed."""
         return account.is_empty or self.has_expired(account)
 
     def _grain(self, name: str) -> Grain:
@@ -164,7 +164,7 @@ class Model:
         return Judgement("rejected", reasons=faults.reasons)
 
     def _event_time_ms(self, arrival: Arrival, record: LogRecord) -> int:
-        """Event time; the log's own when it is claimed to be later than the log can know."""
+        """Return the event time, or the log time if the event claims a time too far ahead."""
         is_ahead = arrival.occurred_ms > record.timestamp_ms + self.rules.max_ahead_ms
         return record.timestamp_ms if record.timestamp_ms >= 0 and is_ahead else arrival.occurred_ms
 
@@ -177,10 +177,10 @@ class Model:
         return read(record, self.rules.version_at(record.offset))
 
     def _was_seen(self, arrival: Arrival, offset: int) -> tuple[int | None, tuple[str, int] | None]:
-        """Where an event was seen first, and where its id came with another action.
+        """Return where the event was first seen, and where its id came with another action.
 
-        An event is known by its id and its action; by rules 1 it was known by its id alone. It is
-        remembered from here on.
+        An event is known by its id and its action; by rules 1, by its id alone. It is remembered
+        from now on.
         """
         generation = offset // self.rules.dedup_generation
         self.seen = {n: ids for n, ids in self.seen.items() if n >= generation - 1}
@@ -202,7 +202,10 @@ class Model:
         return first, None
 
     def _count_in_totals(self, arrival: Arrival, event_time_ms: int, offset: int) -> bool:
-        """Count; -> whether the account's baseline was true later, and so contains the event."""
+        """Count in the totals.
+
+        Return whether the event is before the time of the account's baseline.
+        """
         account = self.accounts.get(arrival.account_id)
         if account is None or self.has_expired(account):
             account = self.accounts[arrival.account_id] = Account()
@@ -221,10 +224,11 @@ class Model:
     def _take_baseline(
         self, account: Account, arrival: Arrival, event_time_ms: int, offset: int
     ) -> None:
-        """Begin anew from a number that was true at `event_time_ms`.
+        """Start again from a number that was true at `event_time_ms`.
 
-        By rules 1 it was true at its arrival. Now all windows of the finest grain that begin at its
-        time or later, and are kept at this watermark, count on top; an older one is ignored.
+        By rules 1 it was true at its arrival. By the present rules, windows of the smallest grain
+        that begin at or after this time, and are still kept, count on top of it. A baseline that is
+        older than the last one is ignored.
         """
         if self.rules.version_at(offset) == 1:
             account.baseline, account.net_at_baseline = arrival.followers, account.net
@@ -253,14 +257,14 @@ class Model:
         account.baseline_ms, account.reaches_back = event_time_ms, self._reaches(event_time_ms)
 
     def _reaches(self, moment_ms: int) -> bool:
-        """Tell whether a window may have begun between then and the watermark."""
+        """Tell whether a window may have begun between `moment_ms` and the watermark."""
         smallest_ms = min(grain.size_ms for grain in self.rules.grains)
         return self._watermark_reached(moment_ms - moment_ms % -smallest_ms)
 
     def _forget(self, account_id: str, offset: int) -> None:
-        """Erase totals and open windows; what is final and kept becomes empty, as a revision.
+        """Erase totals and open windows. A final window that is still kept gets an empty revision.
 
-        Of a cut log an account may have a row that no known record has made.
+        In a cut log, an account may have a row that no known record made.
         """
         if account_id not in self.accounts and not self.is_cut:
             return
@@ -272,7 +276,7 @@ class Model:
                 self.windows[key].append((0, 0))
 
     def _recent_windows(self, account_id: str) -> list[WindowKey]:
-        """Windows of an account that are not past keep, and perhaps a few that are."""
+        """Return the windows of an account that are not past keep, and perhaps a few that are."""
         if self.watermark_ms is None:
             return []
         keys = []
@@ -289,7 +293,7 @@ class Model:
     def _count_in_windows(
         self, arrival: Arrival, event_time_ms: int, offset: int
     ) -> tuple[str, ...]:
-        """Count in the windows that are kept; -> grains that keep it no longer."""
+        """Count in the kept windows. Return the grains that no longer keep the window."""
         assert self.watermark_ms is not None, "the event itself has moved it"
         missed = tuple(
             grain.name

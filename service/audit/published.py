@@ -1,4 +1,4 @@
-"""What the service published, as it lies in its topics; nothing is interpreted here."""
+"""What the service published, as it is in the topics. Nothing is interpreted here."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ ORIGINAL: Final = "original:"
 
 
 class Place(NamedTuple):
-    """Which input partition is audited, and how strict the guarantee is."""
+    """The audited input partition, and its guarantee."""
 
     topic: str
     partition: int
@@ -23,7 +23,7 @@ class Place(NamedTuple):
 
 
 class Published(NamedTuple):
-    """One record of a result topic; timestamp_ms is -1 when unknown."""
+    """One record of a result topic. `timestamp_ms` is -1 if it is unknown."""
 
     offset: int
     key: bytes | None
@@ -41,7 +41,7 @@ class Committed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """An input record that must be found again as late or rejected; its bytes up to the bounds."""
+    """An input record that must appear as late or rejected; its bytes up to the limits."""
 
     key: bytes | None
     value: bytes | None
@@ -49,11 +49,11 @@ class Original:
     sha256: str
     key_length: int
     headers: tuple[tuple[str, bytes | None], ...] = ()
-    dropped: int = 0  # headers that are left out, all of them, because they are too large
+    dropped: int = 0  # number of headers left out because they are too large (then all are)
 
     @classmethod
     def of(cls, record: LogRecord) -> "Original":
-        """Keep what the result topic keeps."""
+        """Keep the bytes that the result topic keeps."""
         whole = record.value or b""
         headers = [(ORIGINAL + _escaped(name), value) for name, value in record.headers]
         size = sum(len(name.encode()) + len(value or b"") for name, value in headers)
@@ -69,14 +69,14 @@ class Original:
 
 
 def _escaped(name: str) -> str:
-    """Write bytes that are not UTF-8, which stand as halves of surrogate pairs, as text."""
+    """Write bytes that are not UTF-8 as text. They are halves of surrogate pairs in `name`."""
     return "".join(
         f"\\x{ord(one) - 0xDC00:02x}" if "\udc80" <= one <= "\udcff" else one for one in name
     )
 
 
 def json_object(text: bytes | str) -> dict[str, object]:
-    """Parse a JSON object; an empty one when it is none, so that every field then mismatches."""
+    """Parse a JSON object. If it is not one, return {}, so that every field mismatches."""
     try:
         parsed = json.loads(text)
     except (ValueError, RecursionError):

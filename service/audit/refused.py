@@ -1,4 +1,4 @@
-"""The late and the rejected records against the model: all of them, unchanged, rightly labelled."""
+"""Compares the late and rejected records with the model: all there, unchanged, rightly labelled."""
 
 from collections.abc import Iterable, Mapping
 from itertools import takewhile
@@ -11,7 +11,7 @@ from service.audit.published import MAX_VALUE_BYTES, ORIGINAL, Original, Place, 
 from service.audit.words import Late
 
 Labels = dict[str, tuple[str, ...]]
-"""Header name -> the values that are right; none: the header must be there, whatever it says."""
+"""Header name and its allowed values; no values: the header must exist with any value."""
 
 
 class Due(NamedTuple):
@@ -22,7 +22,7 @@ class Due(NamedTuple):
 
 
 def late_labels(late: Late) -> Labels:
-    """Headers due on a late record."""
+    """Return the headers that a late record must have."""
     return {
         "netfollowers-event-time-ms": (str(late.event_time_ms),),
         "netfollowers-watermark-ms": (str(late.watermark_ms),),
@@ -31,7 +31,7 @@ def late_labels(late: Late) -> Labels:
 
 
 def rejected_labels(reasons: tuple[str, ...], original: Original) -> Labels:
-    """Headers due on a rejected record; any true reason is right."""
+    """Return the headers that a rejected record must have. Any true reason is allowed."""
     return {
         "netfollowers-reason": reasons,
         "netfollowers-detail": (),
@@ -44,27 +44,27 @@ def rejected_labels(reasons: tuple[str, ...], original: Original) -> Labels:
 
 
 def source_offset(headers: Mapping[str, str]) -> int:
-    """Offset of the input record that a late or rejected record says it is; -1: it does not."""
+    """Return the input offset that a late or rejected record names; -1 without one."""
     text = headers.get("netfollowers-source-offset", "")
     return int(text) if text.isdecimal() else -1
 
 
 def labels_of(record: Published) -> dict[str, str]:
-    """Headers as text; one without a value is empty."""
+    """Return the headers as text. A header without a value becomes ""."""
     return {name: (value or b"").decode(errors="replace") for name, value in record.headers}
 
 
 def unforeseen_in(records: Iterable[Published]) -> set[int]:
-    """Source offsets of rejected records that the worker could not judge."""
+    """Return the source offsets of rejected records that the worker could not judge."""
     labels = map(labels_of, records)
     return {source_offset(one) for one in labels if one.get("netfollowers-reason") == UNFORESEEN}
 
 
 class LabelledCheck:
-    """Takes the records of the late or the rejected topic's partition in order, one for one.
+    """Takes the late or rejected records of one partition in order.
 
-    Exactly once, what was found is forgotten, and what comes later than the next one is missing.
-    At least once all are remembered: any may come again.
+    Exactly once: a found record is forgotten, and a record that comes after the expected one shows
+    that the expected one is missing. At least once: all are remembered, because any may come again.
     """
 
     def __init__(self, kind: str, place: Place, findings: Findings, horizon: Horizon) -> None:
@@ -79,24 +79,24 @@ class LabelledCheck:
             "netfollowers-source-partition": (str(place.partition),),
         }
         self._due: dict[int, Due] = {}
-        self._found: set[int] = set()  # of those due, at least once
+        self._found: set[int] = set()  # with at least once: the expected offsets that were found
         self._is_cut = False
         self._gone = self._unknown = self._position = 0
 
     def expect(self, offset: int, due: Due) -> None:
-        """Say that the input record at an offset must be found."""
+        """Note that the input record at `offset` must be found."""
         self._due[offset] = due
 
     def pass_by(self, position: int) -> None:
-        """Say that all input below a position was fed."""
+        """Note that all input below `position` was fed."""
         self._position = position
 
     def begin_cut(self) -> None:
-        """Say that the oldest records of the topic are gone."""
+        """Note that the oldest records of the topic are gone."""
         self._is_cut = True
 
     def is_ready(self, record: Published) -> bool:
-        """Tell whether the input that a record names has been fed."""
+        """Tell whether the input record that `record` names has been fed."""
         return source_offset(labels_of(record)) < self._position
 
     def see(self, record: Published) -> None:
@@ -118,7 +118,7 @@ class LabelledCheck:
             self._findings.mismatch(f"{line}, or was found before")
 
     def finish(self) -> None:
-        """Name what was not found."""
+        """Note what was not found."""
         self._findings.compared[f"{self._kind} records"] += 0
         if self._is_cut:
             self._skip_gone(self._position)
@@ -127,11 +127,11 @@ class LabelledCheck:
             line = f"{self._gone} records that the topic no longer holds"
             self._findings.leave(f"{self._at}: {line}")
         if self._unknown:
-            line = f"{self._unknown} records: what came before the log began decides on them"
+            line = f"{self._unknown} records that depend on records older than the log"
             self._findings.leave(f"{self._at}: {line}")
 
     def miss_all(self) -> None:
-        """Nothing more will come for what is due now."""
+        """Note that the topic has ended: records that are expected now will not come."""
         if self._is_cut:
             return
         for offset in [offset for offset in self._due if offset not in self._found]:
@@ -139,13 +139,13 @@ class LabelledCheck:
         self._due.clear()
 
     def _is_known(self, offset: int) -> bool:
-        """Tell whether the model can say what becomes of an input record."""
+        """Tell whether the model knows the outcome of an input record."""
         if self._kind == "rejected":
             return offset >= self._horizon.start
         return self._horizon.is_exact(offset)
 
     def _skip_gone(self, offset: int) -> None:
-        """What the topic holds begins with `offset`: all that was due before it may be gone."""
+        """Note that the topic begins with `offset`. Expected records before it may be gone."""
         gone = [due for due in self._due if due < offset]
         for due in gone:
             del self._due[due]
@@ -157,7 +157,7 @@ class LabelledCheck:
             self._found.add(offset)
             return
         for due in list(takewhile(lambda due: due != offset, self._due)):
-            self._findings.mismatch(f"{self._at} {due}: missing, or found behind {offset}")
+            self._findings.mismatch(f"{self._at} {due}: missing, or found after {offset}")
             del self._due[due]
         del self._due[offset]
 

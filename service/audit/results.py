@@ -1,11 +1,14 @@
-"""Which windows a published result or row speaks of; whatever it holds, nothing raises."""
+"""Reads which window a published result or row belongs to. Never raises, whatever the bytes are."""
 
 from service.audit.published import Published, json_object
 from service.audit.words import WindowKey
 
 
 def named_result(record: Published) -> tuple[WindowKey | None, int, dict[str, object]]:
-    """Read which window and revision a result is of; None when it does not say."""
+    """Return the window, the revision and the fields of a result.
+
+    The window is None if unreadable.
+    """
     result = json_object(record.value or b"")
     account_id, grain = result.get("account_id"), result.get("grain")
     start_ms, revision = result.get("start_ms"), result.get("revision")
@@ -18,7 +21,7 @@ def named_result(record: Published) -> tuple[WindowKey | None, int, dict[str, ob
 def windows_of(
     account_id: str, row: dict[str, object]
 ) -> list[tuple[WindowKey, tuple[object, ...]]]:
-    """Flatten {"windows": {"grain": [[start_ms, gained, lost, revision]]}}; -1: unreadable."""
+    """Flatten {"windows": {"grain": [[start_ms, gained, lost, revision]]}}; -1 if unreadable."""
     windows = row.get("windows")
     flat: list[tuple[WindowKey, tuple[object, ...]]] = []
     for grain, listed in windows.items() if isinstance(windows, dict) else ():

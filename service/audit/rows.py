@@ -1,4 +1,4 @@
-"""The table against the model: every row, every kept window in it, no row too many."""
+"""Compares the table with the model: every row, every kept window in it, no row too many."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,14 +14,14 @@ from service.audit.totals import contradictions, due_totals, last_part
 from service.audit.words import Account, WindowKey
 
 EXPIRY_PARTS: Final = 32
-"""An expired row must be gone when so great a part of the time of expiry has passed again."""
+"""An expired row must be gone after this part of the expiry time has passed again."""
 
 
 class RowsCheck:
-    """Takes the records of the updates topic's partition in order; judges at the end."""
+    """Takes the rows of one partition in order. Judges them at the end."""
 
     def __init__(self, model: Model, place: Place, findings: Findings, horizon: Horizon) -> None:
-        """`model` has been fed all records below the committed position when `finish` is called."""
+        """`model`: before `finish`, it must be fed all records below the committed position."""
         self._model = model
         self._at = f"{place.topic}/{place.partition}"
         self._at_least_once = place.at_least_once
@@ -35,7 +35,7 @@ class RowsCheck:
         self._listed: tuple[str, set[WindowKey]] = ("", set())
 
     def see(self, record: Published) -> None:
-        """Take one record; the last value of a key is its row, a null value removes it."""
+        """Take one record. The last value of a key is its row; a null value removes the row."""
         if self._at_least_once and not record.key:
             return  # the worker's checkpoint, see `kafka.committed`
         if record.value is None:
@@ -44,7 +44,10 @@ class RowsCheck:
             self._latest[record.key or b""] = record.value
 
     def lists(self, key: WindowKey) -> bool:
-        """Tell whether the account's row lists a window. Quick for one account after another."""
+        """Tell whether the account's row lists a window.
+
+        Fast if the calls are grouped by account.
+        """
         if self._listed[0] != key[0]:
             row = json_object(self._latest.get(key[0].encode(), b""))
             self._listed = (key[0], {window[0] for window in windows_of(key[0], row)})
@@ -52,7 +55,7 @@ class RowsCheck:
 
     @property
     def missing(self) -> set[bytes]:
-        """Accounts that should have a row and have none."""
+        """Accounts that should have a row, but have no row."""
         due = {
             account_id.encode()
             for account_id, account in self._model.accounts.items()
@@ -61,11 +64,11 @@ class RowsCheck:
         return due - self._latest.keys()
 
     def excuse(self, written_again: Iterable[bytes]) -> None:
-        """Leave out rows that the topic holds only as they were written after the commit."""
+        """Excuse missing rows: they were written again later, and compaction removed the old."""
         self._superseded = set(written_again)
 
     def finish(self, *, is_at_rest: bool = False) -> None:
-        """Compare all rows. `is_at_rest`: those that have ended must be gone."""
+        """Compare all rows. `is_at_rest`: rows of ended accounts must be gone."""
         self._is_at_rest = is_at_rest
         missing = self.missing
         for key in missing - self._superseded:
@@ -79,12 +82,12 @@ class RowsCheck:
     def _leave(self, superseded: int) -> None:
         if superseded:
             self._findings.leave(
-                f"{self._at}: {superseded} rows, written again and compacted during the audit"
+                f"{self._at}: {superseded} rows that were rewritten and compacted during the audit"
             )
         if self._partly:
             self._findings.leave(
-                f"{self._at}: what {self._partly} rows had counted before the log began; "
-                "of these only the sums, and that they hold what was counted since"
+                f"{self._at}: what {self._partly} rows counted before the log began. "
+                "Only their sums were checked, and that they contain the records in the log"
             )
 
     def _compare(self, key: bytes, row: dict[str, object], kept: Counter[str]) -> None:
@@ -110,9 +113,9 @@ class RowsCheck:
             self._findings.mismatch(f"{self._at} row {account_id}: {line}")
 
     def _is_overdue(self, account: Account, windows: object) -> bool:
-        """Tell whether a row has come to its end, and nothing is left that could keep it.
+        """Tell whether a row has ended and nothing can keep it any more.
 
-        What is gone of a cut log may hold a later event of the account than all that is there.
+        If the log is cut, the missing part may contain a later event of the account.
         """
         if not self._is_at_rest or self._horizon.exact_from is None:
             return False
@@ -124,7 +127,10 @@ class RowsCheck:
         return is_ended and all(self._model.is_past_keep(key) for key in listed)
 
     def _compare_windows(self, account_id: str, windows: object, kept: int) -> None:
-        """Compare the windows in a row: nothing can have changed them since it was written."""
+        """Compare the windows in a row.
+
+        No event can have changed them since the row was written.
+        """
         if not isinstance(windows, dict):
             self._findings.mismatch(f"{self._at} row {account_id}: no windows field")
             return
@@ -146,7 +152,7 @@ class RowsCheck:
 
     @cached_property
     def _kept_by_account(self) -> dict[str, set[WindowKey]]:
-        """Kept windows that are known; made only when a row lacks one."""
+        """Kept windows that are known, by account. Computed only if a row lacks one."""
         by_account: dict[str, set[WindowKey]] = {}
         for key in self._model.windows:
             if self._horizon.judges(key[2]) and not self._model.is_past_keep(key):

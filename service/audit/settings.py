@@ -1,4 +1,4 @@
-"""The rules that a worker wrote into its commit, so that an audit needs no settings of its own."""
+"""Reads the rules that a worker wrote into its commit, so that an audit needs no own settings."""
 
 import re
 from typing import Final
@@ -11,7 +11,7 @@ _GRAIN = re.compile(r"([0-9]+)([smhd]):([0-9]+):([0-9]+)")
 
 
 def rules_of(metadata: str) -> Rules | None:
-    """Read {"settings": {"grains": "1m:30000:900000,...", ...}}; None when they are not there."""
+    """Read {"settings": {"grains": "1m:30000:900000,...", ...}}; None if they are missing."""
     settings = json_object(metadata).get("settings")
     if not isinstance(settings, dict):
         return None
@@ -27,13 +27,13 @@ def rules_of(metadata: str) -> Rules | None:
 
 
 def _versions(told: object) -> tuple[tuple[int, int], ...]:
-    """Read "rules": [[0, 1], [81234, 2]]; a commit that does not say was by version 1."""
+    """Read "rules": [[0, 1], [81234, 2]]. A commit without it was made by version 1."""
     pairs = told if isinstance(told, list) else []
     return tuple(sorted((int(start), int(version)) for start, version in pairs)) or ((0, 1),)
 
 
 def _skipped(told: object) -> tuple[tuple[int, int], ...]:
-    """Read "skipped": [[17, 19, "why"]]; absent: nothing was stepped over."""
+    """Read "skipped": [[17, 19, "why"]]; absent: no range was stepped over."""
     ranges = told if isinstance(told, list) else []
     return tuple(sorted((int(first), int(stop)) for first, stop, _ in ranges))
 

@@ -1,7 +1,7 @@
-"""Where an audit reads from: a broker (`kafka.py`) or files that were dumped from one (`files.py`).
+"""What an audit reads: a broker (`kafka.py`), or files that were dumped from one (`files.py`).
 
-Partition by partition; of each first a snapshot: what was committed, and how far each topic reached
-when it was. What comes later does not concern the audit.
+It reads one partition after the other. For each it first takes a snapshot: what was committed, and
+where each topic ended at that moment. Later records do not concern the audit.
 """
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ INPUT: Final = "input"
 KINDS: Final = (INPUT, "updates", "windows", "late", "rejected")
 
 Topics = Mapping[str, str]
-"""Kind, one of KINDS -> name."""
+"""Name of each kind of topic (KINDS)."""
 
 
 class Extent(NamedTuple):
@@ -25,7 +25,7 @@ class Extent(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """One partition at one moment. `is_stamped`: the input's log times are the broker's."""
+    """One partition at one moment. `is_stamped`: the broker set the log times of the input."""
 
     partition: int
     committed: Committed | None
@@ -34,15 +34,15 @@ class Snapshot(NamedTuple):
 
     @property
     def counted(self) -> Extent:
-        """The input that the commit covers; all of it when there is none."""
+        """The input that the commit covers; all of it if there is no commit."""
         extent = self.extents[INPUT]
         if self.committed is None:
             return extent
         return Extent(extent.start, max(extent.start, min(self.committed.position, extent.stop)))
 
 
-class Unreadable(Exception):  # noqa: N818 - says what it is
-    """The source is not what was asked for; the message says how."""
+class AuditSourceError(Exception):
+    """The source cannot be read as requested. The text says why."""
 
 
 class Source(Protocol):
@@ -50,27 +50,27 @@ class Source(Protocol):
 
     @property
     def topics(self) -> Topics:
-        """Names by kind."""
+        """Topic names by kind."""
 
     @property
     def at_least_once(self) -> bool:
-        """True when results may repeat."""
+        """True if results may repeat."""
 
     async def partitions(self) -> int:
-        """Count the partitions, the same of every topic. Unreadable: they differ."""
+        """Return the number of partitions. AuditSourceError if the topics differ."""
 
     async def snapshot(self, partition: int) -> Snapshot:
-        """Take a moment at which commit and results belong together."""
+        """Take a moment at which the commit and the results belong together."""
 
     def records(self, kind: str, partition: int, extent: Extent) -> AsyncIterator[list[LogRecord]]:
-        """Yield what is there, in batches."""
+        """Yield the records in batches."""
 
     async def end(self, kind: str, partition: int) -> int:
-        """Offset after what can be read now: later than the snapshot's, if there is more."""
+        """Return the offset after what can be read now. It may be later than in the snapshot."""
 
 
 def parts_of(extent: Extent, skipped: Iterable[tuple[int, int]]) -> Iterator[Extent]:
-    """Yield what can be read of an extent: all but the ranges that were stepped over."""
+    """Yield the readable parts of an extent: all but the ranges that were stepped over."""
     start = extent.start
     for first, stop in skipped:
         if start < min(first, extent.stop):
@@ -83,7 +83,7 @@ def parts_of(extent: Extent, skipped: Iterable[tuple[int, int]]) -> Iterator[Ext
 async def input_of(
     source: Source, partition: int, extent: Extent, skipped: Sequence[tuple[int, int]]
 ) -> AsyncIterator[list[LogRecord]]:
-    """Yield the input; a range that was stepped over is one record without bytes, at its first."""
+    """Yield the input. A range that was stepped over is one record without bytes, at its start."""
     ranges = [one for one in skipped if extent.start <= one[0] < extent.stop]
     for part in parts_of(extent, skipped):
         while ranges and ranges[0][0] < part.start:

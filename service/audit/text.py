@@ -1,4 +1,4 @@
-"""Bytes to a JSON object, and RFC 3339 to epoch milliseconds: strictly, with the stdlib only."""
+"""Parses JSON objects and RFC 3339 times strictly, with the standard library only."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, NoReturn
 
 MAX_DEPTH: Final = 128
-LONGEST_INTEGER: Final = 100  # digits; far beyond any number that we accept
+LONGEST_INTEGER: Final = 100  # digits; far beyond any number that is accepted
 
 _RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
@@ -16,7 +16,7 @@ _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive, the arithmetic of offsets
 
 
 def parse(value: bytes) -> object:
-    """Parse one JSON text; ValueError for what is not UTF-8, not JSON or nested too deeply."""
+    """Parse one JSON text. ValueError if it is not UTF-8, not JSON, or nested too deeply."""
     text = value.decode()
     if _is_nested_too_deeply(text):
         msg = f"nested deeper than {MAX_DEPTH}"
@@ -30,7 +30,10 @@ def parse(value: bytes) -> object:
 
 
 def top_level(value: bytes) -> list[tuple[str, object]]:
-    """Names and values of the outermost object, each copy of a name; ValueError as `parse`."""
+    """Return (name, value) pairs of the outermost object, with each copy.
+
+    ValueError as in `parse`.
+    """
     outermost: list[tuple[str, object]] = []
 
     def note(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -44,7 +47,10 @@ def top_level(value: bytes) -> list[tuple[str, object]]:
 
 
 def rfc_3339_ms(text: str) -> int | None:
-    """Epoch ms of a date-time with Z or an offset, floored; None when it is none (nor is :60)."""
+    """Return the epoch ms of a date-time with Z or an offset, rounded down.
+
+    None if invalid (also :60).
+    """
     found = _RFC_3339.fullmatch(text)
     if found is None:
         return None
@@ -61,13 +67,13 @@ def rfc_3339_ms(text: str) -> int | None:
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """Make an object: of a name that comes twice the last value holds."""
+    """Build an object. If a name comes twice, the last value counts."""
     _refuse_half_characters([list(pair) for pair in pairs])
     return dict(pairs)
 
 
 def _refuse_half_characters(parsed: object) -> None:
-    """Refuse half a surrogate pair, which only JSON's escapes can write and UTF-8 cannot hold."""
+    """Refuse half a surrogate pair. JSON escapes can write one, but UTF-8 cannot contain it."""
     if isinstance(parsed, str):
         parsed.encode()
     elif isinstance(parsed, list):
@@ -81,12 +87,15 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _integer(digits: str) -> int:
-    """Read an integer; Python refuses one of thousands of digits, JSON does not."""
+    """Read an integer. Python refuses one with thousands of digits, but JSON allows it."""
     return int(digits[:LONGEST_INTEGER])
 
 
 def _is_nested_too_deeply(text: str) -> bool:
-    """Count brackets outside of strings; the outermost object is at depth 1."""
+    """Tell whether brackets outside of strings nest too deeply.
+
+    The outermost object has depth 1.
+    """
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return False
     depth = 0

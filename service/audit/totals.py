@@ -1,4 +1,4 @@
-"""What a row must say of an account's totals: all of them, or what a cut log still tells."""
+"""What a row must say about an account's totals: all of them, or what a cut log still shows."""
 
 from service.audit.words import Account
 
@@ -6,7 +6,7 @@ Fields = dict[str, object]
 
 
 def due_totals(account_id: str, account: Account) -> Fields:
-    """Name every field of a row but its windows."""
+    """Return every field of a row except its windows."""
     told: Fields = {} if account.baseline_ms is None else {"baseline_ms": account.baseline_ms}
     return told | {
         "account_id": account_id,
@@ -24,7 +24,10 @@ def due_totals(account_id: str, account: Account) -> Fields:
 def last_part(
     account_id: str, account: Account | None, row: Fields, exact_from: int | None
 ) -> Fields:
-    """Fields that are known though the log is cut; `account`: only what was counted since then."""
+    """Return the fields that are known although the log is cut.
+
+    `account`: only what came after the cut.
+    """
     due: Fields = {"account_id": account_id}
     if account is None:
         offset = row.get("offset")
@@ -33,14 +36,14 @@ def last_part(
     due["offset"] = account.offset
     if account.baseline is not None:
         known = {"baseline": account.baseline, "followers": account.followers}
-        if account.reaches_back:  # into windows that the cut log may not tell
+        if account.reaches_back:  # reaches into windows that the cut log may not contain
             del known["followers"]
         due |= {} if account.is_doubtful else known
     return due
 
 
 def contradictions(row: Fields, since: Account | None) -> list[str]:
-    """Say what cannot be true in a row whatever was counted before `since`."""
+    """Return what cannot be true in a row, whatever was counted before `since`."""
     gained, lost, net, followers, baseline, at = (
         row.get(name)
         for name in ("gained", "lost", "net", "followers", "baseline", "net_at_baseline")
@@ -54,7 +57,11 @@ def contradictions(row: Fields, since: Account | None) -> list[str]:
         lines.append(f"followers is {followers}, baseline + net since is {baseline + net - at}")
     last_event_ms = row.get("last_event_ms")
     if since and not (isinstance(last_event_ms, int) and last_event_ms >= since.last_event_ms):
-        lines.append(f"last_event_ms is {last_event_ms}, an event since is {since.last_event_ms}")
+        lines.append(
+            f"last_event_ms is {last_event_ms}, but a later event has {since.last_event_ms}"
+        )
     if since and (gained < since.gained or lost < since.lost):
-        lines.append(f"counted +{gained} -{lost}, less than since: +{since.gained} -{since.lost}")
+        lines.append(
+            f"counted +{gained} -{lost}, less than the log has: +{since.gained} -{since.lost}"
+        )
     return lines

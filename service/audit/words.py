@@ -1,4 +1,4 @@
-"""The words of the model: its rules, an account, a window, and what becomes of a record.
+"""The types of the model: its rules, an account, a window, and the outcome of a record.
 
 Times are epoch milliseconds.
 """
@@ -17,7 +17,7 @@ WindowKey = tuple[str, str, int]  # account_id, grain, start_ms
 
 
 class Grain(NamedTuple):
-    """One length of window, its grace until final, and how long it takes corrections."""
+    """One window length, its grace until it is final, and the time it takes corrections."""
 
     name: str
     size_ms: int
@@ -44,17 +44,17 @@ class Rules:
     skipped: tuple[tuple[int, int], ...] = ()  # [first, stop) that an operator has stepped over
 
     def skipped_from(self, offset: int) -> int:
-        """How many offsets were stepped over from this one on; 0: it begins no such range."""
+        """Return the number of offsets in the skipped range that starts at `offset`, or 0."""
         return next((stop - first for first, stop in self.skipped if first == offset), 0)
 
     def version_at(self, offset: int) -> int:
-        """Find the version of the rules that judged an offset."""
+        """Return the version of the rules that judged an offset."""
         first = self.versions[:1]
         return max([pair for pair in self.versions if pair[0] <= offset] or first)[1]
 
 
 class Judgement(NamedTuple):
-    """What became of one record, and why. `duplicate_of`: where its event id was seen first."""
+    """The outcome of one record, and why. `duplicate_of`: offset where its event was first seen."""
 
     outcome: str
     arrival: Arrival | None = None
@@ -62,13 +62,13 @@ class Judgement(NamedTuple):
     grains_missed: tuple[str, ...] = ()
     duplicate_of: int | None = None
     reasons: tuple[str, ...] = ()
-    another: tuple[str, int] | None = None  # the same event id with another action: it, its offset
+    another: tuple[str, int] | None = None  # same id, other action: (action, offset)
     is_ignored: bool = False  # a baseline that is older than the last one
-    is_contained: bool = False  # an event before the last baseline's time, which its number holds
+    is_contained: bool = False  # before the last baseline, whose number contains it
 
 
 class Late(NamedTuple):
-    """A counted record that at least one grain no longer kept a window for."""
+    """A counted event that came too late for the window of at least one grain."""
 
     offset: int
     event_time_ms: int
@@ -101,13 +101,13 @@ class Account:
     offset: int = -1
     baseline: int | None = None
     net_at_baseline: int | None = None
-    baseline_ms: int | None = None  # when it was true; None for one of version 1 of the rules
-    reaches_back: bool = False  # windows from before its arrival count on top of it
-    is_doubtful: bool = False  # of a cut log: an unknown baseline before it may have been newer
+    baseline_ms: int | None = None  # when it was true; None by version 1 of the rules
+    reaches_back: bool = False  # windows from before it arrived count on top of it
+    is_doubtful: bool = False  # cut log: an unknown earlier one may be newer
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing is counted: it was forgotten, and had no event since."""
+        """True if nothing is counted: the account was forgotten and had no event since."""
         return self.gained == self.lost == 0 and self.baseline is None
 
     @property
@@ -117,7 +117,7 @@ class Account:
 
     @property
     def followers(self) -> int | None:
-        """Followers now, or None while nobody has told how many there were."""
+        """Followers now; None without a baseline."""
         if self.baseline is None or self.net_at_baseline is None:
             return None
         return self.baseline + self.net - self.net_at_baseline

@@ -1,1 +1,1 @@
-"""What replay --plot and the demo draw."""
+"""The charts of `replay --plot` and of the demo."""

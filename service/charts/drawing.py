@@ -1,4 +1,4 @@
-"""The console that the commands print to, and flows drawn into a PNG."""
+"""The console to which the commands print, and the drawing of flows into a PNG."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from service.charts.printable import plain
 from service.charts.series import Flow, utc
 
 WIDEST: Final = 100
-"""Columns of everything where there is no terminal."""
+"""Number of columns of all output where there is no terminal."""
 
 
 class _Console(Console):
-    """A closed output is an error as any other: rich ends the process, also from within a task."""
+    """Treats a closed output as a normal error. rich would end the process, even inside a task."""
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
@@ -25,7 +25,7 @@ class _Console(Console):
 
 
 def new_console(*, stderr: bool = False) -> Console:
-    """Make a console that is WIDEST wide where no person is watching."""
+    """Make a console that is WIDEST wide if the output is not a terminal."""
     console = _Console(stderr=stderr, highlight=False)
     if console.is_terminal:
         return console
@@ -33,12 +33,12 @@ def new_console(*, stderr: bool = False) -> Console:
 
 
 def printable(name: str, style: str = "") -> Text:
-    """Make a stranger's text fit to print: no markup, no control characters."""
+    """Make a name of unknown origin safe to print: no markup, no control characters."""
     return Text(plain(name), style)
 
 
 def draw(flows: Sequence[Flow], console: Console, png: Path) -> None:
-    """Draw all flows into one PNG. Prints the scenes of the first one, and the file's name."""
+    """Draw all flows into one PNG. Print the scenes of the first one, and the file's name."""
     if not flows[0].bars:
         console.print(f"{flows[0].title}: nothing happened", soft_wrap=True, markup=False)
         return

@@ -1,4 +1,4 @@
-"""Ebb and flow as a PNG. Matplotlib without pyplot: no window, no global state."""
+"""Draws gains and losses as a PNG. Uses Matplotlib without pyplot: no window, no global state."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NET: Final = "#1a1a1a"
 MOST_BARS: Final = 400
 MOST_DOTS: Final = 100
 _LINE, _LINES = 0.11, 4
-"""Share of a panel's height for a scene's text, and so many below each other."""
+"""Share of a panel's height for the text of a scene, and number of such texts below each other."""
 
 _INCHES_WIDE: Final = 12.0
 _INCHES_A_PANEL: Final = 3.6
 
 
 def ebb_and_flow_png(flows: Sequence[Flow], path: Path) -> None:
-    """Draw each flow as a panel; below the first, its followers if they are known."""
+    """Draw each flow as a panel. Below the first, draw its followers if they are known."""
     shown = [flow.in_at_most(MOST_BARS) for flow in flows if flow.bars]
     followers = shown[0].followers if shown else None
     heights = [1.2] * len(shown)
@@ -67,14 +67,14 @@ def _flow(axes: Axes, flow: Flow, *, title: bool) -> None:
 
 
 def _net(axes: Axes, flow: Flow, middles: list[datetime]) -> None:
-    """Draw dots while they can be told apart, else a line."""
+    """Draw dots while they can be distinguished, else a line."""
     nets = [bar.net for bar in flow.bars]
     style = {"marker": "o", "markersize": 3, "linestyle": ""} if len(nets) <= MOST_DOTS else {}
     axes.plot(middles, nets, color=NET, linewidth=0.9, label="net", **style)  # type: ignore[arg-type]
 
 
 def _scene(axes: Axes, flow: Flow, scene: Scene, number: int) -> None:
-    """Mark a moment by a line from top to bottom; its text stands beside it, near the top."""
+    """Mark a moment by a vertical line. Its text is beside it, near the top."""
     at = _number(scene.at_ms)
     axes.axvline(at, color="#777777", linewidth=0.8, linestyle=":")
     is_right = (scene.at_ms - flow.bars[0].start_ms) * 5 > (flow.end_ms - flow.bars[0].start_ms) * 3

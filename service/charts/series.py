@@ -1,7 +1,7 @@
-"""One account's ebb and flow: what was gained and lost per window, ready to be drawn.
+"""The gains and losses of one account per window, ready to be drawn.
 
-windows   [day][day][day]...        as the windows topic has them
-bars      [ 30 days ][ 30 days ]    as many as there is room for, silent spans included
+windows   [day][day][day]...        as in the windows topic
+bars      [ 30 days ][ 30 days ]    as many as fit, with silent spans
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MINUTE_MS: Final = 60_000
 
 
 class Bar(NamedTuple):
-    """Followers gained and lost in [start_ms, start_ms + the flow's size_ms)."""
+    """Followers gained and lost in [start_ms, start_ms + size_ms of the flow)."""
 
     start_ms: int
     gained: int
@@ -31,7 +31,7 @@ class Bar(NamedTuple):
 
 
 class Scene(NamedTuple):
-    """Something worth pointing at, at an event time."""
+    """A moment worth marking, at an event time."""
 
     at_ms: int
     text: str
@@ -39,9 +39,9 @@ class Scene(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """Bars of one length, in time order, without holes; `source`: where the numbers are from.
+    """Bars of one length, in time order, without gaps. `source`: the origin of the numbers.
 
-    `followers_before`: followers at the first bar's start, None when nobody said.
+    `followers_before`: followers at the start of the first bar; None if unknown.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Flow:
 
     @property
     def followers(self) -> list[int] | None:
-        """Followers at each bar's end."""
+        """Followers at the end of each bar; None if unknown."""
         if self.followers_before is None:
             return None
         return list(accumulate((bar.net for bar in self.bars), initial=self.followers_before))[1:]
@@ -64,7 +64,7 @@ class Flow:
         return self.bars[-1].start_ms + self.size_ms
 
     def between(self, start_ms: int, end_ms: int) -> Flow:
-        """Cut out the bars and scenes in [start_ms, end_ms)."""
+        """Return the bars and scenes in [start_ms, end_ms)."""
         before = sum(bar.net for bar in self.bars if bar.start_ms < start_ms)
         known = self.followers_before
         return replace(
@@ -75,7 +75,7 @@ class Flow:
         )
 
     def in_at_most(self, bars: int) -> Flow:
-        """Join neighbours until there are at most so many bars."""
+        """Join neighbours until there are at most `bars` bars."""
         joined = -(-len(self.bars) // bars)
         if joined <= 1:
             return self
@@ -88,7 +88,7 @@ class Flow:
 
 
 def without_holes(windows: Mapping[int, tuple[int, int]], size_ms: int) -> tuple[Bar, ...]:
-    """Windows by start -> (gained, lost), those that had no event included as zeros."""
+    """Return windows given by start as bars. Windows without events become zeros."""
     if not windows:
         return ()
     starts: Iterable[int] = range(min(windows), max(windows) + 1, size_ms)
@@ -96,7 +96,7 @@ def without_holes(windows: Mapping[int, tuple[int, int]], size_ms: int) -> tuple
 
 
 def span_name(size_ms: int) -> str:
-    """86400000 -> 'day', 7200000 -> '2 hours'."""
+    """Name a span: 86400000 is 'day', 7200000 is '2 hours'."""
     units = ((DAY_MS, "day"), (HOUR_MS, "hour"), (MINUTE_MS, "minute"), (1_000, "s"))
     for unit_ms, unit in units:
         if size_ms % unit_ms == 0:
@@ -106,12 +106,12 @@ def span_name(size_ms: int) -> str:
 
 
 def utc(ms: int, form: str = "%Y-%m-%d %H:%M") -> str:
-    """Epoch ms -> text in UTC."""
+    """Write epoch ms as text in UTC."""
     return datetime.fromtimestamp(ms / 1_000, UTC).strftime(form)
 
 
 def short(number: float) -> str:
-    """26344 -> '26.3k'."""
+    """Shorten a number: 26344 is '26.3k'."""
     size = abs(number)
     for limit, unit in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if size >= limit:

@@ -1,93 +1,55 @@
-"""`netfollowers audit`: the settings and options, handed to `service.audit`."""
+"""`netfollowers audit`: recomputes all results with independent code."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from aiokafka.errors import OffsetOutOfRangeError
+from service.commands.option_types import whole
+from service.commands.shared_options import add_files
+from service.exit_codes import ExitCode
 
-from service.audit.check import Begin, Report, audit, unwatched
-from service.audit.files import FilesSource, dump
-from service.audit.kafka import KafkaSource
-from service.audit.source import KINDS, Source, Unreadable
-from service.commands.option_types import UsageError
-from service.commands.progress_bar import Bar
-from service.kafka import clients
-from service.settings import Settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
-AGREES: Final = 0
-DIFFERS: Final = 1
-INCOMPLETE: Final = 4
-
-
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Audit, or dump what an audit would read; -> exit code."""
-    if arguments.dump:
-        Path(arguments.dump).mkdir(parents=True, exist_ok=True)
-    return asyncio.run(_run(settings, arguments))
-
-
-async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
-    async with source_of(settings, arguments.files) as source:
-        await check_partition(source, arguments.partition)
-        with Bar() as bar:
-            if arguments.dump:
-                await dump(source, Path(arguments.dump), bar.begin)
-                print(f"dumped: netfollowers audit --files {arguments.dump}")  # noqa: T201
-                return AGREES
-            expect_swept = True if arguments.at_rest else None
-            report = await audit(
-                source, only=arguments.partition, expect_swept=expect_swept, begin=bar.begin
-            )
-    print(report)  # noqa: T201 - the report is the output
-    return verdict(report)
+NAME: Final = "audit"
+HELP: Final = "recompute all results from the input, with independent code, and compare"
+DESCRIPTION: Final = """\
+Reads the input and all results. Recomputes the results with code that shares nothing
+with the worker. Compares every row, window, late record, rejected record and the
+commit. It reads one partition after the other. Memory grows with accounts and kept
+windows, not with events. Workers may run meanwhile: a partition is compared as of one
+of its commits, and later records are not read. (With at_least_once, stop the workers
+first: they write results before the position. All results are then held in memory,
+because any of them may be repeated.) If retention has deleted records, the audit
+prints what it could not check and exits with 4, or with 1 if it found a difference.
+"""
+EXAMPLES: Final = (
+    "netfollowers audit",
+    "netfollowers audit --partition 3",
+    "netfollowers audit --dump audit-files && netfollowers audit --files audit-files",
+)
 
 
-def verdict(report: Report) -> int:
-    """Exit code of a report: a difference weighs more than what could not be checked."""
-    if not report.ok:
-        return DIFFERS
-    return AGREES if report.is_whole else INCOMPLETE
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `audit`."""
+    parser.add_argument("--partition", type=whole, metavar="N", help="only this partition")
+    parser.add_argument(
+        "--at-rest",
+        action="store_true",
+        help="the workers have read everything and stopped: every final window must be published",
+    )
+    place = parser.add_mutually_exclusive_group()
+    add_files(place)
+    place.add_argument(
+        "--dump",
+        metavar="DIR",
+        help="write the records that an audit needs to DIR, without an audit",
+    )
 
 
-async def audit_at_rest(settings: Settings, begin: Begin = unwatched) -> Report:
-    """Audit the topics that the settings name. The workers must be at rest.
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Audit, or write the records that an audit needs."""
+    from service.commands import audit_report
 
-    `begin`: see `service.audit.check.audit`.
-    """
-    async with source_of(settings, None) as source:
-        return await audit(source, expect_swept=True, begin=begin)
-
-
-@asynccontextmanager
-async def source_of(settings: Settings, files: str | None) -> AsyncIterator[Source]:
-    """Open the files, or the broker and the topics that the settings name."""
-    try:
-        if files:
-            yield FilesSource(Path(files))
-            return
-        topics = dict(zip(KINDS, (settings.input_topic, *settings.result_topics), strict=True))
-        is_loose = not settings.is_exactly_once
-        source = KafkaSource(
-            clients.options(settings), topics, settings.app_id, at_least_once=is_loose
-        )
-        async with source:
-            yield source
-    except Unreadable as error:
-        raise UsageError(str(error)) from None
-    except OffsetOutOfRangeError:
-        message = "retention cut a log while it was being read: try again"
-        raise UsageError(message) from None
-
-
-async def check_partition(source: Source, partition: int | None) -> None:
-    """UsageError when there is no such partition."""
-    count = await source.partitions()
-    if partition is not None and partition >= count:
-        message = f"--partition {partition}: there are {count}, numbered from 0"
-        raise UsageError(message)
+    return audit_report.audit_or_dump(settings, options)

@@ -1,38 +1,54 @@
-"""`netfollowers certify`: one line per partition, with a hash over what it published."""
-
-# ruff: noqa: T201 - a command line prints
+"""`netfollowers certify`: prints a hash of each partition."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
+from typing import TYPE_CHECKING, Final
 
-from service.audit.certify import certify, recompute
-from service.commands.audit import AGREES, INCOMPLETE, check_partition, source_of
-from service.commands.progress_bar import Bar
-from service.settings import Settings
+from service.commands.option_types import whole
+from service.commands.shared_options import add_files
+from service.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+NAME: Final = "certify"
+HELP: Final = "print a hash per partition over all results that depend only on the input"
+DESCRIPTION: Final = """\
+The hash covers the results up to the committed offset: totals, kept windows, the last
+revision of every older window, late and rejected records, watermark and counts. The
+same input and settings give the same hash with any number of workers, any batch size
+and any restarts. --recompute computes the hash from the input alone, with independent
+code. It is equal if the published results are right. Exit code 4: retention has
+deleted records that are needed.
+"""
+EXAMPLES: Final = (
+    "netfollowers certify",
+    "netfollowers certify --recompute --partition 0",
+    "netfollowers certify --offset 1000000",
+)
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Certify; -> exit code."""
-    return asyncio.run(_run(settings, arguments))
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `certify`."""
+    add = parser.add_argument
+    add("--partition", type=whole, metavar="N", help="only this partition")
+    add(
+        "--recompute",
+        action="store_true",
+        help="compute the hash from the input, with independent code",
+    )
+    add(
+        "--offset",
+        type=whole,
+        metavar="N",
+        help="with --recompute: up to this offset (default: the commit)",
+    )
+    add_files(parser)
 
 
-async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
-    code = AGREES
-    async with source_of(settings, arguments.files) as source:
-        only, offset = arguments.partition, arguments.offset
-        await check_partition(source, only)
-        with Bar() as bar:
-            for partition in range(await source.partitions()) if only is None else [only]:
-                if arguments.recompute or offset is not None:
-                    found = await recompute(source, partition, offset=offset, begin=bar.begin)
-                else:
-                    found = await certify(source, partition, begin=bar.begin)
-                print(f"partition {found.partition} offset {found.offset} {found.digest}")
-                for gap in found.gaps:
-                    code = INCOMPLETE
-                    line = f"netfollowers: partition {partition}: not over everything: {gap}"
-                    print(line, file=sys.stderr)
-    return code
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Print the hash of each partition."""
+    from service.commands import partition_hashes
+
+    return partition_hashes.print_hashes(settings, options)

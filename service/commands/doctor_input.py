@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
+from service.commands.doctor_note import Note
 from service.contract.input_record import PlainEvent, RawRecord, Rejection, read
 from service.contract.results import decode_row
 from service.contract.skipped_ranges import Skipped, around
 from service.counting import Checkpoint
 from service.kafka import clients
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.kafka.partitioning import partitioner_of
 from service.settings import Settings
@@ -64,7 +64,7 @@ class Sample:
             self.partitioners[partitioner_of(record.key, partition, self._partitions)] += 1
 
 
-async def look_at_input(settings: Settings, note: Callable[..., Any], records: int) -> list[Any]:
+async def look_at_input(settings: Settings, records: int) -> list[Note]:
     """Read up to `records` of each partition's newest; -> notes."""
     consumer = raw_consumer(settings)
     await clients.start(consumer)
@@ -78,7 +78,7 @@ async def look_at_input(settings: Settings, note: Callable[..., Any], records: i
     finally:
         await consumer.stop()
     broken = [
-        note(
+        Note(
             "error",
             f"partition {partition}: {why}",
             "docs/operate/runbook.md, A batch that cannot be unpacked",
@@ -86,9 +86,9 @@ async def look_at_input(settings: Settings, note: Callable[..., Any], records: i
         for partition, why in sample.broken.items()
     ]
     if not sample.records:
-        empty = note("warning", "there are no records yet", "expected before the first event")
+        empty = Note("warning", "there are no records yet", "expected before the first event")
         return broken or [empty]
-    return [*broken, *_notes(sample, count, note)]
+    return [*broken, *_notes(sample, count)]
 
 
 async def _read(
@@ -103,7 +103,7 @@ async def _read(
             while await consumer.position(tp) < stop:
                 for record in (await consumer.getmany(tp, timeout_ms=500)).get(tp, ()):
                     sample.see(tp.partition, record)
-        except CannotUnpack as error:
+        except UnpackError as error:
             if await consumer.position(tp) < stop:
                 sample.broken[tp.partition] = str(error)
 
@@ -125,7 +125,7 @@ async def _skipped(settings: Settings, count: int) -> dict[int, Skipped]:
     return skipped
 
 
-async def look_at_rows(settings: Settings, note: Callable[..., Any], records: int) -> list[Any]:
+async def look_at_rows(settings: Settings, records: int) -> list[Note]:
     """Read up to `records` of each partition's newest rows. Returns notes on followers below 0."""
     consumer = clients.consumer(settings, auto_offset_reset="earliest")
     await clients.start(consumer)
@@ -146,16 +146,16 @@ async def look_at_rows(settings: Settings, note: Callable[..., Any], records: in
     finally:
         await consumer.stop()
     if not below:
-        return [note("ok", f"{seen:,} of the newest rows were read")]
+        return [Note("ok", f"{seen:,} of the newest rows were read")]
     names = ", ".join(f"{name} ({followers:,})" for name, followers in list(below.items())[:_FEW])
     text = f"{len(below):,} accounts have fewer than 0 followers: {names}"
     todo = (
         "send their baselines again (docs/guide/input.md, Baselines); netfollowers explain ACCOUNT"
     )
-    return [note("warning", text, todo)]
+    return [Note("warning", text, todo)]
 
 
-def _note_row(record: Any, below: dict[str, int]) -> None:  # noqa: ANN401 - aiokafka's
+def _note_row(record: ConsumerRecord, below: dict[str, int]) -> None:
     """Note the followers of a row if they are below 0; a later row of the account decides."""
     name = (record.key or b"").decode(errors="replace")
     followers = None
@@ -167,42 +167,42 @@ def _note_row(record: Any, below: dict[str, int]) -> None:  # noqa: ANN401 - aio
         below[name] = followers
 
 
-def _notes(sample: Sample, partitions: int, note: Callable[..., Any]) -> list[Any]:
-    notes = [note("ok", f"{sample.records:,} of the newest records were read")]
+def _notes(sample: Sample, partitions: int) -> list[Note]:
+    notes = [Note("ok", f"{sample.records:,} of the newest records were read")]
     split = [key for key, places in sample.split.items() if len(places) > 1]
     if split:
         names = ", ".join(key.decode(errors="replace") for key in split[:_FEW])
         text = f"{len(split):,} accounts are in more than one partition: {names}"
         todo = "use murmur2 in all producers (librdkafka: partitioner=murmur2_random), then count "
         todo += "again with a new app id: docs/operate/versioning.md"
-        notes.append(note("error", text, todo))
+        notes.append(Note("error", text, todo))
     others = sample.partitioners["crc32"] + sample.partitioners["other"]
     if others and partitions > 1:
         text = f"keys by partitioner: {_each(sample.partitioners)} (1 in {partitions} by chance)"
         todo = "harmless only while every producer uses the same partitioner; use murmur2 for all"
-        notes.append(note("warning", text, todo))
+        notes.append(Note("warning", text, todo))
     if sample.repeated:
         text = f"{len(sample.repeated):,} event ids under two accounts: {sample.repeated[:_FEW]}"
         todo = (
             "two producers use the same ids, so events are lost as duplicates: use UUIDs, or "
             "source + "
         )
-        notes.append(note("error", text, todo + "sequence"))
+        notes.append(Note("error", text, todo + "sequence"))
     if sample.reused:
         text = f"{len(sample.reused):,} event ids with two actions: {sample.reused[:_FEW]}"
         todo = "both count, but a second follow with that id would not: give each event its own id"
-        notes.append(note("warning", text, todo))
+        notes.append(Note("warning", text, todo))
     if sample.refused:
         text = f"{sample.refused.total():,} refused: {_each(sample.refused)}"
-        notes.append(note("warning", text, "netfollowers rejected stats; rejected show"))
+        notes.append(Note("warning", text, "netfollowers rejected stats; rejected show"))
     if sample.ahead:
         text = f"{sample.ahead:,} events more than {_AHEAD_MS / 1_000:.0f} s ahead of the log"
-        notes.append(note("warning", text, "correct the clocks of the producers (NTP)"))
+        notes.append(Note("warning", text, "correct the clocks of the producers (NTP)"))
     ahead_s = sample.newest_ms / 1_000 - time.time()
     if ahead_s > _AHEAD_MS / 1_000:
         text = f"the newest log timestamp is {ahead_s:.0f} s ahead of this machine's clock"
         notes.append(
-            note("warning", text, "correct the clock of the broker or of this machine (NTP)")
+            Note("warning", text, "correct the clock of the broker or of this machine (NTP)")
         )
     return notes
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import asyncio
 import re
 import zlib
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 import aiohttp
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 from faust.assignor.client_assignment import ClientMetadata
 
 from service import __version__
+from service.commands.doctor_note import Note
 
 _WITHIN_S: Final = 5.0
 _MOST_BYTES: Final = 4_000_000
@@ -25,7 +26,7 @@ _VERSION: Final = re.compile(r'^netfollowers_build_info\{version="([^"]{1,40})"\
 _ADDRESS: Final = re.compile(r"https?://[^/\s@]{1,260}/?")
 
 
-async def look_at_workers(assignments: Iterable[bytes], note: Callable[..., Any]) -> list[Any]:
+async def look_at_workers(assignments: Iterable[bytes]) -> list[Note]:
     """Ask each worker for its version; `assignments`: of the members, as the group has them."""
     urls = sorted({url for url in map(_address, assignments) if _ADDRESS.fullmatch(url)})
     timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
@@ -35,9 +36,9 @@ async def look_at_workers(assignments: Iterable[bytes], note: Callable[..., Any]
         return []
     named = ", ".join(f"{url} {version}" for url, version in zip(urls, versions, strict=False))
     if set(versions) == {__version__}:
-        return [note("ok", f"workers: {named}")]
+        return [Note("ok", f"workers: {named}")]
     todo = "this is normal only during a rolling upgrade: docs/operate/upgrading.md"
-    return [note("warning", f"not every worker reports version {__version__}: {named}", todo)]
+    return [Note("warning", f"not every worker reports version {__version__}: {named}", todo)]
 
 
 def _address(assignment: bytes) -> str:

@@ -1,93 +1,53 @@
-"""`netfollowers explain ACCOUNT`: its lines, their sum, and whether that was published."""
-
-# ruff: noqa: T201 - a command line prints
+"""`netfollowers explain`: lists the records that make up a number."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from service.audit.account_lines import Line
-from service.audit.explain import Explained, Question, explain
-from service.charts.printable import plain
-from service.commands.audit import AGREES, DIFFERS, INCOMPLETE, check_partition, source_of
-from service.commands.progress_bar import Bar
-from service.settings import Settings
+from service.commands.option_types import moment, whole
+from service.commands.shared_options import add_files
+from service.exit_codes import ExitCode
 
-HEAD: Final = (
-    f"{'offset':>12}  {'log time (UTC)':<23}  {'event time (UTC)':<23}  "
-    f"{'action':<9} {'':>2} {'net':>8}  follower"
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+NAME: Final = "explain"
+HELP: Final = "list the input records that make up an account's number, and the rejected ones"
+DESCRIPTION: Final = """\
+Reads the partition of the account and prints every record of the account up to the
+committed position: offset, times, change, sum so far, and why it was rejected or late.
+At the end it prints the sum and the published number. Exit code 1: they differ, or the
+account has no record. 4: retention has deleted records of the account.
+"""
+EXAMPLES: Final = (
+    "netfollowers explain acct-7",
+    "netfollowers explain acct-7 --window 2024-05-01T10:00:00Z --grain 1h",
 )
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Explain; -> exit code."""
-    return asyncio.run(_run(settings, arguments))
-
-
-async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
-    window = None if arguments.window is None else (arguments.grain, arguments.window)
-    async with source_of(settings, arguments.files) as source:
-        await check_partition(source, arguments.partition)
-        print(HEAD)
-        with Bar() as bar:
-            question = Question(arguments.account, window, arguments.partition)
-            explained = await explain(
-                source, question, lambda line: print(text_of(line)), begin=bar.begin
-            )
-    for line in closing(explained):
-        print(line)
-    if explained.gap:
-        return INCOMPLETE
-    return AGREES if explained.agrees and explained.records else DIFFERS
-
-
-def text_of(line: Line) -> str:
-    """One line of the table."""
-    change = f"{line.change:+d}" if line.change else ""
-    told = (
-        f"{line.offset:>12}  {_utc(line.log_time_ms):<23}  {_utc(line.event_time_ms):<23}  "
-        f"{plain(line.action):<9} {change:>2} {line.net:>8}  {plain(line.follower_id)}"
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `explain`."""
+    add = parser.add_argument
+    add("account", metavar="ACCOUNT")
+    add(
+        "--window",
+        type=moment,
+        metavar="START",
+        help="only the window that begins at START (RFC 3339 or epoch ms)",
     )
-    return f"{told}  {line.why}".rstrip()
+    add("--grain", default="1h", metavar="G", help="length of the window (%(default)s)")
+    add(
+        "--partition",
+        type=whole,
+        metavar="N",
+        help="partition of the account (default: by hash of its id)",
+    )
+    add_files(parser)
 
 
-def closing(explained: Explained) -> list[str]:
-    """Say the sum, what was published, and whether they agree."""
-    counted = explained.records - explained.refused
-    gained, lost = explained.summed["gained"], explained.summed["lost"]
-    reach = f"partition {explained.partition}, up to offset {explained.position}"
-    lines = [
-        f"{reach}: {counted} counted, {explained.refused} refused",
-        f"sum: gained {gained}, lost {lost}, net {_net(explained.summed)}{_rest(explained.summed)}",
-    ]
-    published = explained.published
-    if published is None:
-        lines.append(f"published: {explained.where}")
-    else:
-        told = f"gained {published['gained']}, lost {published['lost']}{_rest(published)}"
-        lines.append(f"published: {told} ({explained.where})")
-    if not explained.records:
-        return [*lines, "the account has no record"]
-    if explained.gap:
-        return [*lines, f"not compared: {explained.gap}"]
-    return [*lines, "they agree" if explained.agrees else "they DIFFER"]
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Print the records of the account, and their sum."""
+    from service.commands import account_records
 
-
-def _net(summed: dict[str, object]) -> int:
-    return int(str(summed["gained"])) - int(str(summed["lost"]))
-
-
-def _rest(fields: dict[str, object]) -> str:
-    if "revision" in fields:
-        return f", revision {fields['revision']}"
-    followers = fields.get("followers")
-    return f", followers {'unknown: no baseline' if followers is None else followers}"
-
-
-def _utc(ms: int | None) -> str:
-    if ms is None or ms < 0:
-        return "-"
-    return datetime.fromtimestamp(ms / 1_000, UTC).isoformat(timespec="milliseconds")[:23]
+    return account_records.explain_account(settings, options)

@@ -1,65 +1,31 @@
-"""Ask that an account be erased: a control event on the input, so that it is part of the log."""
-
-# ruff: noqa: T201 - it prints
+"""`netfollowers forget`: erases an account."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import time
-from typing import Final
-from uuid import uuid4
+from typing import TYPE_CHECKING, Final
 
-from service.commands.option_types import UsageError
-from service.contract.input_record import MAX_ID_BYTES
-from service.kafka import clients
-from service.kafka.partitioning import partition_of
-from service.settings import Settings
+from service.exit_codes import ExitCode
 
-REMAINS: Final = """\
-What remains, and for how long:
-  {input}  its events, until retention.ms deletes them (this request too)
-  {updates}  a tombstone, until delete.retention.ms; an empty row before that while windows of
-      its account can still be corrected. Older rows go at the next compaction
-  {windows}  results up to now, and an empty revision of each that is still kept, until
-      retention.ms
-  {late}, {rejected}  records of the account that were refused, until retention.ms
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+NAME: Final = "forget"
+HELP: Final = "erase an account, by a control event in the input"
+DESCRIPTION: Final = """\
+Sends a control event to the input. Every recomputation then erases the account at the
+same offset. Prints what remains in which topic, and for how long.
 """
+EXAMPLES: Final = ("netfollowers forget acct-7",)
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Send the request and say what remains; -> exit code."""
-    account = arguments.account.encode()
-    if not 1 <= len(account) <= MAX_ID_BYTES:
-        message = f"an account id has 1 to {MAX_ID_BYTES} bytes"
-        raise UsageError(message)
-    partition, offset = asyncio.run(_send(settings, account))
-    print(f"asked at {settings.input_topic} partition {partition} offset {offset}")
-    names = dict(
-        zip(("updates", "windows", "late", "rejected"), settings.result_topics, strict=True)
-    )
-    print(REMAINS.format(input=settings.input_topic, **names), end="")
-    return 0
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `forget`."""
+    parser.add_argument("account", metavar="ACCOUNT")
 
 
-async def _send(settings: Settings, account: bytes) -> tuple[int, int]:
-    request = {
-        "event_id": f"forget-{uuid4()}",
-        "account_id": account.decode(),
-        "action": "forget",
-        "occurred_at": round(time.time() * 1_000),
-    }
-    producer = clients.producer(settings)
-    await clients.start(producer)
-    try:
-        partitions = len(await producer.partitions_for(settings.input_topic))
-        sent = await producer.send_and_wait(
-            settings.input_topic,
-            json.dumps(request).encode(),
-            key=account,
-            partition=partition_of(account, partitions),
-        )
-    finally:
-        await producer.stop()
-    return sent.partition, sent.offset
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Send the request, and print what remains."""
+    from service.commands import forget_request
+
+    return forget_request.send_request(settings, options)

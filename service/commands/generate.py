@@ -1,156 +1,124 @@
-"""`netfollowers generate`: the synthetic source, to the input topic at a rate, or to a file."""
-
-# ruff: noqa: T201 - a command line prints
+"""`netfollowers generate`: makes synthetic events, for the input topic or for a file."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import contextlib
-import sys
-import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
-from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from aiokafka.errors import UnknownTopicOrPartitionError
+from service.commands.option_types import count, number, share, whole
+from service.errors import UsageError
+from service.exit_codes import ExitCode
 
-from service.commands.offline_engine import record_of
-from service.commands.option_types import UsageError
-from service.commands.output import open_output
-from service.contract.input_record import Rejection, judge
-from service.kafka import clients
-from service.settings import Settings
-from service.synthetic.batch_sender import Outbox
-from service.synthetic.events import Made, Shape, Synthetic, late_after_ms
-from service.synthetic.paced_source import CHUNK, PACE, Stream
+if TYPE_CHECKING:
+    from service.settings import Settings
+    from service.synthetic.events import Shape
 
-FILE_START_MS: Final = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-FILE_EVENTS: Final = 10_000
-_STOPPED_WITHIN_S: Final = 5.0
-"""All that was settled has arrived; the rest was given up with an exception."""
+NAME: Final = "generate"
+HELP: Final = "send synthetic follow events to the input topic, or write them to a file"
+DESCRIPTION: Final = """\
+Every event is labelled "synthetic": true. The same options and seed give the same
+events. Events for a topic have the current time, unless --start-ms sets another.
+"""
+EXAMPLES: Final = (
+    "netfollowers generate --rate 5000 --seconds 60 --surges 12 --heartbeats",
+    "netfollowers generate --rate 0 --events 1000000 --duplicates 0.02 --late 0.01 --bad 0.01",
+    "netfollowers generate --events 10000 --output events.jsonl.gz",
+)
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Generate as the options say; -> exit code."""
-    shape = shape_of(settings, arguments)
-    if arguments.topic:
-        settings = replace(settings, input_topic=arguments.topic)
-    if arguments.output:
-        return _to_file(shape, arguments)
-    return asyncio.run(_to_topic(settings, shape, arguments))
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `generate`."""
+    add = parser.add_argument
+    add("--seed", type=int, default=1, help="the same seed gives the same events (%(default)s)")
+    add("--accounts", type=count, default=5_000, metavar="N", help="accounts (%(default)s)")
+    add(
+        "--skew",
+        type=number,
+        default=0.0,
+        metavar="A",
+        help="0: equally many events per account (default); 1.1: most for a few (Pareto exponent)",
+    )
+    add(
+        "--rate",
+        type=number,
+        default=1_000.0,
+        metavar="N",
+        help="events per second; 0: as fast as possible (%(default)g)",
+    )
+    add(
+        "--unfollow-share",
+        type=share,
+        default=0.3,
+        metavar="P",
+        help="share of unfollows, 0 to 1 (%(default)s)",
+    )
+    add(
+        "--disorder-s",
+        type=number,
+        default=0.5,
+        metavar="S",
+        help="events are late by |normal(0, S)| seconds (%(default)s)",
+    )
+    add("--duplicates", type=share, default=0.0, metavar="P", help="share of events sent twice (0)")
+    add(
+        "--late",
+        type=share,
+        default=0.0,
+        metavar="P",
+        help="share of events too late for the smallest window (0)",
+    )
+    add("--bad", type=share, default=0.0, metavar="P", help="share of invalid records (0)")
+    add(
+        "--surges",
+        type=whole,
+        default=0,
+        metavar="N",
+        help="number of accounts that grow or shrink fast at a time (%(default)s)",
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--events", type=count, metavar="N", help="stop after N events")
+    length.add_argument("--seconds", type=number, metavar="S", help="stop after S seconds")
+    add(
+        "--heartbeats",
+        action="store_true",
+        help="one heartbeat per second and partition, to close windows",
+    )
+    add(
+        "--baselines",
+        action="store_true",
+        help="first send the number of followers of each account",
+    )
+    add("--start-ms", type=whole, metavar="MS", help="time of the first event (epoch ms)")
+    add("--output", metavar="FILE", help="write JSON Lines to FILE, not to the topic ('-', *.gz)")
+    add("--topic", help="topic to send to (NETFOLLOWERS_INPUT_TOPIC)")
 
 
-def shape_of(settings: Settings, arguments: argparse.Namespace) -> Shape:
-    """Options -> the shape of the events."""
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Send events to the topic, or write them to a file."""
+    from service.commands import generate_to_file, generate_to_topic
+
+    shape = _shape(settings, options)
+    if options.output:
+        return generate_to_file.write(shape, options)
+    return generate_to_topic.send(settings, shape, options)
+
+
+def _shape(settings: Settings, options: argparse.Namespace) -> Shape:
+    """Build the shape of the events. UsageError: the shares do not go together."""
+    from service.synthetic.events import Shape, late_after_ms
+
     try:
         return Shape(
-            seed=arguments.seed,
-            accounts=arguments.accounts,
-            skew=arguments.skew,
-            unfollow_share=arguments.unfollow_share,
-            disorder_s=arguments.disorder_s,
-            duplicates=arguments.duplicates,
-            late=arguments.late,
-            bad=arguments.bad,
-            surges=arguments.surges,
+            seed=options.seed,
+            accounts=options.accounts,
+            skew=options.skew,
+            unfollow_share=options.unfollow_share,
+            disorder_s=options.disorder_s,
+            duplicates=options.duplicates,
+            late=options.late,
+            bad=options.bad,
+            surges=options.surges,
             late_after_ms=late_after_ms(settings.rules.grains),
         )
     except ValueError as error:
         raise UsageError(str(error)) from None
-
-
-# ---- to a file
-
-
-def _to_file(shape: Shape, arguments: argparse.Namespace) -> int:
-    rate = arguments.rate or PACE
-    start_ms = FILE_START_MS if arguments.start_ms is None else arguments.start_ms
-    count = arguments.events or round((arguments.seconds or 0) * rate) or FILE_EVENTS
-    written = 0
-    source = Synthetic(shape)
-    first = list(source.baselines(start_ms)) if arguments.baselines else []
-    with open_output(arguments.output) as out:
-        records = chain(first, source.span(start_ms, rate=rate, count=count))
-        for index, made in enumerate(records, start=-len(first)):
-            line = as_line(made, log_time_ms=start_ms + int(max(index, 0) * 1_000 / rate))
-            if line is not None:
-                out.write(line)
-                written += 1
-    print(f"wrote {written:,} lines to {arguments.output}", file=sys.stderr)
-    return 0
-
-
-def as_line(made: Made, *, log_time_ms: int) -> bytes | None:
-    """Write a record as a line with its log time; None for bad ones that are not bad as a line.
-
-    A line has no key of its own: `replay` takes the account_id for it.
-    """
-    value = made.value
-    if made.kind != "bad":
-        assert value is not None
-        return b'%s,"log_time_ms":%d}\n' % (value[:-1], log_time_ms)
-    if not value or b"\n" in value or not isinstance(judge(record_of(value, 0)), Rejection):
-        return None
-    return value + b"\n"
-
-
-# ---- to a topic
-
-
-async def _to_topic(settings: Settings, shape: Shape, arguments: argparse.Namespace) -> int:
-    began = time.monotonic()
-    async with outbox_to(settings) as outbox:
-        source = Synthetic(shape)
-        if arguments.baselines:
-            now_ms = int(time.time() * 1_000) if arguments.start_ms is None else arguments.start_ms
-            outbox.put_all(source.baselines(now_ms))
-            await outbox.send()
-        stream = Stream(
-            source,
-            outbox,
-            rate=arguments.rate,
-            start_ms=arguments.start_ms,
-            with_heartbeats=arguments.heartbeats,
-        )
-        try:
-            await stream.run(_until(stream, arguments))
-        finally:
-            await outbox.settle()
-            seconds = time.monotonic() - began
-            total = sum(outbox.sent.values())
-            kinds = ", ".join(f"{count:,} {kind}" for kind, count in outbox.sent.most_common())
-            print(
-                f"sent {total:,} records to {settings.input_topic} in {seconds:.1f} s "
-                f"({total / seconds:,.0f}/s): {kinds}",
-                file=sys.stderr,
-            )
-    return 0
-
-
-@contextlib.asynccontextmanager
-async def outbox_to(settings: Settings) -> AsyncIterator[Outbox]:
-    """Open an outbox to the input topic."""
-    producer = clients.producer(settings)
-    try:
-        await producer.start()
-        partitions = await producer.partitions_for(settings.input_topic)
-        yield Outbox(producer, settings.input_topic, len(partitions))
-    except UnknownTopicOrPartitionError:
-        message = f"there is no topic {settings.input_topic}: netfollowers topics create"
-        raise UsageError(message) from None
-    finally:
-        with contextlib.suppress(TimeoutError):  # it waits for what it cannot send any more
-            async with asyncio.timeout(_STOPPED_WITHIN_S):
-                await producer.stop()
-
-
-def _until(stream: Stream, arguments: argparse.Namespace) -> Callable[[], int]:
-    """-> how many more events may be made now; 0 ends the stream."""
-    if arguments.events:
-        return lambda: arguments.events - stream.made
-    if arguments.seconds is None:
-        return lambda: CHUNK
-    ends = time.monotonic() + arguments.seconds
-    return lambda: CHUNK if time.monotonic() < ends else 0

@@ -9,10 +9,6 @@ from datetime import datetime
 from service.contract.rule_versions import CURRENT, MOST
 
 
-class UsageError(ValueError):
-    """Options that do not go together, or name what is not there; the message says which."""
-
-
 def share(text: str) -> float:
     """Read a share, 0 to 1."""
     found = float(text)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, cast
 
-from service.commands.option_types import UsageError
+from service.errors import UsageError
 
 
 def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str]) -> None:

@@ -16,12 +16,12 @@ from service.audit.published import Committed
 from service.audit.source import INPUT, Extent, Snapshot, Source, Topics
 from service.commands.rebuild_count import Counted, Recount, checkpoint_of
 from service.commands.rebuild_traces import Result, Traces
-from service.commands.stopped_group import Refused
 from service.contract.results import Source as Place
 from service.contract.rule_versions import CURRENT, Ranges
 from service.contract.skipped_ranges import around
 from service.counting import Checkpoint
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.errors import RefusedError
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.runtime.journal import KafkaJournal
 from service.settings import Settings
 
@@ -68,7 +68,7 @@ class Planner:
         """Plan the first checkpoint that the audit agrees with; else the first one.
 
         `ranges`: versions of the rules, if they are known. `before`: a checkpoint of ours to be
-        replaced. None: nothing was ever counted. Refused: what is missing.
+        replaced. None: nothing was ever counted. RefusedError: what is missing.
         """
         snapshot = await self.source.snapshot(self.journal.source.partition)
         traces = await read_traces(self.source, snapshot, self.settings)
@@ -110,13 +110,13 @@ class Planner:
                     watch(len(records))
                     if not recount.feed(records):
                         break
-        except CannotUnpack as error:
+        except UnpackError as error:
             if error.offset < traces.counted_to:
                 message = (
                     f"{error}. No rejected record says that it was stepped over, and what lies "
                     "behind it was counted: the rejected topic no longer holds what is needed"
                 )
-                raise Refused(message) from None
+                raise RefusedError(message) from None
             end = error.offset  # no worker has come past it either
         counted = recount.counted(end)
         if counted.watermark_ms < traces.reached_ms:
@@ -124,7 +124,7 @@ class Planner:
                 f"the results speak of the time {traces.reached_ms}, which no record of "
                 f"{tp.topic} reaches: its log is not the one that was counted"
             )
-            raise Refused(message)
+            raise RefusedError(message)
         return counted
 
     def _unknown(self, snapshot: Snapshot, checkpoint: Checkpoint) -> list[str]:
@@ -154,19 +154,19 @@ def begun(ranges: Ranges, position: int) -> Ranges:
 
 
 def check_log(topic: str, extent: Extent, traces: Traces) -> None:
-    """Refused: the log does not reach from what was counted to what comes next."""
+    """RefusedError: the log does not reach from what was counted to what comes next."""
     if extent.stop < traces.counted_to:
         message = (
             f"the results name offset {traces.counted_to - 1}, and the log of {topic} ends at "
             f"{extent.stop}: it was deleted and created again, or has lost records"
         )
-        raise Refused(message)
+        raise RefusedError(message)
     if traces.has_results and extent.start > traces.counted_to:
         message = (
             f"the log of {topic} begins at {extent.start}, and the results name no offset after "
             f"{traces.counted_to - 1}: it cannot be known what was counted of the records between"
         )
-        raise Refused(message)
+        raise RefusedError(message)
 
 
 async def read_traces(source: Source, snapshot: Snapshot, settings: Settings) -> Traces:

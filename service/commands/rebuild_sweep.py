@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from service.counting.checkpoint import SweepPosition
 from service.counting.sweep import NEVER_MS
+from service.errors import NetFollowersError
 
 
 class Swept(NamedTuple):
@@ -27,14 +28,14 @@ class Swept(NamedTuple):
     is_published: bool
 
 
-class Gap(ValueError):  # noqa: N818 - says what it is
+class SweepGapError(NetFollowersError):
     """Results are missing that a sweep must have published."""
 
 
 def sweep_position(
     windows: Iterable[Swept], *, watermark_ms: int, newest_final_ms: int
 ) -> SweepPosition:
-    """Find a position that has published exactly what is published. Gap: there is none.
+    """Find a position that has published exactly what is published. SweepGapError: there is none.
 
     `newest_final_ms`: the latest time at which a published window became final; -1: none is.
     """
@@ -51,7 +52,7 @@ def sweep_position(
     passed = [one for one in waiting if one.final_at_ms <= closing_to and one.bucket < bucket]
     if passed:
         message = f"{len(passed)} windows that were final by {closing_to} were never published"
-        raise Gap(message)
+        raise SweepGapError(message)
     return SweepPosition(closed_to, closing_to, bucket)
 
 

@@ -16,14 +16,14 @@ from typing import Final, Protocol
 
 import msgspec
 
-from service.commands.rebuild_sweep import FirstSweep, Gap, Swept, sweep_position
-from service.commands.stopped_group import Refused
+from service.commands.rebuild_sweep import FirstSweep, SweepGapError, Swept, sweep_position
 from service.contract.input_record import Reason
 from service.contract.results import WindowResult, decode_row
 from service.contract.skipped_ranges import Skipped
 from service.counting import Rules
 from service.counting.checkpoint import SweepPosition
 from service.counting.sweep import NEVER_MS, Sweep
+from service.errors import RefusedError
 
 _RANGE: Final = re.compile(r"offsets (\d+) to (\d+): (.*)")
 _decode_window: Final = msgspec.json.Decoder(WindowResult).decode
@@ -54,7 +54,10 @@ class Result(Protocol):
 
 
 class Traces:
-    """Takes all rows first, then the other results, each topic in its order. Refused: not ours."""
+    """Takes all rows first, then the other results, each topic in its order.
+
+    RefusedError: a record is not ours.
+    """
 
     def __init__(self, rules: Rules) -> None:
         """`rules` of the workers."""
@@ -83,7 +86,7 @@ class Traces:
             row = decode_row(record.value)
         except msgspec.DecodeError as error:
             message = f"offset {record.offset} of the updates topic holds no row ({error})"
-            raise Refused(message) from None
+            raise RefusedError(message) from None
         self.rows[key] = record.value
         self._note(row.offset, row.last_event_ms)
 
@@ -102,7 +105,7 @@ class Traces:
             result = _decode_window(record.value or b"")
         except msgspec.DecodeError as error:
             message = f"offset {record.offset} of the windows topic holds no result ({error})"
-            raise Refused(message) from None
+            raise RefusedError(message) from None
         final_at = result.start_ms + self._span(result.grain)
         self._note(-1, final_at)
         self._newest_final_ms = max(self._newest_final_ms, final_at)
@@ -131,7 +134,7 @@ class Traces:
             found = _RANGE.fullmatch(labels.get("netfollowers-detail", ""))
             if found is None:
                 message = f"the rejected record of offset {offset} does not say what was skipped"
-                raise Refused(message)
+                raise RefusedError(message)
             first, last, why = int(found[1]), int(found[2]), found[3]
             self.skipped = tuple(sorted({*self.skipped, (first, last + 1, why)}))
             self._note(last, NEVER_MS)
@@ -147,9 +150,9 @@ class Traces:
             return sweep_position(
                 self._windows(known_ms), watermark_ms=watermark_ms, newest_final_ms=newest
             )
-        except Gap as gap:
+        except SweepGapError as gap:
             message = f"the windows topic lacks results: {gap}"
-            raise Refused(message) from None
+            raise RefusedError(message) from None
 
     def _known_ms(self, watermark_ms: int) -> int:
         """Every window that was final by then is taken for published, in a cut topic."""
@@ -171,7 +174,7 @@ class Traces:
         span = self._spans.get(grain)
         if span is None:
             message = f"the results have windows of {grain}, these settings do not: {_SETTINGS}"
-            raise Refused(message)
+            raise RefusedError(message)
         return span
 
 
@@ -183,5 +186,5 @@ def _source_offset(labels: dict[str, str], record: Result) -> int:
     text = labels.get("netfollowers-source-offset", "")
     if not text.isdecimal():
         message = f"offset {record.offset} of a result topic does not say where it comes from"
-        raise Refused(message)
+        raise RefusedError(message)
     return int(text)

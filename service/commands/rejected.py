@@ -1,205 +1,45 @@
-"""Rejected and late records: read them back, choose among them, print them.
-
-A record is named by where it lay in the input: PARTITION:OFFSET.
-"""
-
-# ruff: noqa: T201 - it prints
+"""`netfollowers rejected`: finds rejected records, and sends them again."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from service.charts.printable import plain
-from service.commands.option_types import UsageError
-from service.commands.result_reader import read_all
-from service.contract.input_record import REASON_TEXT, Headers, RawRecord, Reason, epoch_ms
-from service.contract.results import ORIGINAL
-from service.settings import Settings
+from service.commands import rejected_replay
+from service.commands.shared_options import add_records
+from service.exit_codes import ExitCode
 
-OURS: Final = "netfollowers-"
-REPLAYED: Final = "netfollowers-replayed"
-_TOP: Final = 10
-_SHOWN: Final = 100
+if TYPE_CHECKING:
+    from service.settings import Settings
 
-
-class Refused(NamedTuple):
-    """One record of the rejected or the late topic; `headers`: those that it came with."""
-
-    partition: int
-    offset: int
-    time_ms: int
-    key: bytes | None
-    value: bytes | None
-    headers: Headers
-    labels: dict[str, str]
-
-    @classmethod
-    def of(cls, record: RawRecord) -> Refused:
-        """Tell what the record brought from what we have noted on it."""
-        labels = {
-            name: (text or b"").decode(errors="replace")
-            for name, text in record.headers
-            if name.startswith(OURS)
-        }
-        return cls(
-            int(labels[f"{OURS}source-partition"]),
-            int(labels[f"{OURS}source-offset"]),
-            record.timestamp,
-            record.key,
-            record.value,
-            [
-                (name.removeprefix(ORIGINAL), text)
-                for name, text in record.headers
-                if name.startswith(ORIGINAL)
-            ],
-            labels,
-        )
-
-    @property
-    def place(self) -> str:
-        """PARTITION:OFFSET of the input."""
-        return f"{self.partition}:{self.offset}"
-
-    @property
-    def account(self) -> str:
-        """Account by the key, or by the value where that can be read."""
-        if self.key:
-            return self.key.decode(errors="replace")
-        try:
-            found = json.loads(self.value or b"")["account_id"]
-        except (ValueError, KeyError, TypeError):
-            return ""
-        return found if isinstance(found, str) else ""
-
-    @property
-    def why(self) -> str:
-        """Reason, or the grains that it missed."""
-        return self.labels.get(f"{OURS}reason") or self.labels[f"{OURS}grains-missed"]
+NAME: Final = "rejected"
+HELP: Final = "find and understand rejected records, and send them again"
+DESCRIPTION: Final = """\
+`list`, `show` and `stats` read the rejected topic. `replay` writes each record as a
+JSON line to the --filter command and reads a corrected line (key, value) from it. With
+--send it sends these records to the input; otherwise it is a dry run. The event id
+stays the same, so a record that is sent twice counts once. A record that was replayed
+before is not replayed again.
+"""
+EXAMPLES: Final = (
+    "netfollowers rejected stats --since 2026-11-23T00:00:00Z",
+    "netfollowers rejected list --reason bad_time --limit 20",
+    "netfollowers rejected show 3:1742",
+    "netfollowers rejected replay --reason bad_time --filter ./correct.py --rate 500 --send",
+)
 
 
-def chosen_by(arguments: argparse.Namespace) -> Callable[[Refused], bool]:
-    """Make the filter of --reason, --account, --since, --until. UsageError: not a time."""
-    since, until = (_time(text) for text in (arguments.since, arguments.until))
-
-    def is_chosen(one: Refused) -> bool:
-        return (
-            (arguments.reason is None or arguments.reason in one.why.split(","))
-            and (arguments.account is None or arguments.account == one.account)
-            and (since is None or one.time_ms >= since)
-            and (until is None or one.time_ms < until)
-        )
-
-    return is_chosen
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `rejected`."""
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    add_records(actions.add_parser)
+    rejected_replay.add_options(actions.add_parser("replay", help=rejected_replay.HELP))
 
 
-def _time(text: str | None) -> int | None:
-    if text is None:
-        return None
-    ms = int(text) if text.isdecimal() else epoch_ms(text)
-    if ms is None:
-        message = f"{text!r} is neither RFC 3339 (2026-01-31T12:00:00Z) nor epoch ms"
-        raise UsageError(message)
-    return ms
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Print rejected records, or send them again."""
+    if options.action == "replay":
+        return rejected_replay.run(settings, options)
+    from service.commands import refused_records
 
-
-async def read(settings: Settings, topic: str) -> AsyncIterator[Refused]:
-    """Yield all records that are on the topic now."""
-    async for records in read_all(settings, topic):
-        for record in records:
-            yield Refused.of(record)
-
-
-def run(settings: Settings, arguments: argparse.Namespace, topic: str) -> int:
-    """List, show or stats; -> exit code."""
-    act = {"list": _list, "show": _show, "stats": _stats}[arguments.action]
-    return asyncio.run(act(settings, arguments, topic))
-
-
-async def _list(settings: Settings, arguments: argparse.Namespace, topic: str) -> int:
-    is_chosen, listed, more = chosen_by(arguments), 0, 0
-    async for one in read(settings, topic):
-        if not is_chosen(one):
-            continue
-        if listed == arguments.limit:
-            more += 1
-            continue
-        listed += 1
-        detail = one.labels.get(f"{OURS}detail", "")
-        line = f"{one.place}  {_when(one.time_ms)}  {one.why}  {one.account}  {detail[:_SHOWN]}"
-        print(plain(line))
-    print(f"{listed:,} records" + (f", and {more:,} more: --limit" if more else ""))
-    return 0
-
-
-async def _show(settings: Settings, arguments: argparse.Namespace, topic: str) -> int:
-    found = False
-    async for one in read(settings, topic):
-        if one.place == arguments.place:
-            found = True
-            print("\n".join(map(plain, _in_words(one))))
-    if not found:
-        print(f"no record of {arguments.place} is on {topic}")
-    return 0 if found else 1
-
-
-async def _stats(settings: Settings, arguments: argparse.Namespace, topic: str) -> int:
-    is_chosen = chosen_by(arguments)
-    why: Counter[str] = Counter()
-    accounts: Counter[str] = Counter()
-    hours: Counter[str] = Counter()
-    async for one in read(settings, topic):
-        if is_chosen(one):
-            why[one.why] += 1
-            accounts[one.account or "(no account)"] += 1
-            hours[_when(one.time_ms)[:13] + "h"] += 1
-    for title, counter in (("by reason or grains missed", why), ("by account", accounts)):
-        print(f"{title}:")
-        for name, number in counter.most_common(_TOP):
-            print(f"{number:>12,}  {plain(name)}")
-    print("by hour (UTC), newest last:")
-    for name, number in sorted(hours.items())[-24:]:
-        print(f"{number:>12,}  {name}")
-    print(f"{sum(why.values()):>12,}  in all")
-    return 0
-
-
-def _when(ms: int) -> str:
-    return datetime.fromtimestamp(ms / 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _in_words(one: Refused) -> list[str]:
-    reason = one.labels.get(f"{OURS}reason")
-    if reason is not None:
-        words = (
-            REASON_TEXT[Reason(reason)] if reason in list(Reason) else "a reason of a newer version"
-        )
-        why = f"{reason}: {words}; {one.labels[f'{OURS}detail']}"
-    else:
-        event_ms = int(one.labels[f"{OURS}event-time-ms"])
-        watermark_ms = int(one.labels[f"{OURS}watermark-ms"])
-        behind_s = (watermark_ms - event_ms) / 1_000
-        why = (
-            f"it happened at {_when(event_ms)}, {behind_s:,.1f} s before the watermark; it is in "
-            f"the totals, and missed its windows of {one.why}"
-        )
-    topic = one.labels[f"{OURS}source-topic"]
-    lines = [
-        f"input       {topic} partition {one.partition} offset {one.offset}",
-        f"refused at  {_when(one.time_ms)}",
-        f"why         {why}",
-        f"key         {one.key!r}",
-        f"value       {one.value!r}",
-    ]
-    if one.labels.get(f"{OURS}truncated") == "true":
-        length = one.labels[f"{OURS}original-length"]
-        lines.append(
-            f"            cut: it had {length} bytes, SHA-256 {one.labels[f'{OURS}sha256']}"
-        )
-    lines += [f"header      {name}: {text!r}" for name, text in one.headers]
-    return lines
+    return refused_records.print_records(settings, options, settings.rejected_topic)

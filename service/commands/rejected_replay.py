@@ -1,171 +1,42 @@
-"""Send rejected records to the input again, corrected by a command of the user's.
-
-The command gets one JSON line per record on its standard input and answers with one line each:
-
-    {"place": "3:17", "reason": "bad_time", "key": "ann", "value": "...", "headers": {...}}
-
-`key` and `value` of the answer are what is sent; an answer without a value (`null`, or an empty
-line) leaves the record out. Without a command the records are sent as they are (after a fix of
-ours). The event id is the producer's own, so a record that is sent twice is counted once; a record
-that has been replayed carries a header and is not replayed again.
-"""
-
-# ruff: noqa: T201 - it prints
+"""`netfollowers rejected replay`: sends rejected records to the input again."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import json
-import subprocess
-from base64 import b64decode, b64encode
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from service.commands.option_types import UsageError
-from service.commands.rejected import OURS, REPLAYED, Refused, chosen_by, read
-from service.contract.input_record import Reason
-from service.counting.checkpoint import MOST_UNFORESEEN
-from service.kafka import clients
-from service.settings import Settings
-from service.synthetic.batch_sender import Outbox
-from service.synthetic.events import Made
+from service.commands.option_types import number
+from service.commands.shared_options import add_selection
+from service.exit_codes import ExitCode
 
-_SHOWN: Final = 5
-GONE: Final = "stepped over, there are no bytes"
-_PER_STEP_S: Final = 0.1
+if TYPE_CHECKING:
+    from service.settings import Settings
+
+NAME: Final = "rejected replay"
+HELP: Final = "send corrected records to the input again"
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Dry run, or send; -> exit code."""
-    return asyncio.run(_run(settings, arguments))
-
-
-async def _run(settings: Settings, arguments: argparse.Namespace) -> int:
-    is_chosen = chosen_by(arguments)
-    records, skipped = [], {"replayed before": 0, "cut, some of its bytes are missing": 0, GONE: 0}
-    async for one in read(settings, settings.rejected_topic):
-        if not is_chosen(one):
-            continue
-        if any(name == REPLAYED for name, _ in one.headers):
-            skipped["replayed before"] += 1
-        elif one.labels[f"{OURS}truncated"] == "true":
-            skipped["cut, some of its bytes are missing"] += 1
-        elif one.why == Reason.SKIPPED:
-            skipped[GONE] += 1
-        else:
-            records.append(one)
-    made = _corrected(records, arguments.filter)
-    skipped["left out by the filter"] = len(records) - len(made)
-    told = [f"not sent: {number:,} {why}" for why, number in skipped.items() if number]
-    for line in (*told, *may_be_duplicates(records, settings.dedup_generation)):
-        print(line)
-    for each in made[:_SHOWN]:
-        print(f"{_place(each)}  {each.key!r} {(each.value or b'')[:120]!r}")
-    if not arguments.send:
-        print(f"dry run: {len(made):,} records would be sent; add --send")
-        return 0
-    await _send(settings, made, arguments.rate)
-    print(f"sent {len(made):,} records to {settings.input_topic}")
-    return 0
-
-
-def may_be_duplicates(records: Sequence[Refused], generation: int) -> Iterator[str]:
-    """Say which unforeseen records a worker that was started anew may take for duplicates.
-
-    Its checkpoint names the newest of them only. The ids of the others it knows as those of any
-    event, for two generations.
-    """
-    found = Counter(one.partition for one in records if one.why == Reason.UNFORESEEN)
-    for partition, number in sorted(found.items()):
-        if number > MOST_UNFORESEEN:
-            yield (
-                f"partition {partition}: {number:,} records are unforeseen. A worker that was "
-                f"restarted may take all but the newest {MOST_UNFORESEEN} for duplicates: send "
-                "those under new event ids (--filter), or when the partition has counted "
-                f"{2 * generation:,} offsets more"
-            )
-
-
-def _place(made: Made) -> str:
-    return (dict(made.headers)[REPLAYED] or b"").decode()
-
-
-def _corrected(records: Sequence[Refused], command: str | None) -> list[Made]:
-    if command is None:
-        answers: list[Any] = [_question(one) for one in records]
-    else:
-        answers = _ask(command, [_question(one) for one in records])
-    made = []
-    for one, answer in zip(records, answers, strict=True):
-        if not answer or answer.get("value") is None:
-            continue
-        mark = (REPLAYED, one.place.encode())
-        key, value = _bytes(answer.get("key")), _bytes(answer["value"])
-        made.append(Made(key, value, [*one.headers, mark], "replayed"))
-    return made
-
-
-def _ask(command: str, questions: Sequence[dict[str, Any]]) -> list[Any]:
-    lines = "".join(json.dumps(question) + "\n" for question in questions)
-    done = subprocess.run(  # noqa: S602 - the user's own command line
-        command, shell=True, input=lines.encode(), stdout=subprocess.PIPE, check=False
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `rejected replay`."""
+    add_selection(parser)
+    add = parser.add_argument
+    add(
+        "--filter",
+        metavar="COMMAND",
+        help="command that reads JSON Lines and writes them corrected",
     )
-    # Lines end at a line feed and nowhere else: JSON may hold other characters that end lines.
-    answers = done.stdout.removesuffix(b"\n").split(b"\n") if done.stdout else []
-    if done.returncode or len(answers) != len(questions):
-        message = (
-            f"the filter ended with {done.returncode} and {len(answers)} lines "
-            f"for {len(questions)} records"
-        )
-        raise UsageError(message)
-    try:
-        return [json.loads(line.decode()) if line.strip() else None for line in answers]
-    except ValueError as error:
-        message = f"the filter's answer is not JSON Lines: {error}"
-        raise UsageError(message) from None
+    add(
+        "--rate",
+        type=number,
+        default=1_000.0,
+        metavar="N",
+        help="records per second; 0: as fast as possible",
+    )
+    add("--send", action="store_true", help="send the records (otherwise a dry run)")
 
 
-def _question(one: Refused) -> dict[str, Any]:
-    return {
-        "place": one.place,
-        "reason": one.why,
-        "detail": one.labels[f"{OURS}detail"],
-        "key": _text(one.key),
-        "value": _text(one.value),
-        "headers": {name: _text(text) for name, text in one.headers},
-    }
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Correct the records, and send them if that is asked for."""
+    from service.commands import refused_resend
 
-
-def _text(data: bytes | None) -> str | dict[str, str] | None:
-    """Bytes as JSON holds them: text, or {"base64": ...} where they are none."""
-    if data is None:
-        return None
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return {"base64": b64encode(data).decode()}
-
-
-def _bytes(said: object) -> bytes | None:
-    if isinstance(said, dict):
-        return b64decode(str(said["base64"]))
-    return None if said is None else str(said).encode()
-
-
-async def _send(settings: Settings, made: Sequence[Made], rate: float) -> None:
-    producer = clients.producer(settings, enable_idempotence=settings.is_exactly_once)
-    await clients.start(producer)
-    try:
-        partitions = len(await producer.partitions_for(settings.input_topic))
-        outbox = Outbox(producer, settings.input_topic, partitions)
-        step = max(1, round(rate * _PER_STEP_S)) if rate else len(made) or 1
-        for first in range(0, len(made), step):
-            outbox.put_all(made[first : first + step])
-            await outbox.send()
-            if rate:
-                await asyncio.sleep(_PER_STEP_S)
-        await outbox.settle()
-    finally:
-        await producer.stop()
+    return refused_resend.resend(settings, options)

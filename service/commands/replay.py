@@ -1,138 +1,67 @@
-"""`netfollowers replay`: JSON Lines through the counting engine, without any broker."""
+"""`netfollowers replay`: counts JSON Lines without a broker."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-from rich.console import Console
+from service.commands.option_types import baseline, whole
+from service.exit_codes import ExitCode
 
-from service.charts.drawing import draw, new_console
-from service.charts.series import Flow, without_holes
-from service.commands.json_lines import read_lines
-from service.commands.offline_engine import Offline, WindowsOf
-from service.commands.option_types import UsageError
-from service.commands.output import check_outputs, open_output
-from service.commands.replay_summary import summary, top_accounts
-from service.commands.result_lines import ResultsFile
-from service.counting import Rules, Sealed
-from service.demo import channel
-from service.demo import channel_truth as story
-from service.settings import Settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
-PLOT_FILE: Final = "plot.png"
-"""Where `--plot` draws to without `--png`."""
-EARLIEST_MS: Final = 946_684_800_000
-"""Event time of a baseline that does not say when: before all events, so that it moves nothing."""
+NAME: Final = "replay"
+HELP: Final = "count JSON Lines without a broker: print a table, write results, draw a plot"
+DESCRIPTION: Final = """\
+Reads files into the counting engine and prints the accounts that changed most.
+Each line is a follow event. `log_time_ms` in a line has the effect of the log timestamp
+of a broker. --channel reads the real channel in the package: 7.4 years of events, with
+a check of every day.
+"""
+EXAMPLES: Final = (
+    "netfollowers replay events.jsonl.gz --close --results results.jsonl",
+    "netfollowers replay events.jsonl --plot acct-7 --grain 1h --png acct-7.png",
+    "netfollowers replay --channel --plot",
+    "netfollowers generate --events 100000 --output - | netfollowers replay -",
+)
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Replay as the options say; -> exit code."""
-    _check(settings.rules, arguments)
-    png = None if arguments.plot is None else arguments.png or PLOT_FILE
-    check_outputs([arguments.results, png], arguments.files)
-    console = new_console(stderr=arguments.results == "-")
-    began = time.monotonic()
-    days = WindowsOf(channel.ACCOUNT_ID, story.DAY_GRAIN)
-    drawn = WindowsOf(arguments.plot or channel.ACCOUNT_ID, arguments.grain)
-    shard = _replay(settings.rules, arguments, [days, drawn])
-    top_accounts(shard, arguments.top, console)
-    summary(shard, time.monotonic() - began, console)
-    if png is not None:
-        _draw(shard, drawn, arguments, console, Path(png))
-    return _judge(shard, days, console) if arguments.channel else 0
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `replay`."""
+    add = parser.add_argument
+    add("files", nargs="*", metavar="FILE", help="JSON Lines, *.gz, or '-' for standard input")
+    add(
+        "--channel", action="store_true", help="read the real channel; exit code 1 if a day differs"
+    )
+    add("--top", type=whole, default=20, metavar="N", help="rows in the table (%(default)s)")
+    add("--results", metavar="FILE", help="write every result record as JSON Lines ('-', *.gz)")
+    add(
+        "--baseline",
+        action="append",
+        default=[],
+        type=baseline,
+        metavar="ACCOUNT=N[@MS]",
+        help="followers of the account at the start (or at MS); repeat for more accounts",
+    )
+    add(
+        "--close",
+        action="store_true",
+        help="end with a heartbeat, so that every window becomes final",
+    )
+    add(
+        "--plot",
+        nargs="?",
+        const="",
+        metavar="ACCOUNT",
+        help="draw gains and losses of an account as a PNG",
+    )
+    add("--grain", default="1d", metavar="G", help="window length of the plot (%(default)s)")
+    add("--png", metavar="FILE", help="file of the plot (plot.png)")
 
 
-def _check(rules: Rules, arguments: argparse.Namespace) -> None:
-    """UsageError when the options do not go together."""
-    names = {grain.name: grain for grain in rules.grains}
-    wrong = {
-        "give files to replay, or --channel": bool(arguments.files) == arguments.channel,
-        "--plot needs an ACCOUNT": arguments.plot == "" and not arguments.channel,
-        "--png goes with --plot": bool(arguments.png) and arguments.plot is None,
-        f"--grain {arguments.grain}: should be one of {', '.join(names)}": (
-            arguments.plot is not None and arguments.grain not in names
-        ),
-        f"--channel needs grain {story.DAY_GRAIN}: add it to NETFOLLOWERS_GRAINS": (
-            arguments.channel and story.DAY_GRAIN not in names
-        ),
-    }
-    for message, is_so in wrong.items():
-        if is_so:
-            raise UsageError(message)
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Count the files, and print the table."""
+    from service.commands import replay_files
 
-
-def _replay(
-    rules: Rules, arguments: argparse.Namespace, outlets: list[Callable[[Sealed], None]]
-) -> Offline:
-    with ExitStack() as stack:
-        if arguments.results:
-            out = stack.enter_context(open_output(arguments.results))
-            outlets = [*outlets, ResultsFile(out)]
-        shard = Offline(rules, outlets)
-        shard.feed(_baselines(arguments.baseline))
-        shard.feed(_channel() if arguments.channel else read_lines(arguments.files))
-        if arguments.close or arguments.channel:
-            shard.close_windows()
-    return shard
-
-
-def _channel() -> Iterator[bytes]:
-    yield channel.baseline()
-    yield from channel.events()
-
-
-def _baselines(wanted: list[tuple[str, int, int | None]]) -> Iterator[bytes]:
-    for account, followers, at_ms in wanted:
-        at = EARLIEST_MS if at_ms is None else at_ms
-        yield msgspec.json.encode(
-            {
-                "event_id": f"baseline:{account}:{followers}:{at}",
-                "account_id": account,
-                "action": "baseline",
-                "followers": followers,
-                "occurred_at": at,
-            }
-        )
-
-
-def _draw(
-    shard: Offline,
-    windows: WindowsOf,
-    arguments: argparse.Namespace,
-    console: Console,
-    png: Path,
-) -> None:
-    size_ms = next(g.size_ms for g in shard.rules.grains if g.name == windows.grain)
-    row = shard.row(windows.account)
-    bars = without_holes(windows.contents(row), size_ms)
-    if arguments.channel and windows.account == channel.ACCOUNT_ID:
-        whole = Flow(
-            story.TITLE, story.SOURCE, size_ms, bars, story.SCENES, channel.BASELINE_FOLLOWERS
-        )
-        flows = [whole, whole.between(*story.RAID)]
-    else:
-        source = "bundled channel" if arguments.channel else ", ".join(map(_name, arguments.files))
-        flows = [Flow(windows.account, f"netfollowers replay of {source}", size_ms, bars)]
-    draw(flows, console, png)
-
-
-def _name(file: str) -> str:
-    return "standard input" if file == "-" else Path(file).name
-
-
-def _judge(shard: Offline, days: WindowsOf, console: Console) -> int:
-    """Compare the channel with its truth; -> exit code."""
-    row = shard.row(channel.ACCOUNT_ID)
-    told = story.differences(row, days.contents())
-    for line in told:
-        print(f"netfollowers: wrong: {line}", file=sys.stderr)  # noqa: T201
-    if not told:
-        console.print(f"exact: {story.verdict(row, days.contents())}", soft_wrap=True)
-    return 1 if told else 0
+    return replay_files.replay(settings, options)

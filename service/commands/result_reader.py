@@ -9,8 +9,8 @@ from typing import Final
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from service.commands.option_types import UsageError
 from service.contract.input_record import RawRecord
+from service.errors import UsageError
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.settings import Settings
 

@@ -1,70 +1,35 @@
-"""`netfollowers show ACCOUNT`: the latest row from the updates topic."""
+"""`netfollowers show`: prints the newest row of an account."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import sys
+from typing import TYPE_CHECKING, Final
 
-from rich.console import Console
-from rich.table import Table
+from service.exit_codes import ExitCode
 
-from service.charts.drawing import new_console, printable
-from service.charts.printable import plain_json
-from service.charts.series import utc
-from service.commands.result_reader import read_all
-from service.contract.results import AccountRow, decode_row
-from service.settings import Settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
-_SHOWN: dict[str, str] = {"d": "%Y-%m-%d", "h": "%Y-%m-%d %H:00"}
-
-
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Find the row and print it; -> exit code, 1 when there is none."""
-    value = asyncio.run(latest(settings, arguments.account))
-    if value is None:
-        print(  # noqa: T201 - a command line prints
-            f"netfollowers: {settings.updates_topic} has no row for {arguments.account!r}",
-            file=sys.stderr,
-        )
-        return 1
-    if arguments.json:
-        print(plain_json(value.decode()))  # noqa: T201
-    else:
-        _print(decode_row(value), new_console())
-    return 0
+NAME: Final = "show"
+HELP: Final = "print the newest row of an account from the updates topic"
+DESCRIPTION: Final = """\
+Reads the updates topic with read_committed, like any other consumer. Exit code 1: the
+account has no row.
+"""
+EXAMPLES: Final = (
+    "netfollowers show acct-7",
+    "netfollowers show acct-7 --json | jq .followers",
+)
 
 
-async def latest(settings: Settings, account: str) -> bytes | None:
-    """Read the updates topic to its end; -> the account's last row, None if it has none.
-
-    All partitions: which one an account is in was decided by the producer of its events.
-    """
-    key = account.encode()
-    value: bytes | None = None
-    async for records in read_all(settings, settings.updates_topic):
-        for record in records:
-            if record.key == key:
-                value = record.value
-    return value
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `show`."""
+    parser.add_argument("account", metavar="ACCOUNT")
+    parser.add_argument("--json", action="store_true", help="print the row as its original bytes")
 
 
-def _print(row: AccountRow, console: Console) -> None:
-    followers = "unknown: no baseline" if row.followers is None else f"{row.followers:,}"
-    console.print(printable(row.account_id, style="bold"))
-    console.print(f"  followers   {followers}")
-    console.print(f"  net         {row.net:+,}  (gained {row.gained:,}, lost {row.lost:,})")
-    console.print(f"  last event  {utc(row.last_event_ms, '%Y-%m-%d %H:%M:%S')} UTC")
-    console.print(f"  offset      {row.offset:,}")
-    table = Table(title="kept windows", title_justify="left")
-    table.add_column("grain")
-    table.add_column("start (UTC)")
-    for name in ("gained", "lost", "net", "revision"):
-        table.add_column(name, justify="right")
-    for grain, windows in row.windows.items():
-        for start, gained, lost, revision in windows:
-            when = utc(start, _SHOWN.get(grain[-1], "%Y-%m-%d %H:%M"))
-            net = f"{gained - lost:+,}"
-            table.add_row(grain, when, f"{gained:,}", f"{lost:,}", net, str(revision))
-        table.add_section()
-    console.print(table)
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Print the row of the account."""
+    from service.commands import account_row
+
+    return account_row.show(settings, options)

@@ -1,158 +1,49 @@
-"""Step over a range of the input that nobody can unpack: on purpose, with the group stopped.
-
-The position, the counts, the range and its rejected record become durable in one transaction. (At
-least once: the record first, then the checkpoint in the table, as a worker does it.)
-"""
-
-# ruff: noqa: T201 - it prints
+"""`netfollowers skip`: skips a range of the input that cannot be unpacked."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
+from typing import TYPE_CHECKING, Final
 
-import msgspec
-from aiokafka import TopicPartition
-from aiokafka.structs import OffsetAndMetadata
+from service.commands.option_types import whole
+from service.exit_codes import ExitCode
 
-from service.commands.option_types import UsageError
-from service.commands.stopped_group import Refused, check_stopped
-from service.commands.unpackable import end_of, partition_count, why_not
-from service.contract.input_record import LogRecord, Reason, Rejection
-from service.contract.results import ResultRecord, ResultTopics, Source, rejected_record
-from service.contract.skipped_ranges import MAX_WHY, MOST
-from service.counting import Checkpoint, Publisher, Sealed
-from service.kafka import clients
-from service.runtime.journal import Journal, PlainJournal, RefusedToOpen, TransactionalJournal
-from service.settings import Settings
+if TYPE_CHECKING:
+    from service.settings import Settings
 
-
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Show the plan, or carry it out. Returns the exit code."""
-    _check_usage(arguments)
-    try:
-        asyncio.run(_run(settings, arguments))
-    except (Refused, RefusedToOpen) as refused:
-        print(f"refused: {refused}")
-        return 1
-    return 0
+NAME: Final = "skip"
+HELP: Final = "skip a range of the input that cannot be unpacked"
+DESCRIPTION: Final = """\
+For a batch that no client can read. Every worker ends there with exit code 70 and logs
+topic, partition, offset and next offset. Stop all workers first. Every offset of the
+range then counts as rejected, one rejected record gives the reason, and no other number
+changes. A dry run unless --yes. Exit code 1: the command refused, and says why.
+"""
+EXAMPLES: Final = (
+    "netfollowers skip --partition 3 --from 4711 --to 4760 --reason 'wrong CRC, disk of 2'",
+    "netfollowers skip --partition 3 --from 4711 --to 4760 --reason 'wrong CRC' --yes",
+)
 
 
-def _check_usage(arguments: argparse.Namespace) -> None:
-    if arguments.start >= arguments.end:
-        message = (
-            f"--to {arguments.end}: the offset to continue from; it must be larger than --from"
-        )
-        raise UsageError(message)
-    why = arguments.reason
-    is_plain = why.isascii() and why.isprintable() and not set('"\\') & set(why)
-    if not is_plain or not 1 <= len(why) <= MAX_WHY:
-        message = f'--reason: 1 to {MAX_WHY} printable ASCII characters without " and \\'
-        raise UsageError(message)
-
-
-async def _run(settings: Settings, arguments: argparse.Namespace) -> None:
-    partition, start, end = arguments.partition, arguments.start, arguments.end
-    await check_stopped(settings)
-    partitions = await partition_count(settings)
-    if partition >= partitions:
-        message = f"{settings.input_topic} has no partition {partition}"
-        raise Refused(message)
-    journal = _journal(settings, partition, partitions)
-    try:
-        restored = await journal.open(lambda checkpoint: checkpoint.position)
-        found = restored.checkpoint
-        assert found is None or isinstance(found, Checkpoint)
-        before = _checked(settings, found, start)
-        await _check_range(settings, TopicPartition(settings.input_topic, partition), start, end)
-        after = _stepped(before, start, end, arguments.reason)
-        print(f"{settings.input_topic} partition {partition}: offsets {start} to {end - 1}")
-        for name, one in (("before", before), ("after", after)):
-            print(
-                f"{name:6}  position {one.position}  rejected {one.counts.rejected}  "
-                f"ranges stepped over {len(one.skipped)}"
-            )
-        if not arguments.yes:
-            print("dry run: nothing was changed; add --yes")
-            return
-        rejected = [_record(settings, partition, after)]
-        topics = ResultTopics(*settings.result_topics)
-        await journal.commit(Sealed(after, topics, [], [], [], rejected))
-        print("stepped over: start the workers")
-    finally:
-        await journal.close()
-
-
-def _checked(settings: Settings, checkpoint: Checkpoint | None, start: int) -> Checkpoint:
-    if checkpoint is None:
-        message = (
-            f"group {settings.app_id} has counted nothing in this partition: start a worker first"
-        )
-        raise Refused(message)
-    position = checkpoint.position
-    if start < position:
-        message = f"the group has counted up to {position}: use --from {position}"
-        raise Refused(message)
-    if start > position:
-        message = (
-            f"the group has counted up to {position}: start a worker. It counts all "
-            "records that it can unpack, then ends with 70 and logs an offset: use it for --from"
-        )
-        raise Refused(message)
-    if len(checkpoint.skipped) >= MOST:
-        message = (
-            f"{MOST} ranges of this partition have been stepped over: that is the maximum. "
-            "Count again with a new NETFOLLOWERS_APP_ID, from a log that begins after the last one"
-        )
-        raise Refused(message)
-    return checkpoint
-
-
-def _stepped(before: Checkpoint, start: int, end: int, why: str) -> Checkpoint:
-    """Count every offset of the range as rejected; no row, window or watermark changes."""
-    counts = msgspec.structs.replace(before.counts, rejected=before.counts.rejected + end - start)
-    skipped = (*before.skipped, (start, end, why))
-    return msgspec.structs.replace(before, position=end, counts=counts, skipped=skipped)
-
-
-def _record(settings: Settings, partition: int, after: Checkpoint) -> ResultRecord:
-    start, end, why = after.skipped[-1]
-    detail = f"offsets {start} to {end - 1}: {why}"
-    return rejected_record(
-        LogRecord(start, -1, None, None),
-        Source(settings.input_topic, partition),
-        Rejection(Reason.SKIPPED, detail),
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `skip`."""
+    add = parser.add_argument
+    add("--partition", type=whole, required=True, metavar="N", help="partition of the input topic")
+    add(
+        "--from",
+        type=whole,
+        required=True,
+        dest="start",
+        metavar="A",
+        help="first offset of the range",
     )
+    add("--to", type=whole, required=True, dest="end", metavar="B", help="offset after the range")
+    add("--reason", required=True, metavar="TEXT", help="reason to record; up to 60 characters")
+    add("--yes", action="store_true", help="make the change (otherwise a dry run)")
 
 
-def _journal(settings: Settings, partition: int, partitions: int) -> Journal:
-    publisher = Publisher(ResultTopics(*settings.result_topics))
-    if settings.is_exactly_once:
-        return TransactionalJournal(settings, partition, partitions, publisher)
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Print the plan, or carry it out."""
+    from service.commands import skip_range
 
-    async def commit(number: int, position: int, metadata: str) -> None:
-        consumer = clients.consumer(settings, group_id=settings.app_id)
-        await clients.start(consumer)
-        try:
-            tp = TopicPartition(settings.input_topic, number)
-            consumer.assign([tp])
-            await consumer.commit({tp: OffsetAndMetadata(position, metadata)})
-        finally:
-            await consumer.stop()
-
-    return PlainJournal(settings, partition, partitions, publisher, commit_position=commit)
-
-
-async def _check_range(settings: Settings, tp: TopicPartition, start: int, end: int) -> None:
-    """Refused: the first offset can be unpacked, or the one to go on from cannot."""
-    log_end = await end_of(settings, tp)
-    if end > log_end:
-        message = f"--to {end}: the log ends at {log_end}"
-        raise Refused(message)
-    if await why_not(settings, tp, start) is None:
-        message = f"offset {start} can be unpacked: there is nothing to step over"
-        raise Refused(message)
-    why = await why_not(settings, tp, end) if end < log_end else None
-    if why is not None:
-        message = f"--to {end}: it cannot be unpacked either ({why})"
-        raise Refused(message)
+    return skip_range.skip(settings, options)

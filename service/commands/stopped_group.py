@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from service.errors import RefusedError
 from service.kafka import group_admin as members
 from service.settings import Settings
 
 
-class Refused(Exception):  # noqa: N818 - it is a refusal, with its way forward
-    """A commit may not be changed as things are; the message says what to do."""
-
-
 async def check_stopped(settings: Settings) -> None:
-    """Refused: the group has members."""
+    """RefusedError: the group has members."""
     found = await members.running(settings)
     if found:
         message = (
@@ -19,4 +16,4 @@ async def check_stopped(settings: Settings) -> None:
             "an instance id also needs `netfollowers leave`. One that has ended by itself is a "
             f"member for up to {settings.session_timeout_s:g} s more"
         )
-        raise Refused(message)
+        raise RefusedError(message)

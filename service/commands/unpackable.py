@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from service.kafka import clients
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.settings import Settings
 
 _READ_WITHIN_S: Final = 60.0
@@ -37,7 +37,7 @@ async def why_not(settings: Settings, tp: TopicPartition, offset: int) -> str | 
         try:
             while await reader.position(tp) <= offset:
                 await reader.getmany(tp, timeout_ms=200, max_records=1)
-        except CannotUnpack as error:
+        except UnpackError as error:
             return str(error)
         except OffsetOutOfRangeError:
             return "the log does not hold it"

@@ -1,1 +1,4 @@
-"""What arrives and what leaves: records, results, schemas. Pure; imports nothing of ours."""
+"""The input records, the results and their schemas.
+
+Pure: imports no other package of the service.
+"""

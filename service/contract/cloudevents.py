@@ -1,15 +1,16 @@
-"""CloudEvents 1.0 over Kafka: the envelope of a record that comes in one, in either mode.
+"""Opens records that are CloudEvents 1.0 over Kafka, in either mode.
 
-Under the engine's import ban. Detected by header alone, so a plain event pays nothing:
+Under the engine's import ban. The mode is found from the headers alone, so a plain event costs
+nothing:
 
     binary       header `ce_specversion`; the other attributes are `ce_...` headers, the value is
                  the data
     structured   header `content-type: application/cloudevents+json`; the value is the envelope,
                  the data is its `data`
 
-The data is one of our events; what it leaves out, the envelope's attributes stand in for:
-event_id = source + "#" + id (together they are unique by CloudEvents), account_id = subject,
-action = the type's last part after a dot, occurred_at = time.
+The data is an event of the contract. Fields that it leaves out are taken from the attributes:
+event_id = source + "#" + id (together they are unique by CloudEvents), account_id = subject, action
+= the last part of type after a dot, occurred_at = time.
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
 """
 
@@ -31,7 +32,7 @@ _OPTIONAL: Final = ("subject", "time")
 
 
 class Envelope(NamedTuple):
-    """The bytes of the data, and what stands in for fields that they leave out (None: nothing)."""
+    """The bytes of the data, and the fields that the envelope gives (None: it gives no value)."""
 
     data: bytes
     event_id: str
@@ -41,7 +42,7 @@ class Envelope(NamedTuple):
 
 
 class BadEnvelope(NamedTuple):
-    """It says that it is a CloudEvent, and cannot be read as one."""
+    """The record claims to be a CloudEvent, but cannot be read as one."""
 
     detail: str
 
@@ -50,10 +51,10 @@ _LEFT_OUT: Final = msgspec.Raw(b"")
 
 
 class _Structured(msgspec.Struct, gc=False):
-    """The envelope of structured mode; unknown attributes are extensions and pass.
+    """The envelope of structured mode. Unknown attributes are extensions and are allowed.
 
-    Nothing is decoded yet: of an attribute that comes twice the last one counts, of whatever type
-    the first one is.
+    Its attributes are decoded later. If an attribute comes twice, the last one counts, whatever
+    type the first one has.
     """
 
     specversion: msgspec.Raw = _LEFT_OUT
@@ -67,7 +68,7 @@ class _Structured(msgspec.Struct, gc=False):
 
 
 class _Typed(msgspec.Struct, gc=False):
-    """The envelope as version 1 of the rules decoded it: each copy of an attribute has its type."""
+    """The envelope by version 1 of the rules: each copy of an attribute has the right type."""
 
     specversion: str
     id: str
@@ -86,10 +87,11 @@ _decode_text = msgspec.json.Decoder(str).decode
 def unwrap(
     headers: Iterable[tuple[str, bytes | None]], value: bytes, version: int
 ) -> Envelope | BadEnvelope | None:
-    """Open the envelope; None when the record is not a CloudEvent.
+    """Open the envelope. Return None if the record is not a CloudEvent.
 
-    Of a header that comes twice the first counts. One whose value is null counts as left out, but
-    a record with `ce_specversion` is a CloudEvent whatever its value is. `version` of the rules.
+    If a header comes twice, the first one counts. A header with a null value counts as missing, but
+    a record with `ce_specversion` is a CloudEvent even if its value is null. `version`: of the
+    rules.
     """
     named: dict[str, bytes | None] = {}
     for name, text in headers:
@@ -124,7 +126,7 @@ def _structured(media_type: str, value: bytes, version: int) -> Envelope | BadEn
 
 
 def _attributes(found: _Structured) -> dict[str, str]:
-    """Decode what is there; an optional attribute may be null. msgspec.DecodeError."""
+    """Decode the attributes. An optional one may be null. msgspec.DecodeError if one is wrong."""
     attributes: dict[str, str] = {}
     for name in ("specversion", *_REQUIRED, *_OPTIONAL, "datacontenttype"):
         raw = bytes(getattr(found, name))
@@ -164,7 +166,7 @@ def _envelope(data: bytes, attributes: dict[str, str]) -> Envelope | BadEnvelope
 
 
 def _media_type(text: bytes | None) -> str:
-    """'Application/JSON; charset=utf-8' -> 'application/json'."""
+    """Turn 'Application/JSON; charset=utf-8' into 'application/json'."""
     return (text or b"").decode(errors="replace").partition(";")[0].strip().lower()
 
 

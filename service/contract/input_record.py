@@ -1,12 +1,12 @@
-"""What arrives: one record of the input topic -> an event, a heartbeat or a rejection.
+"""Turns one record of the input topic into an event, a heartbeat or a rejection.
 
-Under the engine's import ban: no broker, clock, log, metric or environment in here. The verdict on
-a record is a pure function of its own bytes, so it is the same live, after a restart and offline.
+Under the engine's import ban: no broker, clock, log, metric or environment here. The verdict
+depends only on the record's own bytes, so it is the same live, after a restart and offline.
 
-Two ways in, one rule book. `decode_plain` is what the engine's hot loop calls inline: it accepts
-nearly every record there is, and only what needs no further thought. Whatever it does not accept,
-or `is_plain` sends away, goes to `judge`, which knows all the rules and names the reason of a
-refusal.
+There are two ways in and one set of rules. The engine's hot loop calls `decode_plain` inline. It
+accepts nearly every record, but only records that need no further check. All other records go to
+`judge`, and so do those that `is_plain` refuses. `judge` knows all the rules and names the reason
+of a rejection.
 """
 
 from __future__ import annotations
@@ -31,28 +31,34 @@ MAX_EVENT_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
 MAX_FOLLOWERS: Final = 2**53
 
 _BEYOND: Final = 2**64
-"""Stands for an integer too long to be decoded: it is beyond every limit."""
+"""Stands for an integer that is too long to be decoded. It is beyond every limit."""
 
 PLAIN_BYTES: Final = 256
-"""No id in a value of at most so many bytes can exceed MAX_ID_BYTES, nor its nesting MAX_DEPTH:
-JSON spends at least one byte per byte of an id and two per level."""
+"""In a value of at most this many bytes, no id can exceed MAX_ID_BYTES.
+
+Its nesting cannot exceed MAX_DEPTH either: JSON needs at least one byte per byte of an id, and two
+per level.
+"""
 
 
 Headers = Sequence[tuple[str, bytes | None]]
-"""Names and values; Kafka allows a value to be null. A byte of a name that is not UTF-8 stands as
-half a surrogate pair (Python's `surrogateescape`), which no name in UTF-8 can hold."""
+"""Names and values. Kafka allows a null value.
+
+A byte of a name that is not UTF-8 becomes half a surrogate pair (Python's `surrogateescape`), which
+no name in UTF-8 can contain.
+"""
 
 
 class RawRecord(Protocol):
-    """One record as the log holds it. aiokafka's own record object fits; so does `LogRecord`."""
+    """One record of the log. aiokafka's record class fits, and so does `LogRecord`."""
 
     @property
     def offset(self) -> int:
-        """Position in the partition."""
+        """Offset in the partition."""
 
     @property
     def timestamp(self) -> int:
-        """Log timestamp in epoch ms; negative when there is none."""
+        """Log timestamp in epoch ms; negative if there is no timestamp."""
 
     @property
     def key(self) -> bytes | None:
@@ -78,7 +84,7 @@ class LogRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reason(StrEnum):
-    """Why a record was refused. Closed: a reason, once published, keeps its name and meaning."""
+    """Why a record was rejected. A closed list: a published reason keeps its name and meaning."""
 
     EMPTY_VALUE = "empty_value"
     VALUE_TOO_LARGE = "value_too_large"
@@ -134,7 +140,7 @@ class PlainEvent(msgspec.Struct, gc=False):
 
 
 class Baseline(msgspec.Struct, gc=False):
-    """How many `followers` an account had when counting began."""
+    """The number of `followers` that an account had when counting began."""
 
     event_id: str
     account_id: str
@@ -144,7 +150,7 @@ class Baseline(msgspec.Struct, gc=False):
 
 
 class Forget(msgspec.Struct, gc=False):
-    """Erase an account: what comes after it in the log counts anew. It moves no time."""
+    """Erases an account. Later records of it in the log count from zero. It moves no time."""
 
     event_id: str
     account_id: str
@@ -159,7 +165,7 @@ class Heartbeat(msgspec.Struct, gc=False):
 
 
 class Rejection(msgspec.Struct, gc=False):
-    """A record that cannot be read: a reason from the closed list, and what exactly was found."""
+    """A record that cannot be read: a reason from the closed list, and what was found."""
 
     reason: Reason
     detail: str
@@ -169,13 +175,13 @@ Verdict = PlainEvent | Baseline | Forget | Heartbeat | Rejection
 
 decode_plain = msgspec.json.Decoder(PlainEvent).decode
 UNREADABLE: Final = (msgspec.DecodeError, TypeError, UnicodeDecodeError, RecursionError)
-"""What `decode_plain` raises for bytes it does not accept (TypeError: there is no value)."""
+"""The errors that `decode_plain` raises for bytes it does not accept (TypeError: no value)."""
 
 
 class _Known(msgspec.Struct, gc=False):
-    """The fields we know, whatever they hold. Unknown ones are skipped, as `decode_plain` does.
+    """The known fields, with any contents. Unknown fields are skipped, as in `decode_plain`.
 
-    `followers` stays raw: only a baseline reads it, in a follow it is as unknown as any other.
+    `followers` stays raw, because only a baseline reads it. In a follow it is an unknown field.
     """
 
     event_id: Any = msgspec.UNSET
@@ -209,14 +215,14 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def read(record: RawRecord, version: int = CURRENT) -> Verdict:
-    """Judge a record as the hot loop does: the short way where that suffices.
+    """Judge a record as the hot loop does: on the short way if that is enough.
 
-    `version` of the rules. All versions accept the same short records.
+    `version`: of the rules. All versions accept the same short records.
     """
     value = record.value
     try:
         event = decode_plain(value)  # type: ignore[arg-type] # no value raises TypeError
-    except Exception:  # noqa: BLE001 - whatever it is, `judge` decides
+    except Exception:  # noqa: BLE001 - `judge` decides, whatever the error is
         return judge(record, version)
     assert value is not None
     is_plain = value.isascii() and not record.headers
@@ -226,10 +232,10 @@ def read(record: RawRecord, version: int = CURRENT) -> Verdict:
 
 
 def is_plain_though_long(value: bytes, event: PlainEvent) -> bool:
-    """Tell whether an ASCII value beyond PLAIN_BYTES, decoded to `event`, needs no judge either.
+    """Tell whether an ASCII value longer than PLAIN_BYTES, decoded to `event`, needs no judge.
 
-    Without escapes an id has as many characters as bytes; and nothing is nested deeper than there
-    are brackets.
+    Without escapes, an id has as many characters as bytes. And the nesting is not deeper than the
+    number of brackets.
     """
     return (
         len(value) <= MAX_VALUE_BYTES
@@ -240,10 +246,10 @@ def is_plain_though_long(value: bytes, event: PlainEvent) -> bool:
 
 
 def judge(record: RawRecord, version: int = CURRENT) -> Verdict:
-    """Decide what a record is. Whatever error that raises, the record is refused, not the service.
+    """Decide what a record is. If that raises an error, the record is rejected.
 
-    `version` of the rules (service/contract/rule_versions.py). MemoryError is about the machine,
-    not of the record: it ends the worker.
+    `version`: of the rules (service/contract/rule_versions.py). MemoryError concerns the machine
+    and not the record, so it ends the worker.
     """
     try:
         return _judge(record, version)
@@ -254,7 +260,7 @@ def judge(record: RawRecord, version: int = CURRENT) -> Verdict:
 
 
 def _judge(record: RawRecord, version: int) -> Verdict:
-    """Apply every rule, in this order of precedence."""
+    """Apply all rules. The order of the checks is the order of precedence."""
     value = record.value
     if not value:
         return Rejection(Reason.EMPTY_VALUE, "")
@@ -299,7 +305,10 @@ def escaped(name: str) -> str:
 
 
 def epoch_ms(text: str) -> int | None:
-    """RFC 3339 date-time -> epoch ms, rounded down; None when it is not one (:60 is not)."""
+    """Return the epoch ms of an RFC 3339 date-time, rounded down; None if it is not one.
+
+    A time with 60 seconds is not one.
+    """
     match = _RFC3339.fullmatch(text)
     if match is None:
         return None
@@ -330,7 +339,7 @@ def _decode(value: bytes) -> _Known:
 
 
 def _stand_in(fields: _Known, envelope: Envelope) -> None:
-    """Take from the envelope what the data leaves out."""
+    """Take the fields that the data leaves out from the envelope."""
     for name in ("event_id", "account_id", "action", "occurred_at"):
         stand_in = getattr(envelope, name)
         if getattr(fields, name) is msgspec.UNSET and stand_in is not None:
@@ -338,7 +347,10 @@ def _stand_in(fields: _Known, envelope: Envelope) -> None:
 
 
 def _one_by_one(raw: _Raw) -> _Known:
-    """Decode what holds a number that no type can hold: it spoils only its own field."""
+    """Decode fields one by one, because a number may fit no type.
+
+    It must spoil only its own field.
+    """
     names = ("event_id", "account_id", "follower_id", "action", "occurred_at")
     fields = {name: _decode_field(getattr(raw, name)) for name in names}
     return _Known(**fields, followers=raw.followers)

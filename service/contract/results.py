@@ -1,7 +1,7 @@
-"""What leaves: rows, window results, late and rejected records, and their bytes.
+"""The results: rows, window results, late and rejected records, and their bytes.
 
-Under the engine's import ban. A field, once published, keeps its name and meaning; the JSON Schemas
-in `service/contract/schemas/` are what the tests hold these encodings against.
+Under the engine's import ban. A published field keeps its name and meaning. The tests compare these
+encodings with the JSON Schemas in `service/contract/schemas/`.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import msgspec
 from service.contract.input_record import MAX_VALUE_BYTES, RawRecord, Rejection, escaped
 
 MAX_KEY_BYTES: Final = 1_024
-"""A refused record's key is kept up to here; a key that was accepted is at most 256 bytes."""
+"""The key of a rejected record is kept up to this length. An accepted key has at most 256 bytes."""
 ORIGINAL: Final = "original:"
-"""Before the name of each header that a refused record came with."""
+"""Prefix of the name of each header that a late or rejected record came with."""
 MAX_HEADERS_BYTES: Final = 16_384
-"""Original headers beyond so many bytes are not kept; their number is."""
+"""If the original headers are longer, they are dropped and only their number is kept."""
 FORMAT_VERSION: Final = 1
 
 Headers = list[tuple[str, bytes | None]]
 Update = tuple[bytes, bytes | None]
-"""(key, value) of a row; the value of one that is gone is None: a tombstone."""
+"""(key, value) of a row. The value None (a tombstone) removes the row."""
 Window = list[int]
 """[start_ms, gained, lost, revision]"""
 
 
 class ResultRecord(NamedTuple):
-    """One record for a result topic; the partition is the input record's own."""
+    """One record for a result topic. Its partition is that of the input record."""
 
     key: bytes | None
     value: bytes | None
@@ -74,12 +74,12 @@ class ResultTopics(NamedTuple):
 
 
 class AccountRow(msgspec.Struct, gc=False):
-    """The whole row of one account, as `net-follower-updates` holds it.
+    """The whole row of one account, as in `net-follower-updates`.
 
     `net = gained - lost`. `followers = baseline + net - net_at_baseline`, null without a baseline.
     `windows`: per grain the kept windows, oldest first, each [start_ms, gained, lost, revision].
     `offset`: the last input record that this row contains. `baseline_ms`: when the baseline was
-    true; left out without one, and in rows of version 1 of the rules.
+    true; left out without a baseline, and in rows of version 1 of the rules.
     """
 
     account_id: str
@@ -116,7 +116,7 @@ class Source(NamedTuple):
 
 
 encode = msgspec.json.Encoder().encode
-"""A result -> its JSON bytes, of exact size (orjson's keep an over-allocated buffer alive)."""
+"""Encodes a result as JSON bytes of exact size. orjson's bytes keep a larger buffer alive."""
 
 decode_row = msgspec.json.Decoder(AccountRow).decode
 
@@ -124,7 +124,7 @@ decode_row = msgspec.json.Decoder(AccountRow).decode
 def late_record(
     record: RawRecord, source: Source, *, event_ms: int, watermark_ms: int, missed: list[str]
 ) -> ResultRecord:
-    """A record that missed the windows of the grains `missed`: original bytes, and why."""
+    """Build a late record: original bytes, and the grains `missed` whose windows it missed."""
     headers = _origin(record, source)
     headers += [
         ("netfollowers-event-time-ms", b"%d" % event_ms),
@@ -135,7 +135,7 @@ def late_record(
 
 
 def rejected_record(record: RawRecord, source: Source, rejection: Rejection) -> ResultRecord:
-    """A refused record: its bytes up to a bound, the whole's length and SHA-256, the reason."""
+    """Build a rejected record: its bytes up to a limit, length and SHA-256 of all, the reason."""
     key, value = record.key, record.value
     whole = value or b""
     headers = _origin(record, source)
@@ -156,7 +156,7 @@ def rejected_record(record: RawRecord, source: Source, rejection: Rejection) -> 
 
 
 def _origin(record: RawRecord, source: Source) -> Headers:
-    """Headers of the input record, marked as such, if they are not too large; and where it lay."""
+    """Return the marked headers of the input record (if not too large), and its place."""
     kept = [(ORIGINAL + escaped(name), value) for name, value in record.headers]
     if sum(len(name.encode()) + len(value or b"") for name, value in kept) > MAX_HEADERS_BYTES:
         kept = [("netfollowers-original-headers-dropped", b"%d" % len(kept))]

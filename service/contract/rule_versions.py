@@ -1,15 +1,14 @@
-"""Which version of the rules judges which offsets: the ranges that travel with every checkpoint.
+"""Which version of the rules judges which offsets. Every checkpoint contains these ranges.
 
     rules     1                          2
     offsets   [0 ------------- 81,233][81,234 ---------- next record
                                        ^ the first offset after the upgrade
 
-A record is judged once, when it is counted. A restart and the audit read it again, perhaps by a
-newer program: they judge it by the version of its range, so an upgrade changes no number that has
-been published.
+A record is judged when it is counted. A restart and the audit read it again, perhaps with a newer
+program. They judge it by the version of its range, so an upgrade changes no published number.
 
-Version 1 is that of release 0.1.0, which wrote no ranges. What changed after it is listed in
-docs/design/decisions/0025.
+Version 1 is that of release 0.1.0, which wrote no ranges. docs/design/decisions/0025 lists the
+changes since then.
 """
 
 from __future__ import annotations
@@ -17,32 +16,37 @@ from __future__ import annotations
 from typing import Final
 
 CURRENT: Final = 2
-"""The version that this program counts by."""
+"""The version by which this program counts."""
 ACTION_IS_PART_OF_THE_ID: Final = 2
-"""From this version on an event is known by its id and its action, before by its id alone."""
+"""From this version on an event is known by its id and its action. Before, by its id alone."""
 BASELINES_HAVE_A_TIME: Final = 2
-"""From this version on what happened between a baseline's time and its arrival counts on top, what
-comes later and happened earlier does not, and a baseline older than the last one is ignored;
-before, every baseline began at its arrival."""
+"""From this version on a baseline has a time, and events are compared with that time.
+
+Events between its time and its arrival count on top of it. Later records with an earlier time do
+not. A baseline older than the last one is ignored. Before, every baseline began at its arrival.
+"""
 LAST_ATTRIBUTE_COUNTS: Final = 2
-"""From this version on the last of two CloudEvents attributes counts, of whatever type the first
-is; before, a first one of a wrong type spoilt the envelope."""
+"""From this version on the last copy of a CloudEvents attribute counts.
+
+It counts whatever type the first copy has. Before, a first copy of a wrong type made the envelope
+invalid.
+"""
 
 Ranges = tuple[tuple[int, int], ...]
-"""((first offset, version), ...), in order; each holds up to the next one."""
+"""((first offset, version), ...), in order. Each range ends where the next one begins."""
 
 BEFORE_RANGES: Final[Ranges] = ((0, 1),)
-"""What a checkpoint without ranges was counted by."""
+"""The version by which a checkpoint without ranges was counted."""
 MOST: Final = 32
-"""A checkpoint keeps this many ranges, the newest: its metadata is bounded."""
+"""A checkpoint keeps the newest ranges up to this number, because its metadata is limited."""
 
 
-class TooNew(ValueError):  # noqa: N818 - says what it is
+class RulesTooNewError(ValueError):
     """A checkpoint was counted by rules that this program does not know."""
 
 
 def version_at(ranges: Ranges, offset: int) -> int:
-    """-> the version that judges `offset`; that of the first range for offsets before it."""
+    """Return the version that judges `offset`; before the first range, the first version."""
     version = ranges[0][1]
     for start, later in ranges:
         if start > offset:
@@ -52,11 +56,11 @@ def version_at(ranges: Ranges, offset: int) -> int:
 
 
 def continued(ranges: Ranges, position: int, version: int = CURRENT) -> Ranges:
-    """Go on at `position` by `version`. TooNew when the last one is newer."""
+    """Continue at `position` by `version`. RulesTooNewError if the last version is newer."""
     newest = ranges[-1][1]
     if newest > version:
         message = f"it was counted by version {newest} of the rules, this program knows {version}"
-        raise TooNew(message)
+        raise RulesTooNewError(message)
     if newest == version:
         return ranges
     earlier = tuple(one for one in ranges if one[0] < position)

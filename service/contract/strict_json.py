@@ -1,7 +1,7 @@
-"""What JSON must be before it is decoded: UTF-8 throughout, and nested no deeper than a bound.
+"""Checks bytes before they are decoded as JSON: all UTF-8, and not nested too deeply.
 
-Under the engine's import ban. msgspec looks at neither in what it skips, and how deep it can go
-depends on the stack it is called from (docs/design/decisions/0007).
+Under the engine's import ban. msgspec checks neither in fields that it skips, and its depth limit
+depends on the stack from which it is called (docs/design/decisions/0007).
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Final
 MAX_DEPTH: Final = 128
 
 _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
-"""A string, or one that never ends. Nothing is given back, so the work is linear in the bytes."""
+"""A string, or one that never ends. It never backtracks, so the work is linear in the bytes."""
 _OTHERS: Final = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def check_text(value: bytes) -> None:
-    """UnicodeDecodeError: not UTF-8. RecursionError: nested deeper than MAX_DEPTH."""
+    """Check the bytes. UnicodeDecodeError: not UTF-8. RecursionError: deeper than MAX_DEPTH."""
     value.decode()
     if value.count(b"[") + value.count(b"{") > MAX_DEPTH and _is_too_deep(value):
         message = f"nested deeper than {MAX_DEPTH}"

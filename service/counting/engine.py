@@ -2,13 +2,13 @@
 
     restore(checkpoint) -> load(rows)... -> remember(records)... -> apply(records)... -> seal()...
 
-`apply` takes raw records and never raises for what is in them: a record is applied, late,
-duplicate, rejected or a heartbeat, and the five counts sum to the records seen. `seal` hands out
-what changed since the last seal. Both run to completion; nothing is published by any other way.
+`apply` takes raw records and never raises because of their contents. Each record is applied, late,
+duplicate, rejected or a heartbeat, and the five counts sum to the records seen. `seal` returns what
+changed since the last seal. Both run to completion. Nothing is published in any other way.
 
-What must hold (G3): the totals, the content of every (account, grain, start, revision) and the last
-revision of every window whose keep has ended are functions of the log prefix and the rules,
-whatever the batches, seals and restarts.
+What must hold (G3): three things depend only on the log prefix and the rules, whatever the batches,
+seals and restarts. These are the totals, the content of every (account, grain, start, revision),
+and the last revision of every window whose keep has ended.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 from typing import Final
 
 from service.contract.input_record import (
@@ -81,18 +82,21 @@ from service.counting.seen_ids import BIT_OF, UNFOLLOWED, SeenIds
 from service.counting.sweep import NEVER_MS, Sweep
 
 SLICE_WINDOWS: Final = 20_000
-"""A slice: a seal publishes this many final windows, then leaves the rest to the next seal."""
+"""One slice: the number of final windows that a seal publishes. The next seal publishes more."""
 OPENED_PER_SLICE: Final = 20_000
-"""A seal publishes one slice more for each time that its records may have opened this many windows.
+"""A seal publishes one more slice for each time that its records may have opened this many windows.
 
-So the windows that wait in a row do not pile up where event time runs faster than the clock.
+So waiting windows do not pile up when event time runs faster than the clock.
 """
 LONG_ROW_WINDOWS: Final = 4_096
 """A changed row with more windows is not left to the next seal: it would outgrow a message."""
 
+NO_DEFAULTS: Final[Mapping[str, str | int]] = MappingProxyType({})
+"""Of an engine in memory, whose checkpoints are its own."""
+
 
 class Tally:
-    """What happened since the engine was made, for metrics; nothing here decides anything."""
+    """Counts of what happened since the engine was made, for metrics. Decides nothing."""
 
     __slots__ = (
         "baselines_ignored",
@@ -111,7 +115,7 @@ class Tally:
     )
 
     def __init__(self) -> None:
-        """Begin at nothing."""
+        """Start with all counts at 0."""
         self.clamped = 0
         self.baselines_ignored = self.baselines_uncertain = 0
         self.expired_on_arrival = 0
@@ -137,20 +141,23 @@ class Engine:
         *,
         topics: ResultTopics = ResultTopics(),  # noqa: B008 - it is immutable
         settings: Mapping[str, str | int] | None = None,
+        defaults: Mapping[str, str | int] = NO_DEFAULTS,
         ranked: Iterable[str] = ("1h",),
         version: int = CURRENT,
     ) -> None:
-        """`source` is named in late and rejected records; `settings` go into each checkpoint.
+        """`source`: named in late and rejected records. `settings`: written into each checkpoint.
 
-        `topics`: what the result topics are called.
+        `topics`: what the result topics are called. `defaults`: what a fingerprint that lacks a
+        setting means by it.
 
-        `ranked`: names of the grains whose leaders are kept. `version` of the rules: a worker
+        `ranked`: names of the grains whose leaders are kept. `version`: of the rules; a worker
         counts by the current one.
         """
         self.rules = rules
         self.tally = Tally()
         self._source = source
         self._publisher = Publisher(topics)
+        self._defaults = defaults
         self._settings = dict(rules.fingerprint() if settings is None else settings)
         self._names = tuple(grain.name for grain in rules.grains)
         self._windows_of = windows_by_name(self._names)
@@ -190,12 +197,12 @@ class Engine:
         self._rejected: list[ResultRecord] = []
 
     def _shared(self) -> tuple[int, int]:
-        """Which grain's newest window lies in the newest of each; its length, 0 if none does.
+        """Return the smallest grain's index, and its size if it divides all other sizes (else 0).
 
-        Holds for an event within `quiet` of the watermark where all sizes are multiples of the
-        smallest: whatever was counted in its window of the finest grain is not late for any other,
-        since keep >= grace >= quiet, so it was counted there too; and a newer window of another
-        grain would need a newer event, which the finest grain has counted as well.
+        With such sizes the hot loop needs one comparison instead of one per grain, for an event
+        within `quiet` of the watermark. An event that counts in its window of the smallest grain is
+        late for no other grain, because keep >= grace >= quiet. And a newer window of another grain
+        would need a newer event, which the smallest grain would have counted too.
         """
         smallest = min(self._sizes)
         does_nest = all(size % smallest == 0 for size in self._sizes)
@@ -231,12 +238,12 @@ class Engine:
         self, found: Mapping[str, str | int]
     ) -> list[tuple[str, str | int | None, str | int | None]]:
         """Compare a checkpoint's settings with these; -> (name, its value, ours), by name."""
-        return differences(found, self._settings)
+        return differences(found, self._settings, self._defaults)
 
     def committed(self, checkpoint: Checkpoint) -> None:
         """Do nothing: what was sealed has been let go of at the seal."""
 
-    # ---- what can be asked
+    # ---- queries
 
     @property
     def position(self) -> int:
@@ -245,17 +252,17 @@ class Engine:
 
     @property
     def settings(self) -> Mapping[str, str | int]:
-        """The fingerprint that goes into each checkpoint."""
+        """The fingerprint that is written into each checkpoint."""
         return self._settings
 
     @property
     def watermark_ms(self) -> int:
-        """Largest event time seen, epoch ms; -1 before the first."""
+        """Largest event time seen, in epoch ms; -1 before the first event."""
         return self._watermark_ms
 
     @property
     def counts(self) -> Counts:
-        """The five outcomes so far."""
+        """The five outcomes until now."""
         return Counts(
             applied=self._applied,
             late=self._late_count,
@@ -266,7 +273,7 @@ class Engine:
 
     @property
     def accounts(self) -> int:
-        """Rows in the table (those never sealed yet not counted)."""
+        """Number of rows in the table, without rows that were never sealed."""
         return len(self._packed)
 
     @property
@@ -286,33 +293,33 @@ class Engine:
 
     @property
     def below_zero(self) -> AbstractSet[bytes]:
-        """Accounts whose baseline and changes contradict each other: followers below 0."""
+        """Accounts with fewer than 0 followers: their baseline and their changes contradict."""
         return self._below_zero
 
     @property
     def open_windows(self) -> int:
-        """Windows that are in a row and not published yet (or were, before it was forgotten)."""
+        """Number of windows in rows that are not published (or were, before a forget)."""
         return self._sweep.unpublished
 
     @property
     def remembered_ids(self) -> int:
-        """Event ids in which a duplicate would be recognised."""
+        """Number of event ids that are remembered to recognise duplicates."""
         return len(self._seen.current) + len(self._seen.previous)
 
     def row(self, key: bytes) -> Row | None:
-        """Look at an account's row, which is not to be changed; None when there is none."""
+        """Return an account's row, or None. The caller must not change it."""
         row = self._awake.get(key)
         if row is None and (packed := self._packed.get(key)) is not None:
             row = unpack(packed)
         return row
 
     def packed_rows(self) -> list[bytes]:
-        """All rows as they are kept, to be measured."""
+        """Return all rows as they are stored, to measure them."""
         return list(self._packed.values())
 
     @property
     def has_unsealed(self) -> bool:
-        """True when the position has moved since the last seal, or a seal would go on sweeping."""
+        """True if the position moved since the last seal, or if a seal would continue a sweep."""
         return (
             self._position != self._sealed_position
             or self._sweep.is_due(self._watermark_ms)
@@ -322,10 +329,12 @@ class Engine:
     # ---- restore
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Take up a checkpoint; then `load` all rows and `remember` from `replay_from` on.
+        """Start from a checkpoint.
 
-        From its position on records are judged by the rules of this version. TooNew when it was
-        counted by newer ones.
+        Then `load` all rows, and `remember` the records from `replay_from` on.
+
+        Records from its position on are judged by the rules of this version. RulesTooNewError
+        if the checkpoint was counted by newer rules.
         """
         assert self._position == 0, "restore comes first"
         assert not self._packed, "restore comes first"
@@ -346,11 +355,14 @@ class Engine:
             leaders.restore(self._watermark_ms, self._sweep.closed_to_ms, self._sweep.closing_to_ms)
 
     def replay_from(self, checkpoint: Checkpoint) -> int:
-        """First offset of the log that `remember` needs to see again."""
+        """Return the first offset of the log that `remember` must read again."""
         return self._seen.replay_from(checkpoint.position)
 
     def load(self, rows: Iterable[tuple[bytes, bytes]], table: str = "") -> int:  # noqa: ARG002
-        """Load rows (key, value) of the one table, each key once; -> the newest row offset."""
+        """Load rows (key, value) of the one table, each key once.
+
+        Return the largest row offset.
+        """
         newest = -1
         sweep, does_expire = self._sweep, self.rules.expire_after_ms > 0
         waiting, closing_to, names = sweep.waiting, sweep.closing_to_ms, self._names
@@ -377,11 +389,11 @@ class Engine:
         return newest
 
     def remember(self, records: Iterable[RawRecord]) -> None:
-        """Refill the seen ids from records before the position, judged as they were live."""
+        """Fill the seen ids again from records before the position, by the rules of their time."""
         for record in records:
             assert record.offset < self._position
             if record.offset in self._unforeseen:
-                continue  # it was not counted; sent again, it must not be a duplicate
+                continue  # it was not counted: if it is sent again, it must not be a duplicate
             event = read(record, version_at(self._versions, record.offset))
             if isinstance(event, PlainEvent | Baseline | Forget):
                 if record.offset >= self._seen.end:
@@ -523,17 +535,19 @@ class Engine:
         return row
 
     def _open_window(self, key: bytes, windows: list[Window], start: int, span: int) -> Window:
-        """Find or insert a window that is still open and not the newest."""
+        """Return a window that is still open and is not the newest; insert it if needed."""
         window, is_new = window_at(windows, start)
         if is_new:
             self._sweep.waiting[start + span].append(key)
         return window
 
     def _is_duplicate(self, event_id: str, key: bytes, action: str) -> bool:
-        """Note an id, which enters the generation of its offset; -> whether its action came too.
+        """Note an id in the generation of its offset.
 
-        The same id with another action is another event: it counts, and the conflict is counted.
-        By version 1 of the rules it was a duplicate.
+        Return whether this action came with it before.
+
+        The same id with another action is another event: it counts, and the conflict is counted. By
+        version 1 of the rules it was a duplicate.
         """
         bit = BIT_OF[action]
         before, account = self._seen.note(event_id, key, bit)
@@ -544,9 +558,10 @@ class Engine:
         return False
 
     def _behind(self, record: RawRecord, row: Row, at: int, watermark: int, side: int) -> None:
-        """Count an event so far behind the watermark that a window of it may be final or gone.
+        """Count an event far behind the watermark, whose windows may be final or gone.
 
-        `side`: the column of a window to raise; 0 for a replayed record, whose row has it already.
+        `side`: the column of a window to increase; 0 for a replayed record, which the row already
+        contains.
         """
         key = record.key
         assert key is not None
@@ -569,7 +584,7 @@ class Engine:
             )
 
     def _correct(self, key: bytes, row: Row, index: int, start: int, watermark: int) -> Window:
-        """Find a kept window, or insert it; a final one gets its next revision."""
+        """Return a kept window; insert it if needed. A final window gets its next revision."""
         final_at = start + self._spans[index]
         window, is_new = window_at(row.windows[index], start)
         is_published = self._sweep.is_published(final_at, key)
@@ -619,11 +634,12 @@ class Engine:
             self.tally.expired_on_arrival += self._endings.has_expired(row, self._watermark_ms)
 
     def _rebase(self, row: Row, event: Baseline, at: int) -> None:
-        """Take a baseline. What happened between its time and its arrival counts on top of it.
+        """Take a baseline. Events between its time and its arrival count on top of it.
 
-        The windows of the finest grain tell that, as far back as they are kept at this watermark.
-        Whether older ones are still in the row depends on the seals, so they are not looked at. Of
-        the window that holds the time itself nobody knows which part is older: none of it counts.
+        The windows of the smallest grain that are still kept at this watermark give these events.
+        Older windows may or may not be in the row, depending on the seals, so they are not used.
+        Nothing of the window that contains the baseline's time counts, because its older part is
+        unknown.
         """
         if self._version < BASELINES_HAVE_A_TIME:
             row.rebase(event)
@@ -646,10 +662,11 @@ class Engine:
         row.rebase(event, at, net_since)
 
     def _forget(self, record: RawRecord, key: bytes) -> None:
-        """Erase what an account counts, and what its windows say that can still be corrected.
+        """Erase an account's totals, and those of its windows that can still be corrected.
 
-        A window that is open vanishes: nothing of it was published. A final one becomes empty in
-        a revision of its own. One past keep stays for its sweep: its last revision is decided.
+        An open window vanishes, because nothing of it was published. A final window becomes empty
+        in a new revision. A window past keep stays for its sweep, because its last revision is
+        decided.
         """
         row = self._awake.get(key)
         if row is None and key in self._packed:
@@ -672,7 +689,7 @@ class Engine:
                         self._corrected[key, index, window[0]] = None
 
     def _clamp(self, record: RawRecord, at: int) -> int:
-        """Event time of a record: its log timestamp if it claims to be from the future."""
+        """Return the event time of a record: its log timestamp if it claims a future time."""
         if at > record.timestamp + self.rules.max_ahead_ms and record.timestamp >= 0:
             self.tally.clamped += 1
             return record.timestamp
@@ -681,10 +698,11 @@ class Engine:
     # ---- seal
 
     def seal(self) -> Sealed:
-        """Hand out all that changed since the last seal, and forget that it was unsealed.
+        """Return all that changed since the last seal, and mark it as sealed.
 
-        The sweep moves only here, so a correction was judged right when it was counted: a window
-        behind the sweep is published now, one ahead of it by the sweep, its revision raised.
+        The sweep moves only here. So a correction was judged rightly when it was counted: a window
+        that the sweep has passed is published now, and a later one by the sweep, with its revision
+        raised.
         """
         windows = self._corrections()
         windows += self._sweep_slice()
@@ -724,7 +742,7 @@ class Engine:
         return published
 
     def _sweep_slice(self) -> list[tuple[bytes, bytes]]:
-        """Publish windows that have become final, whole buckets, until the slice is full."""
+        """Publish windows that have become final, in whole buckets, until the slice is full."""
         sweep = self._sweep
         opened_at_most = (self._position - self._sealed_position) * len(self._sizes)
         limit = SLICE_WINDOWS * (1 + opened_at_most // OPENED_PER_SLICE)
@@ -747,7 +765,7 @@ class Engine:
         return published
 
     def _has_long_row(self) -> bool:
-        """Tell whether a changed row holds more windows than a message should."""
+        """Tell whether a changed row has more windows than fit well into a message."""
         return any(sum(map(len, row.windows)) > LONG_ROW_WINDOWS for row in self._awake.values())
 
     def _publish_finals(self, key: bytes, published: list[tuple[bytes, bytes]]) -> None:
@@ -781,10 +799,10 @@ class Engine:
         )
 
     def _end_rows(self) -> list[Update]:
-        """Remove rows that have come to their end, and wake those that come nearer to it.
+        """Remove rows that have ended, and wake those whose end comes nearer.
 
-        A row is removed only when the last seal was past its offset: at least once, a replay from
-        there must still find the offset that guards the row.
+        A row is removed only if the last seal was past its offset. With at least once, a replay
+        from there must still find the offset that protects the row.
         """
         removed: list[Update] = []
         endings, packed, watermark = self._endings, self._packed, self._watermark_ms
@@ -797,7 +815,7 @@ class Engine:
                 if self.rules.expire_after_ms or row.is_empty:
                     endings.expect(key, row)
             elif any(row.windows):
-                self._awake[key] = row  # to let go of its windows
+                self._awake[key] = row  # so that its old windows are dropped
                 endings.expect(key, row)
             else:
                 del packed[key]
@@ -808,7 +826,7 @@ class Engine:
         return removed
 
     def _pack_awake(self) -> list[Update]:
-        """Encode every changed row, for the topic and for memory: the other hot loop."""
+        """Encode every changed row, for the topic and for memory. This is the other hot loop."""
         packed, windows_of, watermark = self._packed, self._windows_of, self._watermark_ms
         limits = [watermark - keep for keep in self._keeps]
         updates: list[Update] = []
@@ -838,7 +856,7 @@ class Engine:
         return updates
 
     def _look_at_followers(self, key: bytes, row: Row, kept: Iterable[Leaders]) -> None:
-        """Note growth, for the boards that are kept, and whether followers are below 0."""
+        """Update growth in the boards that are kept, and whether followers are below 0."""
         followers = row.followers
         for leaders in kept:
             leaders.grow(key, row)
@@ -848,7 +866,7 @@ class Engine:
             self._below_zero.discard(key)
 
     def _drop_unkept(self, key: bytes, row: Row) -> None:
-        """Let go of windows that are past keep and published."""
+        """Drop windows that are past keep and published."""
         watermark, sweep = self._watermark_ms, self._sweep
         for windows, keep, span in zip(row.windows, self._keeps, self._spans, strict=True):
             gone = 0

@@ -1,9 +1,9 @@
-"""Who gains and loses most, kept exact as it changes: of the current and of the last final window.
+"""The accounts that gain and lose most, exact at any time, in the current and last final window.
 
 A *board* ranks the accounts of one window by net, gained, lost and growth. It holds the best few
-hundred and the *floor*: every account that it does not hold ranks behind it. So a change is one
-comparison for an account far from the top, and the best `DEPTH` are known without looking at a
-table of millions. Nothing here decides a result.
+hundred and the *floor*: every account that it does not hold ranks behind the floor. So a change
+costs one comparison for an account far from the top, and the best `DEPTH` are known without reading
+a table of millions. Nothing here decides a result.
 
     current   the window that holds the watermark; a row's part of it is its newest window
     final     the newest window whose sweep has ended, with the corrections since
@@ -25,33 +25,35 @@ Place = tuple[bytes, int]
 """(account id, value)."""
 
 GROWTH_UNIT: Final = 1_000_000_000
-"""Growth rate, N / F_s, in parts per billion, rounded towards 0: net of the window over followers
-before it. Undefined where those are unknown or not above 0."""
+"""Growth rate in parts per billion, rounded towards 0: net of the window / followers before it.
+
+Undefined if these followers are unknown or not above 0.
+"""
 
 DEPTH: Final = 50
-"""So many places of a ranking are exact."""
+"""Number of places of a ranking that are exact."""
 _ROOM: Final = 6 * DEPTH
 _TRIMMED: Final = 3 * DEPTH
 _BEHIND_ALL: Final = b"\xff" * 300
-"""No account id: those are UTF-8."""
+"""Ranks behind every account id, because ids are UTF-8."""
 _SLICE: Final = 2_000
-"""So many accounts are looked at again per seal."""
+"""Number of accounts that one seal checks again."""
 
 
 class Ranking:
-    """Accounts by a value above 0, largest first, equal ones by id. Values may rise and fall."""
+    """Ranks accounts by a value above 0: largest first, then by id. Values may rise and fall."""
 
     __slots__ = ("last", "least", "values")
 
     def __init__(self) -> None:
-        """Hold nobody; nobody is left out."""
+        """Start without accounts. No account has been left out."""
         self.values: dict[bytes, int] = {}
         self.least = 1
-        """A smaller value has no place."""
+        """A smaller value gets no place."""
         self.last = _BEHIND_ALL
 
     def put(self, key: bytes, value: int) -> None:
-        """Note the value of an account, which may be its first."""
+        """Note the value of an account. It may be its first value."""
         values = self.values
         if value <= self.least and (value < self.least or key > self.last):
             if key in values:
@@ -72,11 +74,11 @@ class Ranking:
 
     @property
     def is_exact(self) -> bool:
-        """False when so many have fallen that one who was left out may belong to the first."""
+        """False if enough values have fallen that a left-out account may be among the first."""
         return self.last == _BEHIND_ALL or len(self.values) >= DEPTH
 
     def first(self, count: int) -> list[Place]:
-        """The first `count` places, at most DEPTH; equal values by id."""
+        """Return the first `count` places, at most DEPTH. Equal values are ordered by id."""
         ranked = sorted((-value, key) for key, value in self.values.items())
         return [(key, -value) for value, key in ranked[: min(count, DEPTH)]]
 
@@ -84,10 +86,11 @@ class Ranking:
 class Board:
     """The rankings of one window.
 
-    Of net, gained and lost only net can fall: whoever is in none of the two rankings by net and
-    stays behind the last of all four had no place and has none. That is nearly everybody, and two
-    numbers tell most of them: net is no more than what was gained, and no less than minus what was
-    lost. Growth is looked at for accounts with a baseline only, and by itself.
+    Of net, gained and lost, only net can fall. So an account needs no update if it is in neither
+    ranking by net and all its values are behind the last places: it had no place and gets no place.
+    This holds for nearly all accounts. Two numbers decide it for most of them, because net is at
+    most what was gained and at least minus what was lost. Growth is updated separately, for
+    accounts with a baseline only.
     """
 
     __slots__ = (
@@ -96,21 +99,21 @@ class Board:
     )  # fmt: skip
 
     def __init__(self, start_ms: int, *, is_whole: bool = True) -> None:
-        """`start_ms` of the window. `is_whole`: every account that was in it was looked at."""
+        """`start_ms`: of the window. `is_whole`: the board saw every account of the window."""
         self.start_ms = start_ms
         self.is_whole = is_whole
         self.gainers, self.losers = Ranking(), Ranking()
         self.gained, self.lost = Ranking(), Ranking()
         self.growing, self.shrinking = Ranking(), Ranking()
         self.heir: Board | None = None
-        """Will take the place of this board: meanwhile every change has to be looked at."""
+        """Will replace this board. Until then every change must be noted in it."""
         self.least = (1, 1, 1, 1)
         """The last values that have a place: of gainers, losers, gained, lost."""
         self.least_gained = self.least_lost = 1
-        """Who has gained less than the one and lost less than the other need not be looked at."""
+        """An account that gained and lost less than these needs no update."""
 
     def look(self, key: bytes, gained: int, lost: int) -> None:
-        """Note what an account has gained and lost, if that can matter."""
+        """Note what an account has gained and lost, if it can matter."""
         net = gained - lost
         up, down, most_gained, most_lost = self.least
         if (
@@ -143,7 +146,7 @@ class Board:
             self.least_lost = min(losers.least, self.lost.least)
 
     def grow(self, key: bytes, net: int, before: int) -> None:
-        """Note the growth of an account: net of the window, followers before it."""
+        """Note the growth of an account: net of the window, and followers before it."""
         growth = abs(net) * GROWTH_UNIT // before if before > 0 else 0
         for ranking, value in (
             (self.growing, growth if net > 0 else 0),
@@ -155,7 +158,7 @@ class Board:
             self.heir.grow(key, net, before)
 
     def empty(self, key: bytes) -> None:
-        """Forget an account."""
+        """Remove an account from all rankings."""
         for ranking in self.rankings:
             ranking.drop(key)
         if self.heir is not None:
@@ -163,18 +166,18 @@ class Board:
 
     @property
     def rankings(self) -> tuple[Ranking, ...]:
-        """By net (gainers, losers), gained, lost, growth (growing, shrinking)."""
+        """The rankings by net (gainers, losers), gained, lost, growth (growing, shrinking)."""
         return (
             self.gainers, self.losers, self.gained, self.lost, self.growing, self.shrinking,
         )  # fmt: skip
 
     @property
     def is_exact(self) -> bool:
-        """True when the first DEPTH of every ranking are right."""
+        """True if the first DEPTH of every ranking are right."""
         return self.is_whole and all(ranking.is_exact for ranking in self.rankings)
 
     def ranking(self, by: By) -> Ranking:
-        """A ranking by its name."""
+        """Return a ranking by its name."""
         found: Ranking = getattr(self, by)
         return found
 
@@ -190,9 +193,9 @@ class Leaders:
     def __init__(
         self, index: int, size_ms: int, span_ms: int, kept_ms: int, *, is_kept: bool = True
     ) -> None:
-        """`index` of the grain in a row; from start: `span_ms` to final, `kept_ms` to past keep.
+        """`index`: of the grain in a row. `span_ms`, `kept_ms`: from start to final, to past keep.
 
-        A grain that is not `is_kept` has empty boards: each costs a seal some per cent.
+        If not `is_kept`, the boards stay empty: each board makes a seal some per cent slower.
         """
         self.index, self.size_ms, self.span_ms, self.kept_ms = index, size_ms, span_ms, kept_ms
         self.is_kept = is_kept
@@ -202,7 +205,7 @@ class Leaders:
         self._todo: list[bytes] = []
 
     def turn(self, watermark_ms: int) -> None:
-        """Begin a board when the watermark has entered another window."""
+        """Start a new board if the watermark has entered another window."""
         start = watermark_ms - watermark_ms % self.size_ms
         if self.is_kept and start != self.current.start_ms:
             self.current = Board(start)
@@ -210,16 +213,16 @@ class Leaders:
     def mend(
         self, waiting: Mapping[int, list[bytes]], row_of: Callable[[bytes], Row | None]
     ) -> None:
-        """Look again, a slice at a time, when so many have fallen that others may have a place.
+        """Check accounts again, a slice at a time, if accounts without a place may now have one.
 
-        `waiting`: the sweep's index, which holds every account with a window in the current one.
+        `waiting`: the index of the sweep. It has every account with a window in the current window.
         """
         board, at = self.current, self.index
         if board.heir is None:
             if board.is_exact:
                 return
             board.heir = Board(board.start_ms)
-            board.least = (0, 0, 0, 0)  # everybody: net is at least 0 one way or the other
+            board.least = (0, 0, 0, 0)  # all accounts: either net or -net is at least 0
             board.least_gained = board.least_lost = 0
             self._todo = list(dict.fromkeys(waiting.get(board.start_ms + self.span_ms, ())))
         for key in self._todo[-_SLICE:]:
@@ -233,13 +236,13 @@ class Leaders:
             self.current = board.heir
 
     def begin_sweep(self, closing_to_ms: int) -> None:
-        """Begin the board of the newest window that this sweep makes final, if it makes one."""
+        """Start the board of the newest window that this sweep makes final, if there is one."""
         start = self._newest(closing_to_ms)
         if self.is_kept and start > self.final.start_ms and start != self._closing.start_ms:
             self._closing = Board(start)
 
     def end_sweep(self, closed_to_ms: int) -> None:
-        """Show the board that has been closed."""
+        """Show the board of the window that the sweep has closed."""
         if self.is_kept and self._closing.start_ms == self._newest(closed_to_ms):
             self.final, self._closing = self._closing, Board(-1)
 
@@ -247,14 +250,14 @@ class Leaders:
         """Note a final window, or a correction of one."""
         for board in (self.final, self._closing):
             if window[0] == board.start_ms:
-                if window[REVISION]:  # a forget may have lowered what else can only rise
+                if window[REVISION]:  # a forget may have lowered values that otherwise only rise
                     board.empty(key)
                 board.put(key, window[GAINED], window[LOST])
 
     def restore(self, watermark_ms: int, closed_to_ms: int, closing_to_ms: int) -> None:
-        """Take up a checkpoint; rows follow by `load`.
+        """Start from a checkpoint. Rows follow with `load`.
 
-        A row lets go of a window past keep, so the board of such a window lacks accounts.
+        A row drops windows past keep, so the board of such a window lacks accounts.
         """
         self.turn(watermark_ms)
         start = self._newest(closed_to_ms) if self.is_kept else -1
@@ -265,8 +268,8 @@ class Leaders:
     def grow(self, key: bytes, row: Row) -> None:
         """Note the growth of an account in every window that has a board.
 
-        Followers before a window are those of now without the net of this window and later ones.
-        Windows older than every board are not looked at: a row that waits may have thousands.
+        Followers before a window = followers now - net of this window and of later ones. Windows
+        older than every board are skipped, because a waiting row may have thousands.
         """
         before = row.followers
         if before is None or not self.is_kept:
@@ -283,7 +286,7 @@ class Leaders:
                     board.grow(key, net, before)
 
     def load(self, key: bytes, row: Row) -> None:
-        """Note the windows of a restored row; boards that are not to be shown yet take them too."""
+        """Note the windows of a restored row, also in boards that are not shown yet."""
         for window in row.windows[self.index]:
             start, gained, lost, _ = window
             for board in (self.current, self.final, self._closing):
@@ -295,10 +298,10 @@ class Leaders:
             self.grow(key, row)
 
     def forget(self, key: bytes) -> None:
-        """Take an account off the current board."""
+        """Remove an account from the current board."""
         self.current.empty(key)
 
     def _newest(self, final_to_ms: int) -> int:
-        """Start of the newest window that is final at a watermark; -1 when there is none."""
+        """Return the start of the newest window that is final at a watermark, or -1."""
         start = final_to_ms - self.span_ms
         return start - start % self.size_ms if start >= 0 else -1

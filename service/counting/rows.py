@@ -1,7 +1,8 @@
-"""One account's totals and windows: awake while it is being changed, packed otherwise.
+"""One account's totals and windows: awake while it changes, packed otherwise.
 
-A packed row is exact-size bytes (MessagePack, fields by position): about a quarter of the public
-JSON row and half the time to wake. That encoding is private; what leaves is `results.AccountRow`.
+A packed row is bytes of exact size (MessagePack, fields by position). It is about a quarter of the
+public JSON row, and takes half the time to wake. This encoding is private. The public row is
+`results.AccountRow`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ GAINED, LOST, REVISION = 1, 2, 3
 """Columns of a window, after its start."""
 
 WindowsOf = Callable[..., Any]
-"""Lists of windows, one a grain in the rules' order -> what encodes as {name: windows}."""
+"""Turns lists of windows, one per grain in the rules' order, into what encodes as {name: windows}.
+"""
 
 
 class Row(msgspec.Struct, array_like=True, gc=False):
@@ -34,36 +36,36 @@ class Row(msgspec.Struct, array_like=True, gc=False):
     offset: int
     windows: list[list[Window]]
     baseline_ms: int | None = None
-    """When the baseline was true; None without one, and for one of version 1 of the rules."""
+    """When the baseline was true. None without a baseline, and by version 1 of the rules."""
 
     @property
     def is_empty(self) -> bool:
-        """True when nothing counts any more: it was forgotten or has expired."""
+        """True if nothing counts any more: the account was forgotten or has expired."""
         return not self.gained and not self.lost and self.baseline is None
 
     @property
     def followers(self) -> int | None:
-        """Baseline + net since; None when no baseline was told."""
+        """Baseline + net since then; None without a baseline."""
         if self.baseline is None:
             return None
         return self.baseline + self.gained - self.lost - (self.net_at_baseline or 0)
 
     def clear(self) -> None:
-        """Be as a new row is; windows are left."""
+        """Reset to a new row. The windows stay."""
         self.gained = self.lost = 0
         self.baseline = self.net_at_baseline = self.baseline_ms = None
         self.last_event_ms = 0
 
     def contain(self, action: str) -> None:
-        """Take an event for one that the baseline's number holds: it happened before its time."""
+        """Treat an event as part of the baseline: it happened before the baseline's time."""
         assert self.net_at_baseline is not None
         self.net_at_baseline += 1 if action == "follow" else -1
 
     def rebase(self, event: Baseline, at_ms: int | None = None, net_since: int = 0) -> None:
-        """From here on followers = baseline + net since.
+        """Set the baseline. From here on followers = baseline + net since then.
 
-        Since its arrival in log order, and `net_since`: what is known to have happened between its
-        time `at_ms` and its arrival.
+        Net counts from the arrival of the baseline in the log. `net_since` is added: the net that
+        is known between its time `at_ms` and its arrival.
         """
         self.baseline = event.followers
         self.net_at_baseline = self.gained - self.lost - net_since
@@ -76,12 +78,15 @@ unpack = msgspec.msgpack.Decoder(Row).decode
 
 
 def new_row(grains: int) -> Row:
-    """Build the row of an account never seen before."""
+    """Build the row of a new account."""
     return Row(0, 0, None, None, -1, -1, [[] for _ in range(grains)])
 
 
 def window_at(windows: list[Window], start_ms: int) -> tuple[Window, bool]:
-    """Find the window that starts at `start_ms`, or insert an empty one; says whether it is new."""
+    """Find the window that starts at `start_ms`, or insert an empty one.
+
+    Return (window, is new).
+    """
     place = bisect_left(windows, start_ms, key=_start_of)
     if place < len(windows) and windows[place][0] == start_ms:
         return windows[place], False
@@ -91,14 +96,14 @@ def window_at(windows: list[Window], start_ms: int) -> tuple[Window, bool]:
 
 
 def windows_by_name(names: Iterable[str]) -> WindowsOf:
-    """Build the type that encodes a row's windows as {name: windows}: quicker than a dict."""
+    """Build the type that encodes a row's windows as {name: windows}. It is faster than a dict."""
     fields = {f"grain_{index}": name for index, name in enumerate(names)}
     columns = [(field, list[Window]) for field in fields]
     return msgspec.defstruct("Windows", columns, rename=fields, gc=False)
 
 
 def to_record(key: bytes, row: Row, windows_of: WindowsOf) -> bytes:
-    """Encode a row as the value of the updates topic; `windows_of` comes from `windows_by_name`."""
+    """Encode a row as the value of the updates topic. `windows_of`: from `windows_by_name`."""
     gained, lost, baseline = row.gained, row.lost, row.baseline
     net = gained - lost
     return encode(
@@ -119,7 +124,7 @@ def to_record(key: bytes, row: Row, windows_of: WindowsOf) -> bytes:
 
 
 def from_record(value: bytes, names: tuple[str, ...]) -> Row:
-    """Decode a value of the updates topic; KeyError when its grains are not `names`."""
+    """Decode a value of the updates topic. KeyError if its grains are not `names`."""
     public = decode_row(value)
     return Row(
         public.gained,

@@ -1,7 +1,7 @@
-"""The settings that change results. Frozen; validated once; no defaults anywhere else.
+"""The settings that change results. Frozen, validated once. Defaults exist nowhere else.
 
-A window of a grain is [start, end), aligned to UTC. With W the watermark it is *open*, *final* once
-W >= end + grace, and *kept* for corrections until W >= end + keep.
+A window of a grain is [start, end), aligned to UTC. With W the watermark it is *open*, then *final*
+once W >= end + grace, and *kept* for corrections until W >= end + keep.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MAX_GRAINS: Final = 8
 
 
 def duration_ms(text: str) -> int:
-    """'90s' -> 90000. Units s, m, h, d. ValueError when it is not one."""
+    """Parse '90s' as 90000 (ms). Units: s, m, h, d. ValueError if it is not a duration."""
     if not re.fullmatch(r"\d+[smhd]", text, re.ASCII):
         message = f"{text!r} is not a duration such as 30s, 15m, 3h, 2d"
         raise ValueError(message)
@@ -27,7 +27,7 @@ def duration_ms(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Grain:
-    """A length of tumbling windows (ms) with its grace and keep (ms after the window's end)."""
+    """A length of tumbling windows (ms), with its grace and keep (ms after the window's end)."""
 
     name: str
     size_ms: int
@@ -35,7 +35,7 @@ class Grain:
     keep_ms: int
 
     def __post_init__(self) -> None:
-        """Refuse what would make a window final before its end or a row unbounded."""
+        """Refuse a grain that would be final before its end, or make rows unbounded."""
         if self.size_ms <= 0:
             message = f"grain {self.name}: the window must be longer than nothing"
             raise ValueError(message)
@@ -48,7 +48,7 @@ class Grain:
 
     @classmethod
     def parse(cls, text: str) -> Grain:
-        """'1m:30s:15m' -> the grain 1m with grace 30 s and keep 15 min."""
+        """Parse '1m:30s:15m' as the grain 1m with grace 30 s and keep 15 min."""
         match = _GRAIN.fullmatch(text)
         if match is None:
             message = f"{text!r} is not size:grace:keep such as 1m:30s:15m"
@@ -66,12 +66,12 @@ DEFAULT_GRAINS: Final = ("1m:30s:15m", "1h:1m:3h", "1d:5m:2d")
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """All settings of the engine that change results; part of every checkpoint.
+    """All settings of the engine that change results. They are part of every checkpoint.
 
-    `max_ahead_ms`: an event stamped later than its log timestamp by more counts at the log
-    timestamp. `dedup_generation`: offsets per generation of event ids; the last one to two are
-    remembered. `sweep_buckets`: into how many parts of the accounts a sweep is cut.
-    `expire_after_ms`: an account without events for so long is forgotten; 0: never.
+    `max_ahead_ms`: an event stamped later than its log timestamp by more than this counts at the
+    log timestamp. `dedup_generation`: offsets per generation of event ids; one to two generations
+    are remembered. `sweep_buckets`: number of parts into which a sweep divides the accounts.
+    `expire_after_ms`: an account without events for this time is forgotten; 0: never.
     """
 
     grains: tuple[Grain, ...] = tuple(Grain.parse(text) for text in DEFAULT_GRAINS)
@@ -100,7 +100,7 @@ class Rules:
             raise ValueError(message)
 
     def fingerprint(self) -> dict[str, str | int]:
-        """Every setting by name, as it is written into each checkpoint and compared at open."""
+        """Return every setting by name. Each checkpoint contains it, and opening compares it."""
         return {
             "grains": ",".join(str(grain) for grain in self.grains),
             "max_ahead_ms": self.max_ahead_ms,
@@ -111,16 +111,15 @@ class Rules:
 
 
 def differences(
-    found: Mapping[str, str | int], own: Mapping[str, str | int]
+    found: Mapping[str, str | int],
+    own: Mapping[str, str | int],
+    defaults: Mapping[str, str | int],
 ) -> list[tuple[str, str | int | None, str | int | None]]:
-    """Compare the fingerprint of a checkpoint with our own; -> (name, its value, ours), by name.
+    """Compare the fingerprint of a checkpoint with our own.
 
-    What one of the two does not say is at its default. So a new setting, or one that a later
-    version no longer writes, makes no deployment refuse to start.
+    Return (name, its value, own value), by name. A name that one of the two lacks is at its
+    default.
     """
-    defaults = {"expire_after_ms": 0, "guarantee": "exactly_once", **Rules().fingerprint()}
-    if "partitions" in own:
-        defaults["partitions"] = own["partitions"]
     theirs, ours = {**defaults, **found}, {**defaults, **own}
     return [
         (name, theirs.get(name), ours.get(name))

@@ -1,16 +1,16 @@
-"""The event ids of the last one to two generations of offsets, each with its account and actions.
+"""The event ids of one to two generations of offsets, each with its account and actions.
 
-Generation g holds the ids of the accepted records at offsets [g * size, (g + 1) * size). The cut is
-a function of the offset alone, so a restart that reads the log again from `replay_from` remembers
+Generation g holds the ids of the accepted records at offsets [g * size, (g + 1) * size). The limits
+depend on the offset alone. So a restart that reads the log again from `replay_from` remembers
 exactly what it would have remembered without the restart.
 
     offsets   [----- g-2 -----)[----- g-1 -----)[----- g ----|
                forgotten        previous         current      next record
 
-An event is known by its id and its action: a producer that names the edge (who follows whom) as
-event id sends the same one with a follow and, later, with an unfollow. Nearly every id comes once,
-with a follow or an unfollow, so an entry is the key of its account alone where only a follow came;
-else a mark and a bit for each action stand behind it. The mark is a byte that no UTF-8 holds.
+An event is known by its id and its action. A producer that uses the edge (follower and account) as
+event id sends the same id with a follow and, later, with an unfollow. Nearly every id comes once.
+So an entry is only the key of its account if only a follow came. Otherwise a mark and one bit per
+action follow the key. The mark is a byte that UTF-8 never contains.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ BIT_OF: Final = {
 _MARK: Final = b"\xff"
 _MARKED: Final = tuple(_MARK + bytes([bits]) for bits in range(16))
 UNFOLLOWED: Final = _MARKED[UNFOLLOW]
-"""Stands behind the account's key where an id came with an unfollow only."""
+"""Follows the account's key if the id came with an unfollow only."""
 
 
 class SeenIds:
-    """Two generations of event id -> key of the account it last came with, and the actions.
+    """Two generations. Each maps an event id to the key of its last account, and its actions.
 
-    The engine's hot loop reads `current` and `previous` directly, adds what is new to `current`,
-    and calls `turn` at `end`.
+    The engine's hot loop reads `current` and `previous` directly, adds new ids to `current`, and
+    calls `turn` at `end`.
     """
 
     __slots__ = ("current", "end", "previous", "size")
@@ -44,7 +44,7 @@ class SeenIds:
         self.end = size
 
     def replay_from(self, position: int) -> int:
-        """First offset whose id is remembered at `position`."""
+        """Return the first offset whose id is remembered at `position`."""
         return max(0, (position // self.size - 1) * self.size)
 
     def turn(self, offset: int) -> None:
@@ -55,10 +55,10 @@ class SeenIds:
         self.end = start + self.size
 
     def note(self, event_id: str, key: bytes, bit: int) -> tuple[int, bytes]:
-        """Enter an id into the current generation, with this action.
+        """Note an id with this action in the current generation.
 
-        -> bits of the actions that it was seen with before (0: it is new), and the key of the
-        account that it last came with.
+        Return the bits of the actions that it came with before (0: it is new), and the key of its
+        last account.
         """
         account, now = _read(self.current.get(event_id))
         earlier_account, before = _read(self.previous.get(event_id))
@@ -68,7 +68,7 @@ class SeenIds:
 
 
 def _read(entry: bytes | None) -> tuple[bytes, int]:
-    """An entry -> key, bits of actions."""
+    """Return the key and the bits of the actions of an entry."""
     if entry is None:
         return b"", 0
     key, mark, bits = entry.partition(_MARK)

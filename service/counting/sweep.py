@@ -1,8 +1,8 @@
 """Which windows have been published as final, which are being published, which come next.
 
-A boundary is a burst: at the full hour every window of the hour becomes final at one log position.
-Publishing them is a *sweep*, cut into bounded slices by a stable hash of the account. Where a sweep
-stands is three numbers, and those are all that a checkpoint stores:
+A boundary is a burst: at the full hour, every window of the hour becomes final at one log position.
+Publishing them is a *sweep*. It is divided into slices of limited size, by a stable hash of the
+account. Three numbers give the position of a sweep, and a checkpoint stores only these:
 
     final_at = end + grace of a window
     published  <=>  final_at <= closed_to, or final_at <= closing_to and bucket_of(key) < bucket
@@ -20,10 +20,11 @@ NEVER_MS = -1
 
 
 class Sweep:
-    """The sweep's position and the index of windows that are not published yet.
+    """The position of the sweep, and the index of windows that are not published yet.
 
-    `waiting`: final_at -> keys of accounts with such a window, for sweeps to come. The engine's hot
-    loop adds to it directly: a window that is open is final later than any running sweep reaches.
+    `waiting`: by final_at, the keys of accounts with such a window, for later sweeps. The engine's
+    hot loop adds to it directly, because an open window becomes final later than any running sweep
+    reaches.
     """
 
     __slots__ = (
@@ -32,7 +33,7 @@ class Sweep:
     )  # fmt: skip
 
     def __init__(self, buckets: int) -> None:
-        """`buckets`: into how many parts the accounts are cut."""
+        """`buckets`: number of parts into which the accounts are divided."""
         self.buckets = buckets
         self.closed_to_ms = NEVER_MS
         self.closing_to_ms = NEVER_MS
@@ -44,20 +45,20 @@ class Sweep:
 
     @property
     def is_running(self) -> bool:
-        """True while a sweep has begun and not ended."""
+        """True from the beginning of a sweep to its end."""
         return self.closing_to_ms > self.closed_to_ms
 
     @property
     def unpublished(self) -> int:
-        """Windows to be published by this sweep and those to come."""
+        """Number of windows that this sweep and later ones will publish."""
         return sum(map(len, self.waiting.values())) + sum(map(len, self._pending.values()))
 
     def bucket_of(self, key: bytes) -> int:
-        """Bucket of an account: stable over processes and machines."""
+        """Return the bucket of an account. It is the same in every process and on every machine."""
         return crc32(key) % self.buckets
 
     def is_published(self, final_at_ms: int, key: bytes) -> bool:
-        """Tell whether the window of `key` that is final at `final_at_ms` has been swept."""
+        """Tell whether the sweep has published the window of `key` final at `final_at_ms`."""
         if final_at_ms <= self.closed_to_ms:
             return True
         return final_at_ms <= self.closing_to_ms and self.bucket_of(key) < self.bucket
@@ -70,7 +71,7 @@ class Sweep:
             self._leave(key)
 
     def _leave(self, key: bytes) -> None:
-        """Leave an account to the running sweep."""
+        """Add an account to the running sweep."""
         bucket = self.bucket_of(key)
         accounts = self._pending.get(bucket)
         if accounts is None:
@@ -80,11 +81,11 @@ class Sweep:
             accounts.append(key)
 
     def is_due(self, watermark_ms: int) -> bool:
-        """Tell whether a slice would publish something, or end a sweep, at this watermark."""
+        """Tell whether, at this watermark, a slice would publish a window or end a sweep."""
         return self.is_running or any(at <= watermark_ms for at in self.waiting)
 
     def begin(self, watermark_ms: int) -> None:
-        """Start a sweep of what is final at `watermark_ms`, unless one runs or none is due."""
+        """Start a sweep of what is final at `watermark_ms`, if one is due and no other runs."""
         if self.is_running or not self.is_due(watermark_ms):
             return
         self.closing_to_ms = watermark_ms
@@ -94,7 +95,7 @@ class Sweep:
                 self._leave(key)
 
     def take(self) -> list[bytes]:
-        """Take the next bucket's accounts; they count as published. Empty: the sweep is over."""
+        """Take the accounts of the next bucket. They count as published. []: the sweep is over."""
         if self._pending:
             bucket = heappop(self._next_buckets)
             self.bucket = bucket + 1

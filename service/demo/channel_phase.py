@@ -1,4 +1,4 @@
-"""Demo, part 2: 7.4 years of a real channel through the broker, and its ebb and flow as a PNG."""
+"""Demo, part 2: sends 7.4 years of a real channel through the broker and draws them as a PNG."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from typing import Final
 from rich.console import Console
 
 from service.charts.drawing import draw
+from service.commands.account_row import latest
 from service.commands.offline_engine import WindowsOf, decode_window
 from service.commands.result_reader import read_all
-from service.commands.show import latest
 from service.contract.results import AccountRow, decode_row
 from service.demo import channel
 from service.demo import channel_truth as story
 from service.demo.pipeline import Pipeline
 from service.synthetic.events import Made, heartbeat
 
-RECORDS: Final = channel.EVENTS + 2  # the baseline before, a heartbeat after
+RECORDS: Final = channel.EVENTS + 2  # the baseline before the events, a heartbeat after them
 _CHUNK: Final = 5_000
 _DAILY: Final = b'"grain":"%s"' % story.DAY_GRAIN.encode()
 _STALLED_AFTER_S: Final = 30.0
 
 
 class ChannelPhase:
-    """Sends the channel, waits until it is counted, reads the results back and compares."""
+    """Sends the channel, waits until it is counted, reads the results and compares them."""
 
     def __init__(self, pipeline: Pipeline) -> None:
-        """All of `pipeline` is for the channel: its event time is of years ago."""
+        """`pipeline` is only for the channel, whose events are years old."""
         self._pipeline = pipeline
         self._settings = pipeline.settings
         self._outbox = pipeline.outbox
 
     async def run(self, console: Console, png: Path) -> bool:
-        """-> whether the results are exactly what the truth has."""
+        """Run the phase. Return whether the results equal the truth."""
         began = time.monotonic()
         close_ms = self._close_ms()
         async with self._pipeline.counting(console, "counted of the channel", RECORDS):
@@ -47,7 +47,7 @@ class ChannelPhase:
         return _judge(console, row, days, seconds)
 
     def _close_ms(self) -> int:
-        """Event time of a heartbeat after which every window of the channel is final."""
+        """Return the event time of a heartbeat after which every window of the channel is final."""
         last_day = channel.daily_truth()[-1].start_ms
         grains = self._settings.rules.grains
         return last_day + 2 * max(grain.size_ms + grain.grace_ms for grain in grains)
@@ -59,15 +59,15 @@ class ChannelPhase:
             self._outbox.put(Made(key, value, [], "event"))
             if number % _CHUNK == 0:
                 await self._outbox.send()
-                await asyncio.sleep(0)  # so that Ctrl-C and the progress have their turn
+                await asyncio.sleep(0)  # lets Ctrl-C and the progress bar run
         self._outbox.put_everywhere(heartbeat(close_ms))
         await self._outbox.send()
         await self._outbox.settle()
 
     async def _closed_results(self) -> tuple[AccountRow | None, dict[int, tuple[int, int]]]:
-        """Read results until the last day is there: not every broker says that a sweep is over.
+        """Read results until the last day is there. Not every broker says that a sweep has ended.
 
-        They are read again as long as more days have come since.
+        They are read again as long as new days arrive.
         """
         last_day = channel.daily_truth()[-1].start_ms
         most, until = -1, 0.0
@@ -80,7 +80,7 @@ class ChannelPhase:
             await asyncio.sleep(0.2)
 
     async def _results(self) -> tuple[AccountRow | None, dict[int, tuple[int, int]]]:
-        """Read the row and the daily finals back from their topics."""
+        """Read the row and the daily finals from their topics."""
         windows = WindowsOf(channel.ACCOUNT_ID, story.DAY_GRAIN)
         async for records in read_all(self._settings, self._settings.windows_topic):
             for record in records:

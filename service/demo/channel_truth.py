@@ -1,4 +1,4 @@
-"""What the real channel must come to, and the scenes of it worth pointing at."""
+"""The results that the real channel must give, and the scenes that are worth marking."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ DAY_GRAIN: Final = "1d"
 _MOST_TOLD: Final = 5
 
 Days = Mapping[int, tuple[int, int]]
-"""Start of a UTC day (epoch ms) -> (gained, lost), as the windows topic has it."""
+"""By start of a UTC day (epoch ms): (gained, lost), as in the windows topic."""
 
 
 def _ms(text: str) -> int:
@@ -29,29 +29,29 @@ SCENES: Final = (
     Scene(_ms("2021-04-08T00:00"), "its purge begins: waves until 2021-05-04"),
 )
 RAID: Final = (_ms("2021-03-15"), _ms("2021-05-10"))
-"""The raid and its purge: [start, end) to look at closely."""
+"""The time of the raid and its purge, [start, end), to be drawn in detail."""
 
 
 def flow(days: Days) -> Flow:
-    """Make the channel's ebb and flow from its daily finals."""
+    """Make the channel's flow from its daily finals."""
     bars = without_holes(days, DAY_MS)
     return Flow(TITLE, SOURCE, DAY_MS, bars, SCENES, channel.BASELINE_FOLLOWERS)
 
 
 def raid(days: Days) -> Flow:
-    """Cut out the raid and its purge."""
+    """Return the part of the flow with the raid and its purge."""
     return flow(days).between(*RAID)
 
 
 def differences(row: AccountRow | None, days: Days) -> list[str]:
-    """Compare a row and daily finals with the truth; -> what differs, a line each."""
+    """Compare a row and daily finals with the truth. Return a line for each difference."""
     if row is None:
         return [f"there is no row for {channel.ACCOUNT_ID}"]
     expected = (channel.GAINED, channel.LOST, channel.FINAL_FOLLOWERS)
     found = (row.gained, row.lost, row.followers)
     names = ("gained", "lost", "followers")
     told = [
-        f"{name}: {is_} instead of {should}"
+        f"{name}: found {is_}, expected {should}"
         for name, is_, should in zip(names, found, expected, strict=True)
         if is_ != should
     ]
@@ -61,14 +61,14 @@ def differences(row: AccountRow | None, days: Days) -> list[str]:
         told.append(f"{len(wrong):,} of {len(truth):,} daily finals differ")
     for start in sorted(wrong)[:_MOST_TOLD]:
         day = datetime.fromtimestamp(start / 1_000, UTC).date()
-        told.append(f"{day}: {days.get(start)} instead of {truth.get(start)}")
+        told.append(f"{day}: found {days.get(start)}, expected {truth.get(start)}")
     return told
 
 
 def verdict(row: AccountRow | None, days: Days) -> str:
-    """Say that everything is exact (after `differences` found nothing)."""
+    """Return a line that says that all is exact. Call it if `differences` returned []."""
     assert row is not None
     return (
         f"followers {row.followers:,} = {channel.BASELINE_FOLLOWERS:,} + {row.gained:,} gained "
-        f"- {row.lost:,} lost, and {len(days):,} daily finals, all as the truth has them"
+        f"- {row.lost:,} lost, and {len(days):,} daily finals, all equal to the truth"
     )

@@ -1,4 +1,4 @@
-"""Demo, part 3: the counts sum, and code that shares nothing with ours comes to the same."""
+"""Demo, part 3: the counts sum up, and an independent recomputation gives the same numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from service.commands.audit import audit_at_rest
+from service.commands.audit_report import audit_at_rest
 from service.commands.progress_bar import Bar
 from service.commands.replay_summary import counts_line
 from service.counting import Counts
@@ -17,7 +17,7 @@ from service.synthetic.batch_sender import Outbox
 
 
 async def judge(console: Console, pipeline: Pipeline) -> bool:
-    """Check one worker, which has counted all it was sent; -> whether all is right."""
+    """Check a worker that has counted all records sent to it. Return whether all is right."""
     found = await pipeline.counted()
     counts = await _counts_of(console, found, pipeline.worker)
     is_complete = _totals(console, counts, pipeline.outbox)
@@ -30,17 +30,20 @@ async def judge(console: Console, pipeline: Pipeline) -> bool:
 async def _counts_of(
     console: Console, found: Mapping[int, Committed], worker: WorkerProcess
 ) -> dict[int, Counts]:
-    """Take the five counts from the commits, or from the worker where the broker keeps none."""
+    """Take the five counts from the commits, or from the worker if the broker keeps no metadata."""
     counts = {p: one.checkpoint.counts for p, one in found.items() if one.checkpoint is not None}
     if len(counts) == len(found):
         return counts
-    console.print("counts as the worker's /metrics has them: this broker keeps no commit metadata")
+    console.print("counts from the worker's /metrics, because this broker keeps no commit metadata")
     gauges = await worker.gauges()
     return {} if gauges is None else {p: Counts(**by) for p, by in gauges.by_partition.items()}
 
 
 def _totals(console: Console, counts: Mapping[int, Counts], outbox: Outbox) -> bool:
-    """Print the five counts per partition; -> whether they sum to what was produced."""
+    """Print the five counts per partition.
+
+    Return whether they sum to the number of records sent.
+    """
     is_right = True
     for partition, five in sorted(counts.items()):
         records = outbox.ends.get(partition, 0)
@@ -54,11 +57,11 @@ def _totals(console: Console, counts: Mapping[int, Counts], outbox: Outbox) -> b
 
 
 async def _recompute(console: Console, pipeline: Pipeline) -> bool:
-    """Audit everything; -> whether the recomputation agrees. The worker must be at rest."""
-    console.print("recomputing everything from the input, by other code ...", style="dim")
+    """Audit everything. Return whether the recomputation agrees. The worker must be at rest."""
+    console.print("recomputing everything from the input, with independent code ...", style="dim")
     with Bar(console) as bar:
         report = await audit_at_rest(
-            pipeline.settings, lambda what, total: bar.begin(f"recomputed of {what}", total)
+            pipeline.settings, lambda what, total: bar.begin(f"recomputed, {what}", total)
         )
     console.print(str(report), markup=False, soft_wrap=True)
     verdict = "agrees with" if report.ok else "DISAGREES with"

@@ -1,6 +1,6 @@
 """`netfollowers demo`: a broker, a worker, live events, a real channel, and an independent check.
 
-Everything that is started stands in a `with`, so that nothing is left running, whatever happens.
+Everything is started inside a `with` block, so that nothing is left running in any case.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,90 +25,68 @@ from service.background_tasks import beside
 from service.charts.drawing import new_console
 from service.demo.channel_phase import ChannelPhase
 from service.demo.check_phase import judge
-from service.demo.group_progress import Stalled
 from service.demo.live_phase import LivePhase, LivePlan
 from service.demo.pipeline import Pipeline, pipeline
-from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
-from service.local.kafka_jars import JarsMissing
-from service.local.worker_process import WorkerFailed
+from service.errors import BrokerError
+from service.exit_codes import ExitCode
+from service.local.broker import LocalBroker, start_local_broker
 from service.settings import Settings
 
-EXIT_WRONG: Final = 1
-EXIT_BROKER: Final = 3
-EXIT_CRASH: Final = 70
 PARTITIONS: Final = 4
 LIVE_LOG: Final = "worker.log"
 CHANNEL_LOG: Final = "channel-worker.log"
 FLUSH_INTERVAL_S: Final = 0.1
 TANSU_SESSION_S: Final = 8.0
-"""Tansu lets a new group wait for half of it: for 10 s with the default."""
+"""Tansu makes a new group wait for half of this time. With the default that is 10 s."""
 BESIDE_LIVE_S: Final = 50
-"""What the rest takes on two slow cores, to say it beforehand; nothing is cut off by it."""
+"""Time of the other parts on two slow cores, for the announcement. It limits nothing."""
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _LOOK_S: Final = 0.5
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
-    """Show everything; -> 0 only if all that was checked is right and all ended cleanly."""
-    plan = LivePlan(arguments.seed, arguments.accounts, arguments.rate, arguments.seconds)
-    asked = Asked(plan, Path(arguments.output_dir), arguments.browser)
+def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
+    """Show everything. OK only if all that was checked is right and all ended cleanly.
+
+    BrokerError, WorkerError.
+    """
+    plan = LivePlan(options.seed, options.accounts, options.rate, options.seconds)
+    asked = Asked(plan, Path(options.output_dir), options.browser)
     asked.output.mkdir(parents=True, exist_ok=True)
     for log in (LIVE_LOG, CHANNEL_LOG):
         (asked.output / log).unlink(missing_ok=True)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)  # so that every `with` is left
+        signal.signal(number, signal.default_int_handler)  # so that every `with` block ends
     console = new_console()
     _announce(console, plan.seconds)
-    try:
-        broker = start_local_broker(arguments.broker)
-    except (BrokerFailed, JarsMissing) as error:
-        _fail(console, error)
-        return EXIT_BROKER
-    with broker:
+    with start_local_broker(options.broker) as broker:
         try:
             is_right = asyncio.run(Demo(settings, broker, asked, console).run())
-        except BrokerFailed as error:
-            _fail(console, error)
-            return EXIT_BROKER
-        except (WorkerFailed, Stalled) as error:
-            _fail(console, error)
-            return EXIT_CRASH
-        except BrokenPipeError:  # nobody reads on, so nothing was shown to be right
+        except BrokenPipeError:  # nothing was shown to be right, because the output is closed
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return EXIT_WRONG
+            return ExitCode.WRONG
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         finally:
-            for number in _SIGNALS:  # the broker ends within seconds: not half way
+            for number in _SIGNALS:  # the broker ends within seconds and must not be interrupted
                 signal.signal(number, signal.SIG_IGN)
-    where = f"logs and picture are in {asked.output}/"
-    console.print(f"nothing is left running; {where}", soft_wrap=True, markup=False)
-    return 0 if is_right else EXIT_WRONG
+    where = f"the logs and the picture are in {asked.output}/"
+    console.print(f"all processes have ended; {where}", soft_wrap=True, markup=False)
+    return ExitCode.OK if is_right else ExitCode.WRONG
 
 
 def _announce(console: Console, seconds: float) -> None:
     console.print(
         f"About {seconds + BESIDE_LIVE_S:.0f} s, more on a busy machine: {seconds:g} s of live "
-        "events, a real channel, a check. Ctrl-C ends it."
+        "events, then a real channel, then a check. Ctrl-C ends it."
     )
     console.print("starting a broker ...", style="dim")
 
 
-def _fail(console: Console, error: Exception) -> None:
-    console.print(str(error), style="bold red", soft_wrap=True, markup=False)
-
-
 def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) -> Settings:
-    """Own names for everything, so that an external broker is not disturbed."""
-    return replace(
-        settings,
+    """Use separate names for everything, so that an external broker is not disturbed."""
+    return settings.with_prefix(
+        name,
         brokers=broker.bootstrap,
-        app_id=name,
-        input_topic=f"{name}-follow-events",
-        updates_topic=f"{name}-net-follower-updates",
-        windows_topic=f"{name}-net-follower-windows",
-        late_topic=f"{name}-follow-events-late",
-        rejected_topic=f"{name}-follow-events-rejected",
         partitions=partitions,
         replication_factor=1,
         min_isr=1,
@@ -122,7 +100,7 @@ def _own(settings: Settings, broker: LocalBroker, name: str, partitions: int) ->
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the options say."""
+    """The values of the options."""
 
     plan: LivePlan
     output: Path
@@ -130,12 +108,12 @@ class Asked:
 
 
 class Demo:
-    """One run."""
+    """One run of the demo."""
 
     def __init__(
         self, settings: Settings, broker: LocalBroker, asked: Asked, console: Console
     ) -> None:
-        """Connect to nothing yet."""
+        """Build. Connects to nothing yet."""
         name = f"demo-{secrets.token_hex(3)}"
         self._live = _own(settings, broker, name, PARTITIONS)
         self._channel = _own(settings, broker, f"{name}-channel", 1)
@@ -144,7 +122,7 @@ class Demo:
         self._console = console
 
     async def run(self) -> bool:
-        """-> whether all that was checked is right and the workers ended with 0."""
+        """Return whether all checks are right and the workers ended with 0."""
         with _interruptible():
             self._introduce()
             async with beside(self._watch_broker()):
@@ -159,7 +137,7 @@ class Demo:
             await LivePhase(live, self._asked.plan).run(console)
             console.rule("2. a real channel, 2018 to 2025", align="left")
             console.print(
-                "Its time is of years ago, so it has topics and a worker of its own.",
+                "Its events are years old, so it has separate topics and a separate worker.",
                 soft_wrap=True,
             )
             console.print("starting the channel's worker ...", style="dim")
@@ -180,7 +158,7 @@ class Demo:
         while True:
             try:
                 self._broker.check()
-            except BrokerFailed:  # one cause is enough: the clients complain of it too
+            except BrokerError:  # one cause is enough: the clients also report it
                 logging.getLogger("asyncio").setLevel(logging.CRITICAL)
                 raise
             await asyncio.sleep(_LOOK_S)
@@ -190,7 +168,7 @@ class Demo:
         return f"{self._broker.kind} at {settings.brokers}, one worker, {settings.guarantee}"
 
     async def _show_page(self, live: Pipeline) -> None:
-        """Say where the worker's page is, and open it if that was asked for."""
+        """Print the address of the worker's page. Open it if --browser was given."""
         self._console.print(f"the page, live: {live.page}", style="bold", soft_wrap=True)
         if self._asked.browser and not await asyncio.to_thread(webbrowser.open, live.page):
             self._console.print("no browser could be opened", style="bold yellow")
@@ -208,7 +186,7 @@ class Demo:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP: leave every `with`, and go."""
+    """Let Ctrl-C, SIGTERM and SIGHUP end the run through every `with` block."""
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None

@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
 
 from service.counting import Checkpoint
+from service.errors import WorkerError
 from service.kafka import clients
 from service.settings import Settings
 
@@ -21,7 +22,7 @@ STALLED_AFTER_S: Final = 600.0
 _POLL_S: Final = 0.1
 
 
-class Stalled(RuntimeError):  # noqa: N818 - says what it is
+class CatchUpTimeoutError(WorkerError):
     """The worker has stopped coming forward before it came as far as it should."""
 
 
@@ -66,7 +67,7 @@ class Progress:
     ) -> dict[int, Committed]:
         """Wait until every partition is committed up to its end; -> the commits.
 
-        There is no limit as long as the commits change. Stalled: they have not for
+        There is no limit as long as the commits change. CatchUpTimeoutError: they have not for
         `stalled_after_s`. `closed_to_ms`: and until the windows final at that watermark have been
         published where the watermark is there. `look` is called at every try and may raise.
         """
@@ -85,7 +86,7 @@ class Progress:
                     f"nothing was counted for {stalled_after_s:g} s: {_counted(found, ends):,} of "
                     f"{sum(ends.values()):,} records"
                 )
-                raise Stalled(message)
+                raise CatchUpTimeoutError(message)
             await asyncio.sleep(_POLL_S)
 
 

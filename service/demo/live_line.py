@@ -1,4 +1,4 @@
-"""The demo's live events as plain lines: the numbers of one moment in one line."""
+"""The live events of the demo as plain lines: the numbers of one moment in one line."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Frame:
 
 
 def live_line(frame: Frame) -> str:
-    """One line: what was sent and counted, then the accounts that move most in this minute."""
+    """Return one line: what was sent and counted, then the movers of this minute."""
     outcomes = " ".join(f"{name}={frame.outcomes.get(name, 0):,}" for name in OUTCOMES)
     movers = [_mover(mover) for mover in (*frame.gainers, *frame.losers)]
     return (

@@ -1,4 +1,4 @@
-"""Demo, part 1: live synthetic events, and a line every two seconds that shows them counted."""
+"""Demo, part 1: sends live synthetic events, and prints a line every two seconds."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from service.synthetic.paced_source import CHUNK, Stream
 
 EVERY_S: Final = 2.0
 TOP: Final = 2
-"""Accounts that gain most, and as many that lose most."""
+"""Number of accounts that gain most, and of those that lose most."""
 
 
 @dataclass(frozen=True, slots=True)
 class LivePlan:
-    """What to generate, how fast (events/s), for how long (seconds)."""
+    """What to generate, at which rate (events/s), for how long (seconds)."""
 
     seed: int
     accounts: int
@@ -32,7 +32,7 @@ class LivePlan:
     seconds: float
 
     def shape(self, settings: Settings) -> Shape:
-        """Thousands of quiet accounts, a few on the move, a little of everything odd."""
+        """Return the shape: thousands of quiet accounts, a few movers, some of every odd record."""
         return Shape(
             seed=self.seed,
             accounts=self.accounts,
@@ -46,10 +46,10 @@ class LivePlan:
 
 
 class LivePhase:
-    """Generates and watches until the time is up."""
+    """Generates and watches until the time is over."""
 
     def __init__(self, pipeline: Pipeline, plan: LivePlan) -> None:
-        """All of `pipeline` is running."""
+        """`pipeline`: all parts of it must be running."""
         self._plan = plan
         self._outbox = pipeline.outbox
         self._worker = pipeline.worker
@@ -57,7 +57,7 @@ class LivePhase:
         self._watch = Watch(pipeline.settings, pipeline.outbox.sent_at)
 
     async def run(self, console: Console) -> None:
-        """Print lines; raises what the sender, the watcher or the worker raise."""
+        """Print lines. Raises the errors of the sender, the watcher and the worker."""
         ends = time.monotonic() + self._plan.seconds
         async with beside(self._watch.run(), self._show(console, ends)):
             await self._send(ends)

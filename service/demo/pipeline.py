@@ -1,4 +1,4 @@
-"""Topics, one worker on them and a way in: what each part of the demo counts with."""
+"""The topics, one worker and one producer of a part of the demo."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from typing import Final
 from rich.console import Console
 
 from service.background_tasks import beside
-from service.commands.generate import outbox_to
 from service.commands.progress_bar import Bar
 from service.demo.group_progress import Committed, Progress, progress_of
 from service.kafka import topic_admin as topics
 from service.local.worker_process import WorkerProcess
 from service.settings import Settings
-from service.synthetic.batch_sender import Outbox
+from service.synthetic.batch_sender import Outbox, outbox_to
 
 _LOOK_S: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """All of it is running."""
+    """A running worker with its topics and its outbox."""
 
     settings: Settings
     worker: WorkerProcess
@@ -39,7 +38,7 @@ class Pipeline:
 
     @asynccontextmanager
     async def counting(self, console: Console, what: str, total: int) -> AsyncIterator[None]:
-        """Say how many of `total` records are counted while the block runs."""
+        """Show how many of `total` records are counted while the block runs."""
         with Bar(console) as bar:
             async with beside(self._tell(bar.begin(what, total))):
                 yield
@@ -62,7 +61,7 @@ class Pipeline:
 
 @asynccontextmanager
 async def pipeline(settings: Settings, log: Path) -> AsyncIterator[Pipeline]:
-    """Create the topics and start the worker. WorkerFailed, also later, when it ends by itself."""
+    """Create the topics and start the worker. WorkerError if it ends by itself, also later."""
     await topics.create(settings)
     worker = WorkerProcess(settings, log)
     try:

@@ -1,4 +1,4 @@
-"""What a reader of the updates topic knows: newest rows, who moves, how soon a row is visible."""
+"""Follows the updates topic: the newest rows, the movers, and how soon a row is visible."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ MINUTE_MS: Final = 60_000
 MINUTE_GRAIN: Final = "1m"
 
 SentAt = Callable[[int, int], float | None]
-"""(partition, offset) -> when that input record was handed to the producer, by time.monotonic()."""
+"""Called with (partition, offset). Returns when that record was sent (time.monotonic), or None."""
 
 
 class _Row(msgspec.Struct, gc=False):
-    """What is looked at of a row."""
+    """The fields of a row that the demo needs."""
 
     account_id: str
     followers: int | None
@@ -46,10 +46,10 @@ class Mover(NamedTuple):
 
 
 class Watch:
-    """Consumes the updates topic, read_committed, and keeps what the live lines show."""
+    """Reads the updates topic with read_committed, and keeps what the live lines show."""
 
     def __init__(self, settings: Settings, sent_at: SentAt) -> None:
-        """`sent_at` is the sender's; None for what it did not send."""
+        """`sent_at`: of the sender; it returns None for records that it did not send."""
         self._settings = settings
         self._sent_at = sent_at
         self._minutes: dict[str, tuple[Window, int | None]] = {}
@@ -66,7 +66,7 @@ class Watch:
                 await asyncio.sleep(0)
 
     def take(self, partition: int, records: Sequence[RawRecord], now: float) -> None:
-        """Take rows that have become visible at `now` (time.monotonic)."""
+        """Take rows that became visible at `now` (time.monotonic)."""
         for record in records:
             if record.value is None or record.key == CHECKPOINT_KEY:
                 continue
@@ -79,7 +79,10 @@ class Watch:
                 self._latencies.append(now - sent_at)
 
     def movers(self, now_ms: int, count: int) -> tuple[list[Mover], list[Mover]]:
-        """Return the accounts that gained and lost most in the minute of `now_ms`, most first."""
+        """Return the accounts that gained and lost most in the minute of `now_ms`.
+
+        Each list has the largest value first.
+        """
         minute = now_ms - now_ms % MINUTE_MS
         nets = [
             Mover(window[1] - window[2], account, followers)
@@ -91,7 +94,7 @@ class Watch:
         return gainers, losers
 
     def latency_s(self, share: float) -> float | None:
-        """Handed over -> visible, of the newest event of each row; a quantile, None without any."""
+        """Return a quantile of the seconds from sending to visible; None without data."""
         if not self._latencies:
             return None
         ranked = sorted(self._latencies)

@@ -1,14 +1,14 @@
-"""What this user may do, asked before the worker starts: a missing right shows nowhere else.
+"""Checks the rights of this user before the worker starts. A missing right shows nowhere else.
 
-Kafka hides what one may not see, and some rights are needed only at night: the first late event, or
-the first restore. A broker without an authorizer, or too old to tell, allows everything. aiokafka's
-requests for it are too old (metadata) or do not read the answer (groups): both stand here.
+Kafka hides topics that a user may not see. And some rights are first needed at night, by the first
+late event or the first restore. A broker without an authorizer, or too old to report rights, allows
+everything. aiokafka's own requests are too old (metadata) or do not read the rights (groups), so
+both requests are defined here.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResp
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
+from service.contract.topics import TOPICS
 from service.kafka import clients
 from service.settings import Settings
 
@@ -35,7 +36,7 @@ _BITS: Final = {"READ": 3, "WRITE": 4, "DESCRIBE": 8}
 """AclOperation codes: positions in Kafka's bit field of authorized operations."""
 
 Missing = list[tuple[str, str]]
-"""(operation, resource) that this user may not."""
+"""(operation, resource) that this user lacks."""
 
 
 class _MetadataResponse(Response):
@@ -84,7 +85,7 @@ class _MetadataStruct(RequestStruct):
 
 
 class _Metadata(Request[_MetadataStruct]):
-    """Topics by name, with what this user may do to each; creates none."""
+    """Requests topics by name, with the user's rights for each. Creates no topic."""
 
     API_KEY = 3
 
@@ -96,11 +97,11 @@ class _Metadata(Request[_MetadataStruct]):
 
 
 class _GroupsStruct(DescribeGroupsRequest_v3):
-    RESPONSE_TYPE = DescribeGroupsResponse_v3  # aiokafka's own names version 2
+    RESPONSE_TYPE = DescribeGroupsResponse_v3  # aiokafka's class names version 2
 
 
 class _Groups(Request[_GroupsStruct]):
-    """A group, with what this user may do to it."""
+    """Requests a group, with the user's rights for it."""
 
     API_KEY = DescribeGroupsRequest_v3.API_KEY
 
@@ -112,12 +113,12 @@ class _Groups(Request[_GroupsStruct]):
 
 
 async def missing(settings: Settings) -> Missing:
-    """Ask for every right that a worker needs; -> those that it has not. KafkaError."""
+    """Request every right that a worker needs. Return the missing ones. KafkaError."""
     admin = clients.admin(settings)
     await admin.start()
     try:
         found = await _topics(admin, settings)
-        with suppress(TimeoutError):  # no coordinator yet: it will say so itself
+        with suppress(TimeoutError):  # no coordinator yet: the worker will report it
             async with asyncio.timeout(_COORDINATED_WITHIN_S):
                 found += await _group(admin, settings.app_id)
                 if settings.is_exactly_once:
@@ -128,7 +129,7 @@ async def missing(settings: Settings) -> Missing:
 
 
 def command(settings: Settings, operation: str, resource: str) -> str:
-    """Spell out the command that grants it."""
+    """Return the command that grants a right."""
     kind, name = resource.rsplit(" ", 1)
     pattern = " --resource-pattern-type prefixed" if kind == "transactional id" else ""
     user = settings.sasl_username or "USER"
@@ -140,13 +141,7 @@ def command(settings: Settings, operation: str, resource: str) -> str:
 
 
 async def _topics(admin: AIOKafkaAdminClient, settings: Settings) -> Missing:
-    needed: Mapping[str, tuple[str, ...]] = {
-        settings.input_topic: ("READ",),
-        settings.updates_topic: ("READ", "WRITE"),
-        settings.windows_topic: ("WRITE",),
-        settings.late_topic: ("WRITE",),
-        settings.rejected_topic: ("WRITE",),
-    }
+    needed = {settings.topic(topic): topic.rights for topic in TOPICS}
     try:
         response: Any = await admin._send_request(_Metadata(list(needed)))  # noqa: SLF001
     except (NotImplementedError, IncompatibleBrokerVersion):
@@ -156,7 +151,7 @@ async def _topics(admin: AIOKafkaAdminClient, settings: Settings) -> Missing:
         is_hidden = code == TopicAuthorizationFailedError.errno
         if is_hidden or (
             not code and _has(operations, "DESCRIBE")
-        ):  # else: the broker does not tell
+        ):  # else: the broker does not report rights
             may = 0 if is_hidden else operations
             found += [(one, f"topic {name}") for one in needed[name] if not _has(may, one)]
     return found
@@ -174,7 +169,7 @@ async def _group(admin: AIOKafkaAdminClient, group: str) -> Missing:
     except KafkaError as error:
         if not error.retriable:
             raise
-        return []  # the coordinator moves: the worker will find it again
+        return []  # the coordinator is moving: the worker will find it again
     code, *_, operations = response.groups[0]
     if code == GroupAuthorizationFailedError.errno:
         return may_not
@@ -191,7 +186,7 @@ async def _transactions(admin: AIOKafkaAdminClient, app_id: str) -> Missing:
 
 
 async def _coordinator(admin: AIOKafkaAdminClient, name: str, kind: int = 0) -> int:
-    """Ask until one is there: a new broker first makes the topic for it."""
+    """Ask until there is a coordinator. A new broker must first create its topic."""
     while True:
         try:
             node: int = await admin.find_coordinator(name, kind)

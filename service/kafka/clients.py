@@ -1,4 +1,4 @@
-"""The one factory of Kafka clients: brokers, TLS and SASL come from the settings, nowhere else."""
+"""The one factory of Kafka clients. Brokers, TLS and SASL come only from the settings."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from service.settings import Settings
 MAX_REQUEST_BYTES: Final = 1_000_000
 BATCH_BYTES: Final = 900 * 1_024
 TRANSACTION_BACKOFF_S: Final = 0.002
-"""aiokafka waits 20 ms between transactions: most of the time that a small one takes."""
+"""aiokafka waits 20 ms between transactions, which is most of the time of a small one."""
 READ_AHEAD_BYTES: Final = 4 * 2**20
-"""aiokafka's 64 KiB stop and resume a connection many times in one fetch: 4 % of the throughput."""
+"""With aiokafka's 64 KiB, a fetch stops and resumes many times: 4 % of the throughput."""
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """What every client takes: brokers and credentials.
+    """Return the options of every client: brokers and credentials.
 
-    Whoever asks is about to make one: from here on consumers unpack batches as `batches` says.
+    A caller is about to make a client, so this also installs the decoder of `batches`.
     """
     batches.install()
     return {"bootstrap_servers": settings.brokers.split(","), **security.options(settings)}
 
 
 def consumer(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's
-    """Build a consumer that reads committed records only and never commits or jumps by itself."""
+    """Build a consumer that reads committed records only, and never commits or seeks by itself."""
     aiokafka.conn.READER_LIMIT = READ_AHEAD_BYTES
     return AIOKafkaConsumer(
         **{
@@ -48,7 +48,7 @@ def consumer(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:  # noqa:
 
 
 def producer(settings: Settings, **overrides: Any) -> AIOKafkaProducer:  # noqa: ANN401 - aiokafka's
-    """Build a producer that waits for all replicas; a batch is sent as soon as it is there."""
+    """Build a producer that waits for all replicas. It sends a batch as soon as there is one."""
     return AIOKafkaProducer(
         **{
             **options(settings),
@@ -62,7 +62,7 @@ def producer(settings: Settings, **overrides: Any) -> AIOKafkaProducer:  # noqa:
 
 
 def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
-    """Build a shard's producer; its start fences every earlier one of the same id."""
+    """Build a shard's producer. Its start fences every earlier producer with the same id."""
     tune_transactions()
     timeout_ms = round(settings.transaction_timeout_s * 1_000)
     return producer(
@@ -75,7 +75,10 @@ def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafk
 
 
 async def start(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
-    """Start a client; a cancelled start ends first: aiokafka would leave its connection behind."""
+    """Start a client.
+
+    If cancelled, it ends the start first, or aiokafka would keep a connection.
+    """
     starting = asyncio.ensure_future(client.start())
     try:
         await asyncio.shield(starting)
@@ -85,7 +88,7 @@ async def start(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
 
 
 def tune_transactions() -> None:
-    """Shorten aiokafka's wait between transactions, in this process."""
+    """Shorten aiokafka's wait between transactions in this process."""
     aiokafka.producer.sender.BACKOFF_OVERRIDE = TRANSACTION_BACKOFF_S
 
 

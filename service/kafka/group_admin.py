@@ -1,8 +1,9 @@
-"""Members of the consumer group that no longer run: `leave` lets their partitions go at once.
+"""Removes members that no longer run from the consumer group. Their partitions are free at once.
 
-A worker with an instance id never leaves the group by itself, so that a restart is no rebalance.
-Whoever scales in says so here, or waits for the session timeout. aiokafka's LeaveGroup is too old
-to name an instance: version 3 of the request stands here.
+A worker with an instance id never leaves the group by itself, so that a restart causes no
+rebalance. After scaling in, an operator runs `netfollowers leave`, or waits for the session
+timeout. aiokafka's LeaveGroup is too old to name an instance, so version 3 of the request is
+defined below.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from aiokafka.errors import KafkaError, UnknownMemberIdError, for_code
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 
+from service.errors import RefusedError
 from service.kafka import clients
 from service.settings import Settings
 
@@ -24,8 +26,8 @@ _LEAVE_GROUP: Final = 13
 _TEXT: Final = String("utf-8")
 
 
-class NoSuchMember(Exception):  # noqa: N818 - says what it is
-    """The group has no member of that instance id; the message lists those that it has."""
+class UnknownMemberError(RefusedError):
+    """The group has no member with that instance id. The text lists the members."""
 
 
 class _LeaveResponse(Response):
@@ -52,7 +54,7 @@ class _LeaveStruct(RequestStruct):
 
 
 class _Leave(Request[_LeaveStruct]):
-    """An instance leaves a group, whatever member id it has there."""
+    """Removes an instance from a group, whatever its member id is."""
 
     API_KEY = _LEAVE_GROUP
 
@@ -65,9 +67,10 @@ class _Leave(Request[_LeaveStruct]):
 
 
 async def leave(settings: Settings, instance_id: str) -> list[str]:
-    """Take a static member out of the group; -> member ids that remain. NoSuchMember, KafkaError.
+    """Remove a static member from the group. Return the member ids that remain.
 
-    A worker that still runs would join again at its next heartbeat: stop it first.
+    A running worker would join again at its next heartbeat, so it must be stopped first.
+    Errors: UnknownMemberError, KafkaError.
     """
     admin = clients.admin(settings)
     await admin.start()
@@ -80,7 +83,7 @@ async def leave(settings: Settings, instance_id: str) -> list[str]:
     if code == UnknownMemberIdError.errno:
         named = ", ".join(remaining) or "none"
         message = f"group {settings.app_id} has no member {instance_id}; its members: {named}"
-        raise NoSuchMember(message)
+        raise UnknownMemberError(message)
     if code:
         message = f"{instance_id} in group {settings.app_id}"
         raise for_code(code)(message)
@@ -88,7 +91,7 @@ async def leave(settings: Settings, instance_id: str) -> list[str]:
 
 
 async def running(settings: Settings) -> list[str]:
-    """Member ids of the group, whether they run or only have not left yet."""
+    """Return the member ids of the group. Some members may have ended without leaving."""
     admin = clients.admin(settings)
     await admin.start()
     try:
@@ -99,7 +102,7 @@ async def running(settings: Settings) -> list[str]:
 
 
 async def _coordinated(admin: AIOKafkaAdminClient, group: str, request: _Leave) -> int:
-    """Ask the group's coordinator until one answers; -> error code of the request or its member."""
+    """Send the request to the group's coordinator until it answers. Return the error code."""
     while True:
         try:
             node = await admin.find_coordinator(group)
@@ -115,6 +118,6 @@ async def _coordinated(admin: AIOKafkaAdminClient, group: str, request: _Leave) 
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> list[str]:
-    """Member ids of a group: a static one's begins with its instance id."""
+    """Return the member ids of a group. That of a static member begins with its instance id."""
     [described] = await admin.describe_consumer_groups([group])
     return sorted(member[0] for group in described.groups for member in group[5])

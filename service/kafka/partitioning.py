@@ -1,7 +1,8 @@
-"""Which partitioner has put a key into its partition, as far as that shows.
+"""Finds which partitioner chose a key's partition, as far as the partition shows it.
 
-Java's clients and ours hash with murmur2, librdkafka's default (`consistent_random`) with CRC32. An
-account must always land in the same partition: a mixture of producers splits accounts in two.
+Java's clients and aiokafka hash with murmur2. librdkafka's default (`consistent_random`) hashes
+with CRC32. An account must always be in the same partition: if producers mix partitioners, an
+account is split over two partitions.
 https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md (partitioner)
 """
 
@@ -17,12 +18,12 @@ _POSITIVE: Final = 0x7FFFFFFF
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """Partition of a key by murmur2, as Kafka's own clients choose it."""
+    """Return the partition of a key by murmur2, as Kafka's own clients choose it."""
     return int(murmur2(key) & _POSITIVE) % partitions
 
 
 def partitioner_of(key: bytes, partition: int, partitions: int) -> Partitioner:
-    """The likeliest partitioner; one key in `partitions` fits murmur2 by chance."""
+    """Return the likeliest partitioner. One key in `partitions` fits murmur2 by chance."""
     if partition_of(key, partitions) == partition:
         return "murmur2"
     return "crc32" if crc32(key) % partitions == partition else "other"

@@ -1,8 +1,8 @@
-"""TLS and SASL of every client: contexts, secrets from files, and what is wrong when it fails.
+"""TLS and SASL of every client: contexts, secrets from files, and the cause of a failure.
 
-Two of aiokafka's ways are mended here (`tests/broker/test_security.py` fails when it changes): a
-token that the broker refuses is taken for accepted, and the cause of a failed connection is only
-logged. No message and no log line may hold a secret.
+Two errors of aiokafka are corrected here. It takes a token that the broker refuses as accepted, and
+it only logs the cause of a failed connection. `tests/broker/test_security.py` fails if aiokafka
+changes. No message and no log line may contain a secret.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ _ANSWERS_WITHIN_MS: Final = 5_000
 
 
 class _Claims(msgspec.Struct):
-    """What a JSON Web Token may say of itself."""
+    """The claims of a JSON Web Token that matter here."""
 
     exp: float = 0.0
 
 
 class TokenFile(AbstractTokenProvider):
-    """A token that somebody else keeps fresh: its file is read anew for every connection."""
+    """A token that another program keeps fresh. Its file is read again for every connection."""
 
     def __init__(self, path: str) -> None:
-        """`path`: a file that holds the token and nothing else."""
+        """`path`: a file that contains only the token."""
         self._path = Path(path)
 
     async def token(self) -> str:
-        """Read it: a few hundred bytes, so that no thread is worth it."""
+        """Read the token. It is a few hundred bytes, so it needs no thread."""
         try:
             return read_secret(str(self._path))
         except UnusableSecretError as error:
@@ -49,9 +49,9 @@ class TokenFile(AbstractTokenProvider):
 
 
 class _Authenticator(OAuthAuthenticator):
-    """Answers a refusal as RFC 7628 (3.2.3) wants it; the broker then says what it is.
+    """Answers a refusal as RFC 7628 (3.2.3) requires. The broker then reports an error.
 
-    aiokafka takes the refusal for consent, and is cut off later without a word.
+    aiokafka takes the refusal as consent. Later the broker closes the connection without a reason.
     """
 
     async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
@@ -66,7 +66,7 @@ def _authenticator(self: Any) -> _Authenticator:  # noqa: ANN401 - aiokafka's
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """What every aiokafka client takes. SettingsError when a file cannot be used."""
+    """Return the security options of every aiokafka client. SettingsError if a file is unusable."""
     found: dict[str, Any] = {"security_protocol": settings.security_protocol}
     if settings.security_protocol.endswith("SSL"):
         found["ssl_context"] = ssl_context(settings)
@@ -82,7 +82,7 @@ def options(settings: Settings) -> dict[str, Any]:
 
 
 def faust_credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
-    """The same credentials as `options`, in Faust's terms; None for PLAINTEXT."""
+    """Return the credentials of `options` in Faust's form; None for PLAINTEXT."""
     found = options(settings)
     context = found.get("ssl_context")
     if "sasl_oauth_token_provider" in found:
@@ -99,7 +99,7 @@ def faust_credentials(settings: Settings) -> Any:  # noqa: ANN401 - Faust's
 
 
 def ssl_context(settings: Settings) -> ssl.SSLContext:
-    """TLS as the settings say: own CA, client certificate, host name check."""
+    """Build the TLS context of the settings: own CA, client certificate, host name check."""
     try:
         context = ssl.create_default_context(cafile=settings.ssl_cafile or None)
     except OSError as error:
@@ -108,7 +108,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
     if settings.ssl_certfile:
         password = settings.secret("ssl_key_password_file") or settings.ssl_key_password
         try:
-            # A function: without a password OpenSSL would ask the terminal, and wait.
+            # A function, because without a password OpenSSL would prompt on the terminal and wait.
             context.load_cert_chain(
                 settings.ssl_certfile, settings.ssl_keyfile or None, lambda: password
             )
@@ -119,7 +119,7 @@ def ssl_context(settings: Settings) -> ssl.SSLContext:
 
 
 def sasl_password(settings: Settings) -> str:
-    """Read the password file if there is one, else take the setting."""
+    """Return the password from its file if there is one, else from the setting."""
     return settings.secret("sasl_password_file") or settings.sasl_password
 
 
@@ -129,7 +129,7 @@ def _refuse(name: str, value: str, right: str, error: OSError) -> None:
 
 
 async def why_unreachable(settings: Settings) -> str:
-    """Try to connect to each broker alone; -> what is wrong with the first that fails, or ""."""
+    """Try to connect to each broker. Return what is wrong with the first that fails, or ""."""
     common = options(settings)
     for host, port, _ in collect_hosts(settings.brokers.split(",")):
         try:
@@ -140,7 +140,7 @@ async def why_unreachable(settings: Settings) -> str:
 
 
 async def _ask(host: str, port: int, common: dict[str, Any]) -> None:
-    """Connect and ask for anything: some refusals come only then."""
+    """Connect and send a request, because some refusals come only then."""
     connection = await create_conn(host, port, request_timeout_ms=_ANSWERS_WITHIN_MS, **common)
     try:
         await connection.send(MetadataRequest([]))
@@ -149,7 +149,7 @@ async def _ask(host: str, port: int, common: dict[str, Any]) -> None:
 
 
 def _in_words(settings: Settings, error: BaseException) -> str:
-    """Say what failed, and which setting it hangs on."""
+    """Say what failed, and which setting it depends on."""
     error = error.__cause__ if isinstance(error.__cause__, ssl.SSLError) else error
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not accepted (NETFOLLOWERS_SSL_CAFILE): {error.verify_message}"
@@ -166,7 +166,7 @@ def _in_words(settings: Settings, error: BaseException) -> str:
 
 
 def _token_in_words(settings: Settings) -> str:
-    """Say when it expired, as a broker does not; nothing else of it may be shown."""
+    """Say when the token expired, since brokers do not. Its other claims must not be shown."""
     name = "the token (NETFOLLOWERS_SASL_OAUTH_TOKEN_FILE)"
     try:
         payload = Path(settings.sasl_oauth_token_file).read_text().split(".")[1]

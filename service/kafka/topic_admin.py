@@ -1,7 +1,8 @@
-"""What the topics must be like: created by one command, checked at every start.
+"""The required topics: created by one command, checked at every start.
 
-A finding that would make results wrong or lost is an error and keeps the worker from starting; one
-that only weakens something is a warning. Every finding names the exact command that mends it.
+A finding that would make results wrong or lose them is an error, and the worker does not start. A
+finding that only weakens the service is a warning. Every finding names the exact command that
+corrects it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from aiokafka.errors import (
     for_code,
 )
 
+from service.contract.topics import RESULTS, TOPICS
+from service.errors import UsageError
 from service.kafka import acls as rights
 from service.kafka import clients
 from service.settings import Settings
@@ -28,9 +31,8 @@ from service.settings import Settings
 log = logging.getLogger(__name__)
 
 _VISIBLE_WITHIN_S: Final = 30.0
-_DAY_MS: Final = 86_400_000
 MIN_MESSAGE_BYTES: Final = 1_000_000
-"""Our largest batch of results fits into this."""
+"""The largest batch of results fits into this."""
 _MUST: Final = ("cleanup.policy", "max.message.bytes")
 _COMPACTED: Final = (
     ": compaction keeps only the newest event of each account. It deletes the other events, "
@@ -40,50 +42,30 @@ _COMPACTED: Final = (
 )
 
 
-class NotUsable(Exception):  # noqa: N818 - says what it is
-    """The topics do not allow to start; the message lists every finding with its fix."""
+class TopicsError(UsageError):
+    """The topics do not allow a start. The text lists every finding with its fix."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that is not as it should be, and the command that mends it."""
+    """A wrong property of a topic, and the command that corrects it."""
 
     text: str
     fix: str
     is_error: bool
 
     def __str__(self) -> str:
-        """One finding, two lines."""
+        """Return the finding in two lines."""
         return f"{'error' if self.is_error else 'warning'}: {self.text}\n  fix: {self.fix}"
 
 
 def configuration(settings: Settings) -> dict[str, dict[str, str]]:
-    """Topic -> its configuration, as `create` makes it and `check` wants it."""
-    base = {"min.insync.replicas": str(settings.min_isr)}
-    by_log_time = base | {
-        "cleanup.policy": "delete",
-        "message.timestamp.type": "LogAppendTime",
-        "retention.ms": str(round(settings.results_retention_days * _DAY_MS)),
-        "max.message.bytes": "1048588",
-    }
-    return {
-        settings.input_topic: by_log_time
-        | {"retention.ms": str(round(settings.input_retention_days * _DAY_MS))},
-        settings.updates_topic: base
-        | {
-            "cleanup.policy": "compact",
-            "segment.bytes": "67108864",
-            "min.cleanable.dirty.ratio": "0.1",
-            "max.message.bytes": "1048588",
-        },
-        settings.windows_topic: by_log_time,
-        settings.late_topic: by_log_time,
-        settings.rejected_topic: by_log_time,
-    }
+    """Return the configuration of each topic, as `create` sets it and `check` expects it."""
+    return {settings.topic(topic): topic.configuration(settings) for topic in TOPICS}
 
 
 async def create(settings: Settings) -> list[str]:
-    """Create what is missing; -> a line per topic. Existing topics are left as they are."""
+    """Create the missing topics. Return a line per topic. Existing topics do not change."""
     lines = []
     admin = clients.admin(settings)
     await admin.start()
@@ -112,7 +94,7 @@ async def create(settings: Settings) -> list[str]:
 
 
 async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
-    """Wait until every broker that we ask knows the new topics: creating one takes a moment."""
+    """Wait until every broker knows the new topics, because this takes a moment."""
     async with asyncio.timeout(_VISIBLE_WITHIN_S):
         while True:
             described = await admin.describe_topics(list(configuration(settings)))
@@ -127,12 +109,12 @@ async def _visible(admin: AIOKafkaAdminClient, settings: Settings) -> None:
 
 
 async def partitions_of_input(admin: AIOKafkaAdminClient, settings: Settings) -> int | None:
-    """Partition count of the input now; None when the topic is not there."""
+    """Return the partition count of the input now; None if there is no such topic."""
     return (await _partition_counts(admin, settings)).get(settings.input_topic)
 
 
 def grown(settings: Settings, found: int, counted: int) -> str:
-    """Say what it means that the input's partition count has changed, and the way that works."""
+    """Say what a changed partition count of the input means, and what to do."""
     return (
         f"{settings.input_topic} has {found} partitions now, {counted} are counted: producers put "
         "accounts into other partitions than before, where their totals would start at 0. Count "
@@ -142,7 +124,7 @@ def grown(settings: Settings, found: int, counted: int) -> str:
 
 
 async def check(settings: Settings) -> list[Finding]:
-    """Compare every topic with what it should be; -> findings, errors first."""
+    """Compare every topic with its requirements. Return the findings, errors first."""
     admin = clients.admin(settings)
     await admin.start()
     try:
@@ -158,11 +140,11 @@ async def check(settings: Settings) -> list[Finding]:
 
 
 async def require(settings: Settings) -> int:
-    """Refuse to start on any error; log warnings; -> the input's partition count."""
+    """Refuse to start on any error, and log warnings. Return the input's partition count."""
     findings = await _forbidden(settings) or await check(settings)
     errors = [finding for finding in findings if finding.is_error]
     if errors:
-        raise NotUsable("\n".join(map(str, errors)))
+        raise TopicsError("\n".join(map(str, errors)))
     for finding in findings:
         log.warning("%s; fix: %s", finding.text, finding.fix)
     admin = clients.admin(settings)
@@ -174,7 +156,7 @@ async def require(settings: Settings) -> int:
 
 
 async def _forbidden(settings: Settings) -> list[Finding]:
-    """Rights that are missing. Nothing else is then worth looking at: much of it is hidden."""
+    """Return missing rights. Then no other check is useful, because Kafka hides much."""
     return [
         Finding(
             f"this user may not {operation} {resource} (docs/operate/security.md)",
@@ -186,9 +168,9 @@ async def _forbidden(settings: Settings) -> list[Finding]:
 
 
 async def _partition_counts(admin: AIOKafkaAdminClient, settings: Settings) -> dict[str, int]:
-    """Topic -> partitions, of those that exist. To ask for one by name might create it."""
+    """Return the partition count of each existing topic. A request by name could create it."""
     existing = set(await admin.list_topics())
-    topics = [name for name in (settings.input_topic, *settings.result_topics) if name in existing]
+    topics = [name for name in settings.topic_names.values() if name in existing]
     described = await admin.describe_topics(topics) if topics else []
     return {
         topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]
@@ -196,7 +178,7 @@ async def _partition_counts(admin: AIOKafkaAdminClient, settings: Settings) -> d
 
 
 async def _configuration(admin: AIOKafkaAdminClient, topic: str) -> Mapping[str, str] | None:
-    """Configuration of a topic; None where the broker does not tell."""
+    """Return the configuration of a topic; None if the broker does not return it."""
     try:
         responses = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
         code, _, _, _, entries = responses[0].resources[0]
@@ -221,7 +203,8 @@ def _missing(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
 def _uneven(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
     wanted = counts.get(settings.input_topic)
     findings = []
-    for topic in settings.result_topics:
+    for result in RESULTS:
+        topic = settings.topic(result)
         found = counts.get(topic)
         if wanted is None or found is None or found == wanted:
             continue
@@ -232,17 +215,11 @@ def _uneven(settings: Settings, counts: Mapping[str, int]) -> list[Finding]:
             "Partitions added to the input"
             if found < wanted
             else "a topic cannot lose partitions: name another one in "
-            f"{_variable(settings, topic)} and create it"
+            f"NETFOLLOWERS_{result.setting.upper()} and create it"
         )
         text = f"topic {topic} has {found} partitions, {settings.input_topic} has {wanted}"
         findings.append(Finding(text, fix, is_error=True))
     return findings
-
-
-def _variable(settings: Settings, topic: str) -> str:
-    names = ("updates_topic", "windows_topic", "late_topic", "rejected_topic")
-    name = next(name for name in names if getattr(settings, name) == topic)
-    return f"NETFOLLOWERS_{name.upper()}"
 
 
 def _differences(

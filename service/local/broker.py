@@ -1,10 +1,10 @@
-"""A throw-away local broker: real Kafka from jars, or Tansu where there is no Java.
+"""A temporary local broker: real Kafka from jars, or Tansu where there is no Java.
 
     with start_local_broker() as broker:
         ...  # broker.bootstrap
 
-Each has its own ports, its own log directory, and ends when we end. As a command line,
-`python -m service.local.broker`: `run` keeps one until Ctrl-C, `jars` fetches Kafka's jars.
+Each broker has its own ports and log directory, and ends with this process. As a command line,
+`python -m service.local.broker run` keeps one until Ctrl-C, and `jars` fetches Kafka's jars.
 """
 
 # ruff: noqa: T201 - also a command line
@@ -24,17 +24,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, Self
 
+from service.errors import BrokerError
 from service.local.broker_commands import (
-    BrokerFailed,
     kafka_command,
     server_properties,
     tansu_command,
 )
 from service.local.child_process import Child
-from service.local.kafka_jars import JarsMissing, jars, java
+from service.local.kafka_jars import KafkaJarsError, jars, java
 from service.local.ports import answers, free_ports
 
-__all__ = ["NOTHING", "BrokerFailed", "Kind", "LocalBroker", "start_local_broker"]
+__all__ = ["NOTHING", "Kind", "LocalBroker", "start_local_broker"]
 
 Kind = Literal["kafka", "tansu", "external"]
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
@@ -49,12 +49,15 @@ _log: Final = logging.getLogger(__name__)
 
 
 class LocalBroker:
-    """A broker that `start_local_broker` made; ends with `stop`, `with`, or the process."""
+    """A broker made by `start_local_broker`.
+
+    It ends with `stop`, the `with` block or the process.
+    """
 
     def __init__(
         self, kind: Kind, bootstrap: str, command: Sequence[str], *, log: Path, own: Path | None
     ) -> None:
-        """Start `command`, wait until it answers. `own`: a directory that `stop` removes."""
+        """Start `command` and wait until it answers. `own`: a directory that `stop` removes."""
         self.kind: Final = kind
         self.bootstrap: Final = bootstrap
         self.log: Final = log
@@ -71,29 +74,32 @@ class LocalBroker:
 
     @property
     def has_transactions(self) -> bool:
-        """True where exactly-once works. An external broker is believed to be a real one."""
+        """True if exactly once works. An external broker is assumed to be a real Kafka."""
         return self.kind != "tansu"
 
     @property
     def pid(self) -> int | None:
-        """Process id while there is a process of ours."""
+        """Process id of a broker that this process started, else None."""
         return None if self._child is None else self._child.pid
 
     @property
     def is_running(self) -> bool:
-        """True while there is a process of ours that has not ended."""
+        """True if this process started a broker that has not ended."""
         return self._child is not None and self._child.is_running
 
     def restart(self) -> None:
-        """Start again on the same port and log directory (Tansu keeps nothing)."""
-        assert self.kind != "external", "not our broker"
-        assert not self.is_running, "it is still running"
+        """Start again on the same port and log directory. Tansu keeps no data."""
+        assert self.kind != "external", "this process did not start the broker"
+        assert not self.is_running, "the broker is still running"
         log_from = self.log.stat().st_size if self.log.exists() else 0
         self._child = Child(self._command, self.log)
         self._wait_until_it_answers(self._child, log_from)
 
     def stop(self) -> None:
-        """End it in good order and remove what it wrote. Again does nothing; external: nothing."""
+        """Stop the broker cleanly and remove its files.
+
+        A second call, or an external broker: no effect.
+        """
         atexit.unregister(self.stop)
         if self._child is not None:
             self._child.stop()
@@ -102,25 +108,25 @@ class LocalBroker:
             shutil.rmtree(self._own, ignore_errors=True)
 
     def kill(self) -> None:
-        """`kill -9`; `restart` finds what it had written."""
+        """End the broker with SIGKILL. `restart` finds the data that it had written."""
         self._running().kill()
 
     def pause(self) -> None:
-        """Freeze it: connections stay, nothing answers."""
+        """Freeze the broker. Connections stay open, but nothing answers."""
         self._running().pause()
 
     def resume(self) -> None:
-        """Let it go on after `pause`."""
+        """Continue after `pause`."""
         self._running().resume()
 
     def check(self) -> None:
-        """BrokerFailed when it has ended by itself."""
+        """Raise BrokerError if the broker has ended by itself."""
         if self._child is not None and not self._child.is_running:
             message = f"{self.kind} at {self.bootstrap} has ended:\n{self._last_lines()}"
-            raise BrokerFailed(message)
+            raise BrokerError(message)
 
     def __enter__(self) -> Self:
-        """Return itself; it is running already."""
+        """Return the broker, which is running already."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -128,26 +134,29 @@ class LocalBroker:
         self.stop()
 
     def _running(self) -> Child:
-        assert self._child is not None, "not our broker, or stopped"
+        assert self._child is not None, "this process has no running broker"
         return self._child
 
     def _wait_until_it_answers(self, child: Child, log_from: int) -> None:
-        """Its log must say so too, and it must stay: on a port that was taken, another answers."""
+        """Wait for an answer and for the line in its log.
+
+        On a taken port another broker answers.
+        """
         host, port = self.bootstrap.split(":")
         size, give_up_at = -1, 0.0
         started = _STARTED[self.kind]
         while started not in self.log.read_bytes()[log_from:] or not answers(host, int(port)):
             now, found = time.monotonic(), self.log.stat().st_size
-            if found != size:  # it is slow, and goes on
+            if found != size:  # it is slow, but it makes progress
                 size, give_up_at = found, now + _SILENT_FOR_S
             if not child.is_running or now > give_up_at:
                 message = f"{self.kind} at {self.bootstrap} does not answer:\n{self._last_lines()}"
-                raise BrokerFailed(message)
+                raise BrokerError(message)
             time.sleep(0.05)
         time.sleep(_SETTLED_AFTER_S)
         if not child.is_running or _IN_USE in self._last_lines():
             message = f"{self.kind} at {self.bootstrap} ended at once:\n{self._last_lines()}"
-            raise BrokerFailed(message)
+            raise BrokerError(message)
 
     def _last_lines(self) -> str:
         return _COLOUR.sub("", self.log.read_text(errors="replace")[-2_000:]).strip()
@@ -163,8 +172,8 @@ def start_local_broker(
     """Start a broker and wait until it answers a request.
 
     "auto": the brokers of NETFOLLOWERS_BROKERS if set (nothing is started), else Kafka, else Tansu.
-    `overrides`: server.properties of Kafka. `log_dir`: kept by `stop` (default: a temporary one).
-    JarsMissing, BrokerFailed.
+    `overrides`: server.properties of Kafka. `log_dir`: `stop` keeps it (default: a temporary one).
+    Errors: KafkaJarsError, BrokerError.
     """
     if kind == "auto":
         external = os.environ.get("NETFOLLOWERS_BROKERS", "")
@@ -174,7 +183,7 @@ def start_local_broker(
     for attempt in range(1, _PORT_TRIES + 1):
         try:
             return _start(kind, log_dir, port, overrides)
-        except BrokerFailed as failed:  # between choosing a port and using it, another took it
+        except BrokerError as failed:  # another program took the port after it was chosen
             if port is not None or _IN_USE not in str(failed) or attempt == _PORT_TRIES:
                 raise
     raise AssertionError
@@ -184,9 +193,10 @@ def _best_here() -> Literal["kafka", "tansu"]:
     try:
         java()
         jars()
-    except JarsMissing as missing:
+    except KafkaJarsError as missing:
         _log.warning(
-            "NO REAL KAFKA: %s. Taking Tansu: memory only, no transactions, so AT LEAST ONCE only.",
+            "NO REAL KAFKA: %s. Tansu is used instead. It has no transactions, so AT LEAST ONCE "
+            "only, and it keeps data only in memory.",
             missing,
         )
         return "tansu"
@@ -220,24 +230,27 @@ def _start(
 
 
 def _remove_left_behind() -> None:
-    """Remove the directories of starters that were killed: nobody else will."""
+    """Remove the directories of brokers whose starting process was killed."""
     for left in Path(tempfile.gettempdir()).glob(f"{_OWN}*-*"):
         try:
             os.kill(int(left.name.removeprefix(_OWN).split("-")[0]), 0)
         except ProcessLookupError:
             shutil.rmtree(left, ignore_errors=True)
-        except (ValueError, PermissionError):  # not one of ours, or alive and somebody else's
+        except (
+            ValueError,
+            PermissionError,
+        ):  # not such a directory, or its process is alive and belongs to another user
             continue
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`jars`: fetch them, 0 in any case. `run`: a broker until Ctrl-C."""
+    """Run `jars` (fetch Kafka's jars; always returns 0) or `run` (a broker until Ctrl-C)."""
     if list(arguments) == ["jars"]:
         try:
             java()
             print(f"Kafka's jars are in {os.path.relpath(jars())}")
-        except JarsMissing as missing:
-            print(f"No real Kafka: {missing}. The demo takes Tansu; tests with transactions skip.")
+        except KafkaJarsError as missing:
+            print(f"No real Kafka: {missing}. The demo uses Tansu. Tests with transactions skip.")
         return 0
     if list(arguments) == ["run"]:
         with start_local_broker() as broker:

@@ -1,6 +1,6 @@
-"""One child process that never outlives us: started, stopped, killed, frozen.
+"""A child process that never outlives its parent. It can be started, stopped, killed and frozen.
 
-Knows processes and signals; knows nothing of what runs in them.
+Knows processes and signals, and nothing about the programs in them.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Final
 
 _STOPPED_WITHIN_S: Final = 10.0
 
-# The kernel kills the child when its parent dies, even by `kill -9`. Set by a few lines of Python
-# that then become the child (same pid): `preexec_fn` is not safe with threads, and the setting
-# survives exec. A parent that died before the setting is seen by its changed pid.
+# The kernel kills the child when its parent dies, even by `kill -9`. A few lines of Python set this
+# up and then become the child (same pid), because `preexec_fn` is not safe with threads and the
+# setting survives exec. If the parent died before that, the child sees a changed parent pid.
 _TIED: Final = """
 import ctypes, os, signal, sys
 PR_SET_PDEATHSIG = 1
@@ -31,14 +31,14 @@ os.execv(sys.argv[2], sys.argv[2:])
 
 
 class Child:
-    """A process in a session of its own, so that Ctrl-C reaches us and not it."""
+    """A process in its own session, so that Ctrl-C reaches only the parent."""
 
     def __init__(
         self, command: Sequence[str], output: Path, environ: Mapping[str, str] | None = None
     ) -> None:
-        """Start `command` (absolute path first); stdout and stderr are appended to `output`.
+        """Start `command` (absolute path first). Its stdout and stderr are appended to `output`.
 
-        `environ`: its whole environment; ours if None.
+        `environ`: the whole environment of the child; None: that of this process.
         """
         with output.open("ab") as sink:
             self._process = subprocess.Popen(  # noqa: S603
@@ -52,16 +52,16 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id, and id of its process group."""
+        """Process id, which is also the id of its process group."""
         return self._process.pid
 
     @property
     def is_running(self) -> bool:
-        """True until it has ended, by itself or not."""
+        """True until the process has ended, for any reason."""
         return self._process.poll() is None
 
     def stop(self, within_s: float = _STOPPED_WITHIN_S) -> None:
-        """SIGTERM, ten seconds, SIGKILL. Returns when it is gone."""
+        """Send SIGTERM, and SIGKILL after `within_s`. Return when the process is gone."""
         self._signal(signal.SIGCONT)
         self._signal(signal.SIGTERM)
         try:
@@ -70,29 +70,30 @@ class Child:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL, and wait until it is gone."""
+        """Send SIGKILL, and wait until the process is gone."""
         self._signal(signal.SIGKILL)
         self._process.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: it is alive and does nothing."""
+        """Send SIGSTOP. The process is alive but does nothing."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:
-        if self.is_running:  # unreaped, so the pid is still its own
+        if self.is_running:  # not yet reaped, so the pid still belongs to it
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, number)
 
 
 def _tie() -> Sequence[str]:
-    """Prefix a command that ties it to our life.
+    """Return the prefix of a command that ties a child to the life of this process.
 
-    Linux only. The kernel means the *thread* that started it: any other than the main thread may
-    end long before we do, so a child of such a thread is not tied (its owner still stops it).
+    Linux only. The kernel watches the *thread* that started the child. A thread other than the main
+    thread may end earlier than the process, so children of such a thread are not tied. Their owner
+    still stops them.
     """
     if sys.platform != "linux" or threading.current_thread() is not threading.main_thread():
         return ()

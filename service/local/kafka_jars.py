@@ -1,6 +1,6 @@
-"""Apache Kafka's jars for a local broker: found in `.kafka/libs`, or fetched there through Maven.
+"""Apache Kafka's jars for a local broker: found in `.kafka/libs`, or fetched through Maven.
 
-Knows Java, Maven and `deploy/kafka/pom.xml`; knows nothing of running brokers.
+Knows Java, Maven and `deploy/kafka/pom.xml`, and nothing about running brokers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from service.errors import BrokerError
+
 ROOT: Final = Path(__file__).parents[2]
 KAFKA: Final = ROOT / "deploy" / "kafka"
 LIBS: Final = ROOT / ".kafka" / "libs"
@@ -22,16 +24,16 @@ _JAVA_PACKAGE: Final = "openjdk-17-jre-headless"
 _FETCHED_WITHIN_S: Final = 540.0
 
 
-class JarsMissing(RuntimeError):  # noqa: N818 - says what it is
-    """No real Kafka on this machine; the message says what to install."""
+class KafkaJarsError(BrokerError):
+    """There is no real Kafka on this machine. The text says what to install."""
 
 
 def java() -> str:
-    """Find Java 17 or later; -> its path. JarsMissing when there is none."""
+    """Return the path of Java 17 or later. KafkaJarsError if there is no such Java."""
     path = shutil.which("java")
     if path is None:
         message = f"no Java {JAVA_AT_LEAST} or later in PATH (Debian package: {_JAVA_PACKAGE})"
-        raise JarsMissing(message)
+        raise KafkaJarsError(message)
     answer = subprocess.run([path, "-version"], capture_output=True, text=True, check=False)  # noqa: S603
     found = re.search(r'version "(\d+)', answer.stderr)
     if found is None or int(found[1]) < JAVA_AT_LEAST:
@@ -39,12 +41,12 @@ def java() -> str:
         message = (
             f"{path} is not Java {JAVA_AT_LEAST} or later (Debian package: {_JAVA_PACKAGE}): {said}"
         )
-        raise JarsMissing(message)
+        raise KafkaJarsError(message)
     return path
 
 
 def jars() -> Path:
-    """Return the directory of the jars that `pom.xml` asks for; fetches them. JarsMissing."""
+    """Return the directory of the jars of `pom.xml`. It fetches them if needed. KafkaJarsError."""
     if not _is_current(LIBS):
         _fetch()
     return LIBS
@@ -57,13 +59,16 @@ def _is_current(libs: Path) -> bool:
 
 
 def _fetch() -> None:
-    """Let Maven copy the jars aside, then move them in place at once: two may do this."""
+    """Let Maven copy the jars to a temporary directory, then move them at once into place.
+
+    Two processes may do this at the same time.
+    """
     maven = shutil.which("mvn")
     if maven is None:
         message = (
-            f"no jars in {LIBS.relative_to(ROOT)} and no mvn to fetch them (Debian package: maven)"
+            f"no jars in {LIBS.relative_to(ROOT)}, and no mvn that can fetch them (Debian: maven)"
         )
-        raise JarsMissing(message)
+        raise KafkaJarsError(message)
     LIBS.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=LIBS.parent, prefix="fetch-") as aside:
         libs = Path(aside) / "libs"
@@ -75,11 +80,11 @@ def _fetch() -> None:
             )
         except subprocess.TimeoutExpired:
             message = f"Maven did not fetch the jars within {_FETCHED_WITHIN_S:.0f} s"
-            raise JarsMissing(message) from None
+            raise KafkaJarsError(message) from None
         if done.returncode != 0:
             said = next((line for line in done.stdout.splitlines() if "ERROR" in line), done.stderr)
             message = f"Maven could not fetch the jars: {said[:300]}"
-            raise JarsMissing(message)
+            raise KafkaJarsError(message)
         shutil.copy(KAFKA / "pom.xml", libs / "pom.xml")
         _put_in_place(libs)
 
@@ -87,6 +92,6 @@ def _fetch() -> None:
 def _put_in_place(libs: Path) -> None:
     if not _is_current(LIBS):
         shutil.rmtree(LIBS, ignore_errors=True)
-        with suppress(OSError):  # another one was faster, with the same jars
+        with suppress(OSError):  # another process was faster, with the same jars
             os.replace(libs, LIBS)  # noqa: PTH105 - suppress() reads better than Path.replace's result
     assert _is_current(LIBS), "the jars are not in place"

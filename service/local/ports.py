@@ -1,4 +1,4 @@
-"""TCP ports of this machine: which are free, and whether a Kafka-compatible broker answers."""
+"""TCP ports of this machine: finds free ones, and checks whether a Kafka broker answers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from contextlib import ExitStack, suppress
 from typing import Final
 
 _OURS: Final = range(15_000, 32_000)
-"""Below those that systems give to outgoing connections: a client that tries again and again to
-reach a broker that is away would else be given the broker's own port one day, and keep it."""
+"""These ports are below those that systems use for outgoing connections.
+
+Otherwise a client that tries to reach a stopped broker could get the broker's own port and keep it.
+"""
 
 
 def free_ports(count: int) -> list[int]:
-    """Find different TCP ports of 127.0.0.1 that nobody listens on, and that nobody is given."""
+    """Find different TCP ports of 127.0.0.1 that are free and not used for outgoing connections."""
     found: list[int] = []
     with ExitStack() as probes:
         while len(found) < count:
@@ -27,7 +29,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def answers(host: str, port: int) -> bool:
-    """Ask for metadata (version 1, all topics); True when a broker names itself in the answer."""
+    """Send a metadata request (version 1, all topics). Return True if a broker names itself."""
     client_id = b"start"
     header = struct.pack(">hhih", 3, 1, 1, len(client_id)) + client_id
     request = header + struct.pack(">i", -1)

@@ -1,4 +1,4 @@
-"""One worker as a process of its own: started, asked, watched, stopped, hurt."""
+"""A worker as a separate process: started, queried, watched, stopped or killed."""
 
 from __future__ import annotations
 
@@ -18,25 +18,22 @@ from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.errors import WorkerError
 from service.local.ports import free_ports
 from service.settings import PREFIX, Settings
 
 ROOT: Final = Path(__file__).parents[2]
 SILENT_FOR_S: Final = 180.0
-"""A restore of a large table writes nothing for so long."""
+"""Seconds without output. The restore of a large table may write nothing for a long time."""
 STOPPED_WITHIN_S: Final = 60.0
 _POLL_S: Final = 0.05
 _OK: Final = 200
 _TAIL_LINES: Final = 15
 
 
-class WorkerFailed(RuntimeError):  # noqa: N818 - says what it is
-    """The worker ended by itself or never became ready; the message has the end of its log."""
-
-
 @dataclass(frozen=True, slots=True)
 class Gauges:
-    """What /metrics says, summed over the worker's partitions (watermark: the oldest)."""
+    """The values of /metrics, summed over the worker's partitions (watermark: the oldest)."""
 
     lag_records: int
     counted: int
@@ -46,7 +43,7 @@ class Gauges:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """Spell out settings as the environment that makes them."""
+    """Return the environment variables that give these settings."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
     default = Settings()
     for setting in fields(settings):
@@ -59,10 +56,10 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 class WorkerProcess:
-    """One worker process with a web port of its own. Whoever starts one must `end` it."""
+    """One worker process with its own web port. The code that starts one must call `end`."""
 
     def __init__(self, settings: Settings, log: Path, code: str = "", *, root: Path = ROOT) -> None:
-        """Start it and do not wait. What it prints is appended to `log`.
+        """Start the worker and do not wait. Its output is appended to `log`.
 
         `code`: Python that runs the worker in another way. `root`: the checkout whose code runs.
         """
@@ -76,7 +73,7 @@ class WorkerProcess:
                 cwd=root,
                 stdout=sink,
                 stderr=sink,
-                start_new_session=True,  # Ctrl-C is for us; we stop it
+                start_new_session=True,  # Ctrl-C ends this process, which then stops the worker
             )
 
     @property
@@ -90,7 +87,7 @@ class WorkerProcess:
         return f"http://127.0.0.1:{self.settings.web_port}"
 
     def get(self, path: str, timeout_s: float = 10.0) -> tuple[int, str]:
-        """HTTP status and body; (0, "") when there is no answer."""
+        """Return HTTP status and body; (0, "") without a response."""
         try:
             with urllib.request.urlopen(self.url + path, timeout=timeout_s) as answer:  # noqa: S310
                 return answer.status, answer.read().decode()
@@ -100,7 +97,7 @@ class WorkerProcess:
             return 0, ""
 
     async def gauges(self) -> Gauges | None:
-        """Ask for /metrics; None when it does not answer. WorkerFailed."""
+        """Request /metrics. Return None if the worker does not answer. WorkerError."""
         self.check()
         status, text = await asyncio.to_thread(self.get, "/metrics", 2.0)
         return parse(text) if status == _OK else None
@@ -110,19 +107,19 @@ class WorkerProcess:
         return self.log.read_text(errors="replace")
 
     def check(self) -> None:
-        """Raise WorkerFailed when it has ended by itself."""
+        """Raise WorkerError if the worker has ended by itself."""
         code = self.process.poll()
         if code is not None:
-            raise WorkerFailed(self._last_words(f"ended with {code}"))
+            raise WorkerError(self._last_words(f"ended with {code}"))
 
     async def watch(self) -> None:
-        """Return when it is stopped; WorkerFailed as soon as it has ended by itself."""
+        """Return when the worker is stopped. WorkerError as soon as it ends by itself."""
         while not self._is_stopping:
             self.check()
             await asyncio.sleep(_POLL_S)
 
     async def ready(self) -> None:
-        """Wait until /ready says so, as long as it writes lines to its log. WorkerFailed."""
+        """Wait until /ready answers with 200, as long as the log gets new lines. WorkerError."""
         size, until = -1, 0.0
         while (await asyncio.to_thread(self.get, "/ready"))[0] != _OK:
             self.check()
@@ -131,15 +128,15 @@ class WorkerProcess:
                 size, until = found, now + SILENT_FOR_S
             if now > until:
                 what = f"is not ready and has written nothing for {SILENT_FOR_S:.0f} s"
-                raise WorkerFailed(self._last_words(what))
+                raise WorkerError(self._last_words(what))
             await asyncio.sleep(_POLL_S)
 
     def signal(self, number: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal to the worker."""
         self.process.send_signal(number)
 
     async def stop(self) -> int:
-        """SIGTERM, and SIGKILL if that takes too long. Returns the exit code, or minus a signal."""
+        """Send SIGTERM, then SIGKILL after a time. Return the exit code, or minus the signal."""
         self.check()
         self._is_stopping = True
         self.signal(signal.SIGTERM)
@@ -149,11 +146,11 @@ class WorkerProcess:
         return self.process.wait()
 
     async def kill(self) -> None:
-        """SIGKILL, and wait."""
+        """Send SIGKILL, and wait."""
         self.end()
 
     def end(self) -> None:
-        """End it whatever it does, also when it is paused."""
+        """End the worker in any state, also when it is paused."""
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()

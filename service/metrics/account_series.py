@@ -1,8 +1,8 @@
-"""Series of single accounts: a watch list, and who gains and loses most in the current hour.
+"""Series of single accounts: a watch list, and the top gainers and losers of the current hour.
 
-A series that comes and goes with every scrape is useless, and one per account would end Prometheus.
-So: whoever reaches the first K stays until it has been behind the first 2 K for a while, and in all
-there are never more series than the limit. The watch list comes first, in its order.
+A series that comes and goes with every scrape is useless, and one series per account would overload
+Prometheus. So an account that reaches the first K places stays until it has been behind the first 2
+K for a while. There are never more series than the limit. The watch list comes first, in its order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from service.runtime.shard import Shard
 
 STAYS_S: Final = 300.0
-"""An account that is no longer among the first 2 K keeps its series so long."""
+"""Seconds for which an account keeps its series after it left the first 2 K places."""
 _REFRESH_S: Final = 5.0
 HOUR: Final = "1h"
 TOTAL: Final = "total"
@@ -36,7 +36,7 @@ class Account(NamedTuple):
 
 
 class AccountSeries:
-    """Which accounts have series, and their values when somebody scrapes."""
+    """Chooses the accounts that have series, and gives their values at a scrape."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class AccountSeries:
         self._refreshed_s = float("-inf")
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the families, then how many series they are."""
+        """Yield the families, then the number of series."""
         kinds = ("gained", "lost", "net")
         families = {
             kind: GaugeMetricFamily(f"netfollowers_account_{kind}", help_text, labels=_LABELS)
@@ -89,7 +89,7 @@ class AccountSeries:
         yield limit
 
     def _chosen(self) -> Iterator[Account]:
-        """Find the accounts: watched, then leading, each where its row is."""
+        """Yield the accounts with their rows: watched accounts first, then leaders."""
         shards = [shard for shard in self._shards if shard.is_running]
         self._refresh(shards)
         for key in dict.fromkeys((*self._watched, *sorted(self._last_among))):
@@ -100,7 +100,7 @@ class AccountSeries:
                     break
 
     def _refresh(self, shards: Iterable[Shard[Engine]]) -> None:
-        """Take in the first K of every partition; let go of who has long been behind 2 K."""
+        """Add the first K of every partition. Drop accounts that have long been behind 2 K."""
         now = self._now()
         if now - self._refreshed_s < _REFRESH_S or not self._top:
             return
@@ -136,7 +136,7 @@ class AccountSeries:
 
 
 def _followers(row: Row) -> int | None:
-    """Followers now: baseline + net since; None without a baseline."""
+    """Followers now: baseline + net since then; None without a baseline."""
     if row.baseline is None:
         return None
     return row.baseline + row.gained - row.lost - (row.net_at_baseline or 0)

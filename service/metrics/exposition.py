@@ -1,9 +1,8 @@
-"""The text of /metrics: one at a time, for a tenth of the loop's time at most.
+"""Builds the text of /metrics: one text at a time, for at most a tenth of the loop's time.
 
-Whoever asks while a text is being made gets the next one, together with everybody else who does:
-four hundred who ask at once cost two. The samples of shards are of one moment
-(service/metrics/worker_collector.py); the text is made of them in slices, and the loop turns in
-between.
+Requests that come while a text is being built share the next text. So four hundred requests at once
+cost two texts. The samples of all shards are of one moment (service/metrics/worker_collector.py).
+The text is built in slices, and the event loop turns between them.
 """
 
 from __future__ import annotations
@@ -21,8 +20,10 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 SLICE: Final = 2_000
-"""Samples between two turns of the loop: some milliseconds. While a worker counts at full speed, a
-turn is a batch: with many turns a text would come late."""
+"""Samples between two turns of the loop: some milliseconds.
+
+At full speed a turn of the loop is a whole batch, so with many turns a text would come late.
+"""
 REST_S: Final = 1.0
 _SHARE: Final = 10
 _VERSION: Final = re.compile(r"version=([^;]*)")
@@ -31,7 +32,7 @@ _EOF: Final = b"# EOF\n"
 
 
 class _Part(Collector):
-    """A family, as an encoder takes it."""
+    """One family, in the form that an encoder takes."""
 
     def __init__(self, family: Metric) -> None:
         self._family = family
@@ -41,7 +42,7 @@ class _Part(Collector):
 
 
 class Exposition:
-    """Texts of one registry."""
+    """Builds texts of one registry."""
 
     def __init__(
         self,
@@ -50,7 +51,7 @@ class Exposition:
         now: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.thread_time,
     ) -> None:
-        """`now`: seconds, monotonic; `cpu`: seconds of the loop's thread."""
+        """`now`: seconds, monotonic. `cpu`: seconds of the loop's thread."""
         self._registry = registry
         self._now = now
         self._cpu = cpu
@@ -61,7 +62,7 @@ class Exposition:
         self._not_before = 0.0
 
     async def text(self, accept: str) -> tuple[bytes, str]:
-        """-> a text whose samples are not older than this call, and its content type."""
+        """Return a text whose samples are not older than this call, and its content type."""
         encode, content_type = choose_encoder(_known(accept))
         wanted = self._began + 1
         async with self._one:
@@ -80,7 +81,7 @@ class Exposition:
 
     @contextmanager
     def _resting(self) -> Iterator[None]:
-        """Put the next text off by ten times what this work takes, and by REST_S at most."""
+        """Delay the next text by ten times the duration of this work, at most by REST_S."""
         began = self._cpu()
         yield
         now = self._now()
@@ -103,7 +104,7 @@ class Exposition:
                 await asyncio.sleep(0)
 
     async def _encoded(self, encode: Callable[[Any], bytes]) -> bytes:
-        """Encode as one go would, and let the loop turn after every SLICE samples."""
+        """Encode as in one step, but let the loop turn after every SLICE samples."""
         texts, done, ends = [], 0, b""
         for part, is_continued in _parts(self._families):
             with self._resting():
@@ -119,13 +120,13 @@ class Exposition:
 
 
 def _known(accept: str) -> str:
-    """Leave out versions that there are not: each would be a text of its own, or an error."""
+    """Drop versions that do not exist. Each would become a separate text, or an error."""
     wanted = [one for one in accept.split(",") if set(_VERSION.findall(one)) <= _VERSIONS]
     return ",".join(wanted)
 
 
 def _parts(families: Iterable[Metric]) -> Iterator[tuple[Metric, bool]]:
-    """Yield families, long ones in parts; True: the part goes on with the family before it."""
+    """Yield families; long ones in parts. True: the part continues the family before it."""
     for family in families:
         if len(family.samples) <= SLICE:
             yield family, False
@@ -137,7 +138,7 @@ def _parts(families: Iterable[Metric]) -> Iterator[tuple[Metric, bool]]:
 
 
 def _without_head(text: bytes) -> bytes:
-    """Leave out name and type of a family, which stand before its first part."""
+    """Drop the name and the type of a family, which its first part already has."""
     while text.startswith(b"# "):
         text = text.partition(b"\n")[2]
     return text

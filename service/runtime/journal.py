@@ -23,6 +23,7 @@ from aiokafka.structs import OffsetAndMetadata
 from service.contract.input_record import RawRecord
 from service.contract.results import FinishedBatches, Output, OutputRecord, Target
 from service.contract.skipped_ranges import around
+from service.errors import NetFollowersError, RefusedError
 from service.kafka import clients
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.kafka.aiokafka_ext.stable_offsets import ask_for_stable
@@ -60,11 +61,11 @@ CommitPosition = Callable[[int, int, str], Awaitable[None]]
 """(partition, position, metadata): commit as the member of the group that we are."""
 
 
-class RefusedToOpen(Exception):  # noqa: N818 - it is a refusal, with its way forward
+class OpenRefusedError(RefusedError):
     """The log and our own commits contradict each other; the message names the way forward."""
 
 
-class NotOurs(RefusedToOpen):
+class ForeignCommitError(OpenRefusedError):
     """The group has a commit that no worker has made; `netfollowers rebuild` mends it."""
 
     def __init__(self, what: str, way_back: str) -> None:
@@ -73,7 +74,7 @@ class NotOurs(RefusedToOpen):
         self.what = what
 
 
-class Overtaken(Exception):  # noqa: N818 - it is what happened
+class ShardFencedError(NetFollowersError):
     """Another worker has opened the shard since we did: we are the zombie."""
 
 
@@ -156,7 +157,7 @@ class KafkaJournal:
         self._producer: AIOKafkaProducer | None = None
 
     async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
-        """See `Journal.open`. RefusedToOpen when the log contradicts the commit."""
+        """See `Journal.open`. OpenRefusedError when the log contradicts the commit."""
         self.progress.enter("fence the earlier owner")
         await self._fence()
         reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
@@ -227,7 +228,7 @@ class KafkaJournal:
                     f"topic {topic} has {found} partitions, not {self._partitions}: "
                     "all topics need the input's count; see `netfollowers topics check`"
                 )
-                raise RefusedToOpen(message)
+                raise OpenRefusedError(message)
 
     async def committed(self) -> Checkpoint | None:
         """See `Journal.committed`. A consumer of its own: a second `assign` breaks aiokafka's."""
@@ -251,7 +252,7 @@ class KafkaJournal:
                 f"{found.offset} by group {self._settings.app_id} that is not a checkpoint "
                 f"({error})"
             )
-            raise NotOurs(what, self._way_back) from error
+            raise ForeignCommitError(what, self._way_back) from error
 
     def _check_log_start(self, checkpoint: Checkpoint, start: int) -> None:
         if start > checkpoint.position:
@@ -262,7 +263,7 @@ class KafkaJournal:
                 "result topics and baselines. Raise retention.ms of the input topic, so that it "
                 "does not happen again"
             )
-            raise RefusedToOpen(message)
+            raise OpenRefusedError(message)
 
     async def _rows(self, reader: AIOKafkaConsumer) -> dict[str, dict[bytes, bytes]]:
         return {table.topic: await self._rows_of(reader, table) for table in self.tables}
@@ -326,7 +327,7 @@ class KafkaJournal:
                 "or has lost records. To count the remaining records, use a new "
                 "NETFOLLOWERS_APP_ID, new result topics and baselines"
             )
-            raise RefusedToOpen(message)
+            raise OpenRefusedError(message)
 
     def _batches(self, records: Iterable[OutputRecord], producer: AIOKafkaProducer) -> list[Any]:
         """(key, value[, headers]) -> closed batches."""
@@ -459,7 +460,7 @@ class TransactionalJournal(KafkaJournal):
             f"from offset {decided[tp]} on (the log ends at {ends[tp]}): the broker has lost its "
             "marker. See `hanging transaction` in docs/operate/runbook.md"
         )
-        raise RefusedToOpen(message)
+        raise OpenRefusedError(message)
 
     def _sequence(self) -> int:
         assert self._producer is not None
@@ -534,7 +535,7 @@ class PlainJournal(KafkaJournal):
                 f"{checkpoint.position}: the topic was deleted and created again. Count again "
                 "with a new NETFOLLOWERS_APP_ID and new result topics"
             )
-            raise RefusedToOpen(message)
+            raise OpenRefusedError(message)
         return checkpoint
 
     async def _fence(self) -> None:

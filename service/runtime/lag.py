@@ -22,7 +22,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from service.kafka import clients
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ async def _stamps(
             for tp, records in (await consumer.getmany(*missing, timeout_ms=200)).items():
                 if records and tp not in stamps:
                     stamps[tp] = records[0].timestamp
-    except CannotUnpack as error:  # the shard's reader meets it too, and ends the worker
+    except UnpackError as error:  # the shard's reader meets it too, and ends the worker
         log.debug("the age of the oldest record could not be read: %s", error)
     finally:
         consumer.unsubscribe()

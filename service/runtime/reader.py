@@ -1,9 +1,8 @@
-"""The shard's own consumer: it belongs to one partition and one assignment of it.
+"""The consumer of a shard. It belongs to one partition and one assignment of it.
 
-A reader is positioned once, at its start, and never seeks: it ends with the assignment, so that no
-fetch in flight can be overtaken by a seek. Its batches carry their positions [start, end), control
-records included. At most `IN_FLIGHT` batches of a reader are on their way, so that a slow shard
-does not hold up the others.
+A reader gets its position once, at its start, and never seeks. It ends with the assignment, so no
+seek can overtake a fetch in flight. Its batches have positions [start, end), with control records.
+At most `IN_FLIGHT` batches of a reader wait, so that a slow shard does not delay the others.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from service.contract.input_record import RawRecord
 from service.kafka import clients
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.settings import Settings
 
@@ -28,7 +27,7 @@ _ANSWERED_WITHIN_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records of one fetch and their positions [start, end); `reader` says which assignment."""
+    """Records of one fetch and their positions [start, end). `reader`: names the assignment."""
 
     reader: Reader
     partition: int
@@ -38,20 +37,20 @@ class Batch:
 
     @property
     def is_consistent(self) -> bool:
-        """False when records lie outside [start, end): they are of another position's fetch."""
+        """False if records lie outside [start, end): they belong to a fetch of another position."""
         records = self.records
         return not records or self.start <= records[0].offset <= records[-1].offset < self.end
 
     def release(self) -> None:
-        """Let the reader fetch another one."""
+        """Let the reader fetch one more batch."""
         self.reader.free.release()
 
 
 class Reader:
-    """Reads one partition from a position into a queue, until it is stopped."""
+    """Reads one partition from a position into a queue until it is stopped."""
 
     def __init__(self, settings: Settings, partition: int, queue: asyncio.Queue[Batch]) -> None:
-        """`queue` is shared by all readers of the worker."""
+        """`queue`: shared by all readers of the worker."""
         self.free = asyncio.Semaphore(IN_FLIGHT)
         self._settings = settings
         self._source = TopicPartition(settings.input_topic, partition)
@@ -61,12 +60,12 @@ class Reader:
 
     @property
     def position(self) -> int:
-        """Offset after the last record handed out."""
+        """Offset after the last record put into the queue."""
         return self._position
 
     @property
     def end(self) -> int | None:
-        """Last stable offset of the partition (high watermark where there is none), if known."""
+        """Last stable offset of the partition, or high watermark without one; None if unknown."""
         if self._consumer is None:
             return None
         stable = self._consumer.last_stable_offset(self._source)
@@ -77,20 +76,20 @@ class Reader:
 
     @property
     def is_answered(self) -> bool:
-        """False when the broker has been asked and has not answered for a while."""
+        """False if the broker has not answered a request for a while."""
         if self._consumer is None or self.free.locked():
             return True
         return time.time() - self.answered_s < _ANSWERED_WITHIN_S
 
     @property
     def answered_s(self) -> float:
-        """When the broker last answered a fetch, seconds since the epoch; 0: not yet."""
+        """When the broker last answered a fetch, in seconds since the epoch; 0: not yet."""
         if self._consumer is None:
             return 0.0
         return (self._consumer.last_poll_timestamp(self._source) or 0) / 1_000
 
     async def run(self, position: int) -> None:
-        """Read from `position` on. Raises when the log start passes the position."""
+        """Read from `position` on. Raises if the log start passes the position."""
         self._position = position
         consumer = raw_consumer(self._settings, max_poll_records=self._settings.batch_records)
         try:
@@ -108,8 +107,8 @@ class Reader:
         await self.free.acquire()
         try:
             found = await consumer.getmany(self._source, timeout_ms=200)
-        except CannotUnpack:
-            for _ in range(IN_FLIGHT - 1):  # until all that was read before is counted
+        except UnpackError:
+            for _ in range(IN_FLIGHT - 1):  # until all batches read before are counted
                 await self.free.acquire()
             raise
         start, end = self._position, await consumer.position(self._source)

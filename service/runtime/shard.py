@@ -19,11 +19,11 @@ from contextlib import aclosing
 from enum import Enum
 from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar
 
-from service.contract.rule_versions import TooNew
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.contract.rule_versions import RulesTooNewError
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.kafka.partitioning import Partitioner, partitioner_of
 from service.runtime.engine_port import Checkpoint, PartitionEngine, Sealed
-from service.runtime.journal import Journal, Overtaken, RefusedToOpen, Restored
+from service.runtime.journal import Journal, OpenRefusedError, Restored, ShardFencedError
 from service.runtime.reader import Batch, Reader
 from service.settings import Settings
 
@@ -119,7 +119,7 @@ class Shard(Generic[E]):
     # ---- open
 
     async def open(self) -> None:
-        """Restore what the log says. RefusedToOpen names what contradicts what."""
+        """Restore what the log says. OpenRefusedError names what contradicts what."""
         assert self.state is State.OPENING, self.state
         began = self._moved_at = loop_time()
         restored = await self._journal.open(self.engine.replay_from)
@@ -167,7 +167,7 @@ class Shard(Generic[E]):
         engine = self.engine
         try:
             engine.restore(restored.checkpoint or engine.initial_checkpoint(restored.start))
-        except TooNew as error:
+        except RulesTooNewError as error:
             self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
         tables, newest = restored.rows, -1
         self._journal.progress.enter("load the rows")
@@ -246,12 +246,12 @@ class Shard(Generic[E]):
         """Rows ahead of the commit are wrong, unless their commit has come since we looked."""
         if await self._journal.committed() != restored.checkpoint:
             message = "another worker took over the partition while this worker opened it"
-            raise Overtaken(message)
+            raise ShardFencedError(message)
         self._refuse(why)
 
     def _refuse(self, why: str) -> NoReturn:
         message = f"partition {self.partition}: {why}"
-        raise RefusedToOpen(message)
+        raise OpenRefusedError(message)
 
     # ---- apply
 
@@ -455,7 +455,7 @@ class Shard(Generic[E]):
 
     def _ended_reading(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, CannotUnpack):
+        if isinstance(error, UnpackError):
             self._ending = asyncio.create_task(self._commit_and_fail(error))
         elif error is not None:
             self._reading_failed(error)

@@ -16,7 +16,7 @@ from typing import Generic
 
 from aiokafka.errors import KafkaError
 
-from service.runtime.journal import Overtaken, RefusedToOpen
+from service.runtime.journal import OpenRefusedError, ShardFencedError
 from service.runtime.reader import Batch
 from service.runtime.shard import E, Fail, Shard, State, loop_time
 
@@ -143,7 +143,7 @@ class Shards(Generic[E]):
         if self._drivers.get(partition) is driver:
             del self._drivers[partition]
         error = None if driver.cancelled() else driver.exception()
-        if isinstance(error, RefusedToOpen):
+        if isinstance(error, OpenRefusedError):
             self.fail(f"refused to open: {error}", None)
         elif error is not None:
             self.fail(f"a shard could not be opened partition={partition}", error)
@@ -180,7 +180,7 @@ class Shards(Generic[E]):
         """
         try:
             return await self._take_up(partition)
-        except (KafkaError, Overtaken, RefusedToOpen) as error:
+        except (KafkaError, ShardFencedError, OpenRefusedError) as error:
             if epoch == self._epoch:
                 raise
             log.info("a rebalance interrupted the opening partition=%d: %r", partition, error)

@@ -1,11 +1,11 @@
-"""What was checked at the start is checked again while the worker runs: topics change under it.
+"""Repeats the checks of the start while the worker runs, because topics may change meanwhile.
 
-A change that would make results wrong ends the worker, and a new start refuses as it does. One that
-only weakens something is logged once. The partition count of the input is looked at every few
-seconds: keys go to other partitions from the moment on at which producers hear of new ones.
+A change that would make results wrong ends the worker. A new start then refuses for the same
+reason. A change that only weakens the service is logged once. The partition count of the input is
+checked every few seconds, because keys go to other partitions as soon as producers see new ones.
 
-A broker that has just started may not know all topics yet. So a change counts when two looks, one
-after the other, have seen it.
+A broker that has just started may not know all topics yet. So a change counts only if two
+consecutive checks have seen it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _EACH: Final = 20
 
 
 class TopicWatch:
-    """Looks for ever; `fail` ends the process."""
+    """Checks without end. `fail` ends the process."""
 
     def __init__(
         self, settings: Settings, partitions: int, fail: Callable[[str, BaseException | None], None]
@@ -40,12 +40,15 @@ class TopicWatch:
         self._partitions = partitions
         self._fail = fail
         self._told: set[str] | None = None
-        """What has been logged; before the first look, that is what the start has logged."""
+        """The findings that are logged already.
+
+        Before the first check: those that the start logged.
+        """
         self._suspected = ""
-        """What the last look has seen that would end the worker."""
+        """The finding of the last check that would end the worker."""
 
     async def run(self) -> None:
-        """Look again and again. Other code reports a broker that does not answer."""
+        """Check again and again. Other code reports a broker that does not answer."""
         turn = 0
         while True:
             admin = clients.admin(self._settings)

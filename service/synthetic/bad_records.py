@@ -1,6 +1,6 @@
-"""Records that must be rejected, a few for every reason, and each for exactly that reason.
+"""Records that must be rejected: a few for every reason, each for exactly that reason.
 
-Part of the synthetic source, so that a demo or a test meets everything a producer can get wrong.
+They are part of the synthetic source, so that a demo or a test contains every error of a producer.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from service.contract.input_record import MAX_ID_BYTES, MAX_VALUE_BYTES, Headers
 
 
 class Good(NamedTuple):
-    """A valid event to be spoiled: key = account id in UTF-8, value = one flat JSON object."""
+    """A valid event to be spoiled. Key: account id in UTF-8. Value: one flat JSON object."""
 
     key: bytes
     value: bytes
@@ -118,5 +118,8 @@ SPOILERS: Final[tuple[tuple[Reason, Spoil], ...]] = (
     (Reason.MISSING_KEY, lambda good: Spoiled(None, good.value, [])),
     (Reason.KEY_MISMATCH, lambda good: Spoiled(good.key + b"-other", good.value, [])),
 )
-"""(reason, how): every reason but three. aiokafka can write no header name that is not UTF-8, an
-unforeseen error cannot be made on purpose, and an operator skips."""
+"""(reason, how): every reason except three.
+
+aiokafka cannot write a header name that is not UTF-8, an unforeseen error cannot be made on
+purpose, and only an operator skips a range.
+"""

@@ -1,42 +1,51 @@
-"""Sends made records in batches, each to the partition of its key, and counts what was sent."""
+"""Sends records in batches, each to the partition of its key, and counts what was sent."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from bisect import bisect_right
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import RecordMetadata
 
+from service.errors import UsageError
+from service.kafka import clients
 from service.kafka.partitioning import partition_of
+from service.settings import Settings
 from service.synthetic.events import Made
 
 _UNSETTLED: Final = 64
-"""So many batches may wait for the broker's answer."""
+"""Largest number of batches that wait for the broker's response."""
 _TRIPS: Final = 4_096
-"""So many batches per partition are remembered with the time when they were handed over."""
+"""Number of batches per partition whose sending time is remembered."""
+
+_STOPPED_WITHIN_S: Final = 5.0
+"""All that was settled has arrived. The rest was given up with an exception."""
 
 
 class Trip(NamedTuple):
-    """A batch under way."""
+    """A batch that was sent and is not yet acknowledged."""
 
     records: int
     handed_over: float
 
 
 class Outbox:
-    """`put` is cheap and synchronous; `send` hands over what is there; `settle` waits for it.
+    """Collects records with `put` (cheap, no I/O), sends them with `send`, waits with `settle`.
 
-    `sent`: records by kind. `ends`: partition -> offset after the last record that arrived.
+    `sent`: number of records by kind. `ends`: by partition, the offset after the last record that
+    arrived.
     """
 
     def __init__(self, producer: AIOKafkaProducer, topic: str, partitions: int) -> None:
-        """Take a started producer without a transactional id."""
+        """`producer`: started, without a transactional id."""
         self.sent: Counter[str] = Counter()
         self.ends: dict[int, int] = {}
         self.partitions = partitions
@@ -50,7 +59,7 @@ class Outbox:
         self._trips: dict[int, deque[tuple[int, float]]] = {}
 
     def put(self, made: Made, partition: int | None = None) -> None:
-        """Add a record to its partition's batch."""
+        """Add a record to the batch of its partition."""
         place = self._place(made.key) if partition is None else partition
         batch = self._open.get(place)
         if batch is None:
@@ -64,7 +73,7 @@ class Outbox:
             assert accepted is not None, f"a record of kind {kind} is larger than a batch"
 
     def partition_of(self, key: bytes) -> int:
-        """Partition that a key's records go to."""
+        """Return the partition of a key's records."""
         return partition_of(key, self.partitions)
 
     def put_all(self, records: Iterable[Made]) -> None:
@@ -73,12 +82,12 @@ class Outbox:
             self.put(made)
 
     def put_everywhere(self, made: Made) -> None:
-        """Add a record to every partition (a heartbeat)."""
+        """Add a record to every partition (for heartbeats)."""
         for partition in range(self.partitions):
             self.put(made, partition)
 
     async def send(self) -> None:
-        """Hand over all batches; waits while too many are unanswered."""
+        """Send all batches. Wait while too many are unacknowledged."""
         batches = [*self._full, *self._open.items()]
         self._full, self._open = [], {}
         for partition, batch in batches:
@@ -91,12 +100,12 @@ class Outbox:
             await self.settle()
 
     async def settle(self) -> None:
-        """Wait until the broker has everything; raises what the broker refused."""
+        """Wait until the broker has everything. Raises if the broker refused a batch."""
         unsettled, self._unsettled = self._unsettled, []
         await asyncio.gather(*unsettled)
 
     def sent_at(self, partition: int, offset: int) -> float | None:
-        """When (time.monotonic) the record at an offset was handed over; None if not by us."""
+        """Return the time.monotonic at which a record was sent; None if not by this outbox."""
         trips = self._trips.get(partition)
         if not trips:
             return None
@@ -120,3 +129,20 @@ class Outbox:
         if place is None:
             place = self._places[key] = partition_of(key, self.partitions)
         return place
+
+
+@contextlib.asynccontextmanager
+async def outbox_to(settings: Settings) -> AsyncIterator[Outbox]:
+    """Open an outbox to the input topic. UsageError: there is no such topic."""
+    producer = clients.producer(settings)
+    try:
+        await producer.start()
+        partitions = await producer.partitions_for(settings.input_topic)
+        yield Outbox(producer, settings.input_topic, len(partitions))
+    except UnknownTopicOrPartitionError:
+        message = f"there is no topic {settings.input_topic}: netfollowers topics create"
+        raise UsageError(message) from None
+    finally:
+        with contextlib.suppress(TimeoutError):  # it waits for what it cannot send any more
+            async with asyncio.timeout(_STOPPED_WITHIN_S):
+                await producer.stop()

@@ -1,7 +1,7 @@
-"""Synthetic follow events from a seed. Pure: time comes in, records come out, nothing is sent here.
+"""Synthetic follow events from a seed. Pure: time is an argument, and nothing is sent here.
 
-Every event carries `"synthetic": true` (the service ignores fields it does not know). `send.py`
-sends them to a topic or writes them to a file; tests take them as they are.
+Every event has `"synthetic": true`, a field that the service ignores. `batch_sender.py` sends the
+records to a topic, and the command `generate` can write them to a file.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from service.synthetic.surges import Mover, Surges
 Kind = Literal["event", "duplicate", "late", "bad", "heartbeat", "baseline", "replayed"]
 
 REPEATABLE: Final = 4_096
-"""A duplicate repeats one of so many last events: well inside the dedup horizon."""
+"""A duplicate repeats one of this many last events, well inside the dedup horizon."""
 SURGE_SHARE: Final = 0.35
-"""Share of the events that goes to the accounts on the move, if there are any."""
+"""Share of the events that goes to the accounts that surge or decline, if there are any."""
 LEAST_FOLLOWERS: Final = 10_000
 MOST_FOLLOWERS: Final = 20_000_000
 STEP_MS: Final = 100
-"""Event time of `span` moves in such steps."""
+"""The event time of `span` moves in steps of this length."""
 
 _LATE_MARGIN_MS: Final = 60_000
 _LATE_SPREAD_MS: Final = 1_800_000
@@ -34,7 +34,7 @@ _NO_HEADERS: Final[Headers] = []
 
 
 class Made(NamedTuple):
-    """One record, and what it was made to be: `late` is late once the watermark is at its time."""
+    """One record, and its kind. A `late` record is late if the watermark has reached its time."""
 
     key: bytes | None
     value: bytes | None
@@ -44,7 +44,7 @@ class Made(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the events are like. Shares are of all records, from 0 to 1.
+    """The shape of the events. Shares are parts of all records, from 0 to 1.
 
     `skew` 0: all accounts alike; else the exponent of a Pareto distribution (small: few hot ones).
     `disorder_s`: an event is |normal(0, disorder_s)| seconds older than its place in the stream.
@@ -70,17 +70,17 @@ class Shape:
 
 
 def late_after_ms(grains: tuple[Grain, ...] | None = None) -> int:
-    """Age (ms) at which an event surely misses a window of the smallest grain."""
+    """Return the age (ms) at which an event surely misses a window of the smallest grain."""
     known = grains or tuple(Grain.parse(text) for text in DEFAULT_GRAINS)
     smallest = min(known, key=lambda grain: grain.size_ms)
     return smallest.size_ms + smallest.keep_ms
 
 
 class Synthetic:
-    """An endless source. The same shape and the same calls make the same records."""
+    """An endless source. The same shape and the same calls give the same records."""
 
     def __init__(self, shape: Shape) -> None:
-        """Begin at the first record of `shape.seed`."""
+        """Start at the first record of `shape.seed`."""
         self.shape = shape
         self._random = random.Random(shape.seed)  # noqa: S311 - reproducible, not secret
         self._surges = Surges(shape.seed, slots=shape.surges, accounts=shape.accounts)
@@ -89,14 +89,17 @@ class Synthetic:
         self._late_ms = (shape.late_after_ms or late_after_ms()) + _LATE_MARGIN_MS
 
     def span(self, start_ms: int, *, rate: float, count: int) -> Iterator[Made]:
-        """Make `count` records whose times begin at `start_ms` and move on at `rate` per second."""
+        """Make `count` records.
+
+        Their times begin at `start_ms` and advance at `rate` per second.
+        """
         per_step = max(1, round(rate * STEP_MS / 1_000))
         for first in range(0, count, per_step):
             now_ms = start_ms + int(first * 1_000 / rate)
             yield from self.at(now_ms, min(per_step, count - first))
 
     def at(self, now_ms: int, count: int) -> Iterator[Made]:
-        """Make `count` records that happen at about `now_ms`."""
+        """Make `count` records with times of about `now_ms`."""
         shape, draw = self.shape, self._random.random
         repeat = shape.duplicates
         late = repeat + shape.late
@@ -115,7 +118,7 @@ class Synthetic:
                 yield self._bad(now_ms)
 
     def baselines(self, now_ms: int) -> Iterator[Made]:
-        """Say for every account how many followers it had before: few have many."""
+        """Make a baseline for every account. A few accounts have many followers."""
         for account in range(self.shape.accounts):
             key = b"acct-%d" % account
             followers = min(int(LEAST_FOLLOWERS * self._random.paretovariate(0.8)), MOST_FOLLOWERS)
@@ -127,7 +130,7 @@ class Synthetic:
             yield Made(key, value, _NO_HEADERS, "baseline")
 
     def _event(self, now_ms: int, movers: list[Mover], kind: Kind) -> Made:
-        """Make an event that counts: the hot path, about 3 us."""
+        """Make an event that counts. This is the hot path, about 3 us."""
         made = self._good(now_ms, movers)
         if self.shape.duplicates:
             self._remember(made.key, made.value)
@@ -176,5 +179,5 @@ class Synthetic:
 
 
 def heartbeat(now_ms: int) -> Made:
-    """Make the record that moves a silent partition's watermark to `now_ms`."""
+    """Make the record that moves the watermark of a silent partition to `now_ms`."""
     return Made(None, b'{"occurred_at":%d}' % now_ms, [(HEARTBEAT_HEADER, b"")], "heartbeat")

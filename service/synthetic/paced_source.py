@@ -1,4 +1,4 @@
-"""A synthetic source at a rate: paced by the clock of the machine, sent through an outbox."""
+"""A synthetic source at a rate: paced by the machine's clock, sent through an outbox."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from service.synthetic.events import Synthetic, heartbeat
 PACE: Final = 1_000.0
 """Events per second of event time when the rate is 0."""
 CHUNK: Final = 4_000
-"""So many events are made at a stretch at most."""
+"""Largest number of events made in one step."""
 
 _TICK_S: Final = 0.02
 _CATCH_UP_S: Final = 1.0
-"""A sender that was held up makes good at most so much; the rest is never made."""
+"""A delayed sender catches up at most this time. Events of a longer delay are never made."""
 
 
 class Stream:
-    """Feeds a source into an outbox at a rate (events/s; 0: as fast as it goes)."""
+    """Feeds a source into an outbox at a rate (events/s; 0: as fast as possible)."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class Stream:
         start_ms: int | None = None,
         with_heartbeats: bool = False,
     ) -> None:
-        """`start_ms`: event time of the first event; None: events happen now."""
+        """`start_ms`: event time of the first event; None: events have the present time."""
         self.made = 0
         self._source = source
         self._outbox = outbox

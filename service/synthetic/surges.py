@@ -1,7 +1,7 @@
-"""Which synthetic accounts surge or decline at a moment: a pure function of seed and time.
+"""Which synthetic accounts surge or decline at a moment. Depends only on seed and time.
 
-Each of `slots` slots moves one account after another. A move lasts 15 to 45 s, swells and ebbs like
-a raised cosine, and gains or loses nearly all the time: something for the top movers to show.
+Each of `slots` slots moves one account after another. A move lasts 15 to 45 s and has the shape of
+a raised cosine. It gains, or loses, nearly all the time, so the top movers have something to show.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _DECLINES, _OF = 2, 5
 
 
 class Mover(NamedTuple):
-    """An account (its number) on the move, and the share of unfollows among its events."""
+    """A moving account (its number), and the share of unfollows among its events."""
 
     account: int
     unfollow_share: float
@@ -28,7 +28,7 @@ class Surges:
     """The moves of one seed."""
 
     def __init__(self, seed: int, *, slots: int, accounts: int) -> None:
-        """`slots`: how many move at any time; `accounts`: to choose from."""
+        """`slots`: number of accounts that move at any time. `accounts`: number to choose from."""
         self._seed = seed
         self._slots = range(slots)
         self._accounts = accounts
@@ -37,7 +37,10 @@ class Surges:
         ]
 
     def table(self, now_ms: int) -> list[Mover]:
-        """List movers so that an even draw gets each by its weight at `now_ms`; [] if none."""
+        """List movers, each as often as its weight at `now_ms`, for a uniform draw.
+
+        It may be [].
+        """
         weighted = [self._mover(slot, now_ms) for slot in self._slots]
         total = sum(weight for _, weight in weighted)
         if total <= 0:

@@ -1,9 +1,10 @@
-"""The JSON API on the worker's web port: any worker answers for any account.
+"""The JSON API on the worker's web port. Any worker answers for any account.
 
-    routes -> cluster -> local (our own shards), or peers (the worker that owns the partition)
+    routes -> cluster -> local (the shards of this worker), or peers (the owner of the partition)
 
-`local` reads shards and never waits; `cluster` knows who owns which partition and merges. Nothing
-here decides a result, and nothing is scanned: rows are looked up, boards are kept by the engine.
+`local` reads shards and never waits. `cluster` knows the owner of each partition and merges the
+answers. This package decides no result and scans no table. It looks rows up by key, and the engine
+keeps the boards.
 """
 
 from __future__ import annotations

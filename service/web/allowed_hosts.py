@@ -1,8 +1,9 @@
-"""Who may ask: requests of other web pages, and under a foreign name, are refused.
+"""Decides by the headers whether a request may pass. It refuses requests of other web sites.
 
-A browser lets any page send requests here. It says so: `Origin`, `Sec-Fetch-Site`. A page whose own
-name has been pointed at this worker (DNS rebinding) is of the same origin for the browser: it gives
-itself away by the name in `Host`. Addresses and names without a dot cannot be had by a stranger.
+A browser lets any page send requests to this port. It states where they come from in `Origin` and
+`Sec-Fetch-Site`. An attacker can point the name of a page at this worker (DNS rebinding). For the
+browser that page then has the same origin as the worker, but `Host` contains the attacker's name.
+An attacker cannot own an IP address or a name without a dot, so these are allowed.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ class Visitors:
     """Judges requests by their headers alone."""
 
     def __init__(self, names: Collection[str]) -> None:
-        """`names` by which a proxy asks, in lower case."""
+        """`names`: host names of proxies in front of the worker, in lower case."""
         self._proxies = frozenset(names)
         self._own = ""
 
     def found_at(self, url: str) -> None:
-        """Take the name under which the other workers find this one for ours."""
+        """Note the URL at which the other workers find this worker. Its host name is allowed."""
         self._own = (yarl.URL(url).host or "").lower()
 
     def why_refused(self, request: web.Request) -> str:
-        """Say why a request is refused: "host" or "origin"; "" when it is not."""
+        """Return the reason of a refusal, "host" or "origin"; "" if the request may pass."""
         hosts = request.headers.getall("Host", [])
         if len(hosts) > 1 or not all(map(self._is_ours, hosts)):
             return "host"
@@ -47,7 +48,7 @@ class Visitors:
         return is_known or _is_address(name) or ("." not in name and ":" not in name)
 
     def _is_own(self, origin: str, hosts: Collection[str]) -> bool:
-        """Tell whether a page of ours sent it, or one behind a proxy that is named."""
+        """Tell whether a page of this worker, or of a named proxy, sent the request."""
         scheme, _, rest = origin.lower().partition("://")
         if scheme not in {"http", "https"}:
             return False
@@ -55,7 +56,7 @@ class Visitors:
 
 
 def _is_navigation(request: web.Request) -> bool:
-    """Tell whether somebody has followed a link: the page that has it sees no answer."""
+    """Tell whether the user followed a link. The page with the link cannot read the answer."""
     return (
         request.method in {"GET", "HEAD"}
         and request.headers.get("Sec-Fetch-Mode") == "navigate"
@@ -64,7 +65,7 @@ def _is_navigation(request: web.Request) -> bool:
 
 
 def _name(host: str) -> str:
-    """-> a host header without its port, in lower case."""
+    """Return a host header without its port, in lower case."""
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0].lower() if ":" in host else host.lower()

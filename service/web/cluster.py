@@ -1,7 +1,7 @@
-"""Any worker answers for any account: who owns which partition, and what all of them say together.
+"""Answers for all partitions: finds the owner of each partition and merges the workers' answers.
 
-Owners come with the group's assignment (docs/design/decisions/0014). While partitions move nothing
-is guessed: `Wrong` says 503 and when to ask again.
+The owners come with the group's assignment (docs/design/decisions/0014). While partitions move,
+nothing is guessed: `ApiError` with status 503 says when to try again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from service.web import responses as answers
 from service.web.local_shards import Local
 from service.web.peer_protocol import Looked, Question, Told, TopQuestion
 from service.web.peers import Peers
-from service.web.problems import Wrong, unavailable
+from service.web.problems import ApiError, unavailable
 from service.web.responses import By, GrainRule, ShardStatus, WorkerStatus
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class Cluster:
-    """All workers of the group, seen from this one."""
+    """All workers of the group, as this worker knows them."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Cluster:
         peers: Peers,
         membership: Callable[[], Membership | None],
     ) -> None:
-        """`partitions` of the input."""
+        """`partitions`: number of partitions of the input."""
         self._settings = settings
         self._partitions = partitions
         self._local = local
@@ -58,16 +58,17 @@ class Cluster:
 
     @property
     def _owners(self) -> dict[int, str]:
-        """Partition -> address, of the others' too; empty while the group rebalances."""
+        """Return the owner's URL of each partition, all workers included; {} during a rebalance."""
         membership = self._membership()
         return membership.owners if membership is not None else {}
 
     # ---- accounts
 
     async def accounts(self, ids: Sequence[str]) -> list[Looked]:
-        """Look accounts up, each where it is. Wrong (503) when an owner is not known.
+        """Look accounts up, each in its partition. ApiError (503) if an owner is not known.
 
-        Where murmur2 puts a key comes first; librdkafka's default, CRC32, is tried after it.
+        The partition that murmur2 chooses comes first. If it has no row, the partition that CRC32
+        chooses (the default of librdkafka) is tried too.
         """
         found = await self._look([(self._murmur2(key), key) for key in ids])
         again = [
@@ -151,7 +152,7 @@ class Cluster:
     # ---- leaders
 
     async def top(self, grain: str, by: By, n: int, trail: str | None) -> answers.Top:
-        """Who leads, over all shards. Wrong (503) unless every partition has answered."""
+        """Return the rankings over all shards. ApiError (503): a partition has not answered."""
         question = TopQuestion(grain, answers.RANKINGS[by], n, trail)
         mine = await self._local.tops(question)
         here = {shard.freshness.partition for shard in mine}
@@ -168,7 +169,7 @@ class Cluster:
     # ---- the service
 
     async def service(self) -> answers.Service:
-        """Everything that is known; a worker that does not answer is said to be so."""
+        """Return all that is known. A worker that does not answer is marked as not answering."""
         owners = self._owners
         told = {self._local.url: self._local.statuses()}
         others = sorted(set(owners.values()) - told.keys())
@@ -202,13 +203,13 @@ class Cluster:
     async def _statuses(self, url: str) -> list[ShardStatus] | None:
         try:
             return (await self._ask(url, service=True)).shards
-        except Wrong:
+        except ApiError:
             return None
 
     def _by_partition(
         self, told: Iterable[list[ShardStatus]], owners: dict[int, str]
     ) -> list[ShardStatus]:
-        """One status a partition: of who runs it, else of who holds it, else unknown."""
+        """Return one status per partition: of the running shard, of any shard, or `unknown`."""
         found: dict[int, ShardStatus] = {}
         for shard in (shard for one in told for shard in one):
             if shard.freshness is not None or shard.partition not in found:
@@ -219,15 +220,18 @@ class Cluster:
         ]
 
     async def answer(self, question: Question) -> Told:
-        """Answer another worker, from our own shards alone. Wrong: 421 of another group, 400."""
+        """Answer another worker from the shards of this worker alone.
+
+        ApiError (421) if the request belongs to another group, ApiError (400) if it is not valid.
+        """
         if question.app_id != self._settings.app_id:
             message = f"this worker belongs to the deployment {self._settings.app_id}"
-            raise Wrong("other-deployment", message)
+            raise ApiError("other-deployment", message)
         top, names = question.top, {None, *(grain.name for grain in self.grains)}
         if top is not None and not {top.grain, top.trail} <= names:
-            raise Wrong("bad-request", "there is no such grain")
+            raise ApiError("bad-request", "there is no such grain")
         if top is not None and len(set(top.rankings)) < len(top.rankings):
-            raise Wrong("bad-request", "a ranking may be requested only once")
+            raise ApiError("bad-request", "a ranking may be requested only once")
         return await self._local.answer(question)
 
 

@@ -1,12 +1,12 @@
-"""Connections to the web port: how many, of whom, and which has to go for another.
+"""Connections to the web port: their number, their clients, and which one ends to make room.
 
-    idle    no request is being answered; the one that has been so for longest goes first
-    busy    a request is being answered; stays
-    spare   came when its client, or everybody together, had no place left: it may ask for what must
-            always be answered (/live, the other workers), and for nothing else
+    idle    answers no request; the connection that has been idle longest ends first
+    busy    answers a request; it stays
+    spare   came when its client, or the whole port, had no place left; it may use only what must
+            always be answered (/live, requests of other workers)
 
-Idle connections are never a reason to turn somebody away, so that who opens a thousand of them and
-asks nothing keeps nobody out.
+Idle connections never cause a refusal: they end when a new connection needs the place. So a client
+that opens a thousand connections and sends nothing keeps no other client out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Final
 from service.web.rate_limits import client_of
 
 IDLE_S: Final = 20.0
-"""Longer than the other workers keep a connection that they do not use (15 s)."""
+"""Longer than other workers keep an unused connection (15 s)."""
 SPARE: Final = 64
 _SWEEP_S: Final = 1.0
 Protocols = Callable[[], asyncio.Protocol]
@@ -29,7 +29,7 @@ Protocols = Callable[[], asyncio.Protocol]
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One connection. `asked_s`: when its last request began, or it was made."""
+    """One connection. `asked_s`: when its last request began, or when it was made."""
 
     client: str
     transport: asyncio.Transport
@@ -40,7 +40,7 @@ class Connection:
 
 
 class Door:
-    """All connections. A client has half of all places at most."""
+    """All connections. One client gets at most half of the places."""
 
     def __init__(
         self,
@@ -49,25 +49,25 @@ class Door:
         refused: Callable[[str], None],
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`refused` is told the reason when a connection is turned away. `now`: seconds."""
+        """`refused` is called with the reason of each refusal. `now`: a clock in seconds."""
         self.most: int = most
         self._share = max(1, most // 2)
         self._refused = refused
         self._now = now
         self._all: dict[asyncio.BaseTransport, Connection] = {}
         self._placed: dict[str, dict[asyncio.BaseTransport, Connection]] = {}
-        """By client, in the order in which they have last been idle."""
+        """By client; the connection that has been idle longest comes first."""
         self._spare: dict[asyncio.BaseTransport, Connection] = {}
         self._sweeping: asyncio.TimerHandle | None = None
 
     def around(self, protocols: Protocols) -> Protocols:
-        """Stand before a server: -> protocols whose connections are counted here."""
+        """Wrap the server's protocols, so that this object counts their connections."""
         return lambda: _Watched(protocols(), self)
 
     # ---- coming and going
 
     def made(self, transport: asyncio.Transport) -> bool:
-        """Note a new connection; False when it has been turned away."""
+        """Note a new connection. Return False if it was refused."""
         peer = transport.get_extra_info("peername")
         client = client_of(peer[0] if peer else None)
         is_spare = not self._has_room(client)
@@ -81,7 +81,7 @@ class Door:
         return True
 
     def lost(self, transport: asyncio.BaseTransport) -> None:
-        """Note the end of a connection. Again does nothing."""
+        """Note the end of a connection. A second call does nothing."""
         found = self._all.pop(transport, None)
         if found is not None:
             del self._siblings(found)[transport]
@@ -92,7 +92,10 @@ class Door:
         return self._spare if of.is_spare else self._placed.setdefault(of.client, {})
 
     def _has_room(self, client: str) -> bool:
-        """Make room for another connection of a client, if idle ones are all that is in its way."""
+        """Make room for one more connection of a client by ending idle connections.
+
+        False: no room.
+        """
         mine = self._placed.get(client, {})
         if len(mine) >= self._share and not self._drop(mine):
             return False
@@ -102,7 +105,7 @@ class Door:
         return any(self._drop(found) for found in largest)
 
     def _drop(self, among: dict[asyncio.BaseTransport, Connection]) -> bool:
-        """End the one that has been idle for longest; False when none is idle."""
+        """End the connection that has been idle longest. Return False if no connection is idle."""
         idle = next((one for one in among.values() if not one.is_busy), None)
         if idle is not None:
             self._end(idle)
@@ -116,7 +119,7 @@ class Door:
 
     @contextmanager
     def asking(self, transport: asyncio.BaseTransport | None) -> Iterator[bool]:
-        """Mark a connection as busy; -> whether it is a spare one."""
+        """Mark a connection as busy. Yields True if it is a spare connection."""
         found = self._all.get(transport) if transport is not None else None
         if found is None:
             yield False
@@ -127,17 +130,17 @@ class Door:
         finally:
             found.is_busy = found.is_stream = False
             found.asked_s = self._now()
-            if found.transport in self._all:  # idle for the shortest time: the last to go
+            if found.transport in self._all:  # idle for the shortest time: it ends last
                 siblings = self._siblings(found)
                 siblings[found.transport] = siblings.pop(found.transport)
 
     def stays(self, transport: asyncio.BaseTransport | None) -> None:
-        """Let the request that a connection asks now last for as long as it wants."""
+        """Let the current request of a connection last without a time limit (a stream)."""
         if transport is not None and (found := self._all.get(transport)) is not None:
             found.is_stream = True
 
     def sweep(self) -> None:
-        """End what has asked nothing for IDLE_S, or does not take its answer."""
+        """End each connection that has sent no request for IDLE_S, or does not read its answer."""
         before = self._now() - IDLE_S
         for found in list(self._all.values()):
             if found.asked_s < before and not found.is_stream:
@@ -149,13 +152,13 @@ class Door:
         self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_S, self.start)
 
     def stop(self) -> None:
-        """Sweep no more."""
+        """Stop sweeping."""
         if self._sweeping is not None:
             self._sweeping.cancel()
 
 
 class _Watched(asyncio.Protocol):
-    """Passes everything on to the server's protocol, if the door lets it in."""
+    """Passes each call to the server's protocol, unless the connection was refused."""
 
     def __init__(self, inner: asyncio.Protocol, door: Door) -> None:
         self._inner = inner

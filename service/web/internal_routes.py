@@ -1,7 +1,7 @@
-"""POST /internal/ask: what one worker answers another. Nobody is believed to be one.
+"""POST /internal/ask: one worker's request to another. Each request must prove its sender.
 
-A question is read up to a bound, its proof is judged before it is decoded, and its work is taken
-from a budget of its own: strangers cannot use up what workers ask each other.
+The body is read up to a limit. The proof is checked before the body is decoded. These requests have
+a budget of their own, so that other clients cannot use up the budget of the workers.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from aiohttp import web
 from service.web import peer_protocol as asked
 from service.web.cluster import Cluster
 from service.web.peer_authentication import HEADER, Proofs, UnprovedError
-from service.web.problems import Wrong
+from service.web.problems import ApiError
 from service.web.rate_limits import Rate, client_of
 
 log = logging.getLogger(__name__)
 
 _READ_S: Final = 2.0
 _PER_CLIENT: Final = 10
-"""So many times what a client may ask, a worker may ask of another."""
+"""A worker may send this many times the requests of a normal client."""
 _ACCOUNTS: Final = 20
 _TOP: Final = 10
-"""Leaders cost as much as on /api/top, accounts by the score."""
+"""Cost of one request for leaders, as on /api/top. Accounts cost one unit per 20."""
 
 
 class Internal:
@@ -40,34 +40,34 @@ class Internal:
         rate: float,
         refused: Callable[[str], None],
     ) -> None:
-        """`rate`: what a client may ask in a second. `refused` is told the reason of a refusal."""
+        """`rate`: requests per second of a normal client. `refused` is called with each reason."""
         self._cluster = cluster
         self._proofs = proofs
         self._rate = Rate(_PER_CLIENT * rate)
         self._refused = refused
         self.url = ""
-        """Where the other workers find this one."""
+        """URL at which the other workers find this worker."""
 
     async def ask(self, request: web.Request) -> web.Response:
-        """Answer one question. Wrong: 400, 401, 413, 415, 421, 429."""
+        """Answer one request. ApiError: 400, 401, 413, 415, 421, 429."""
         if request.content_type != "application/json":
-            raise Wrong("unsupported-media-type", "send Content-Type: application/json")
+            raise ApiError("unsupported-media-type", "send Content-Type: application/json")
         body = await _read(request)
         nonce = self._proved(request, body)
         try:
             question = asked.decode_question(body)
         except (ValueError, RecursionError) as error:
-            raise Wrong("bad-request", "the body is not a request of a worker") from error
+            raise ApiError("bad-request", "the body is not a request of a worker") from error
         cost = 1 + len(question.accounts) // _ACCOUNTS + (_TOP if question.top else 0)
         if not self._rate.take(client_of(request.remote), cost):
             self._refused("rate")
-            raise Wrong("too-many-requests", "too many requests for a worker", retry_after_s=1)
+            raise ApiError("too-many-requests", "too many requests for a worker", retry_after_s=1)
         answer = asked.encode(await self._cluster.answer(question))
         proof = {HEADER: self._proofs.of_answer(nonce, answer)} if nonce else {}
         return web.Response(body=answer, content_type="application/json", headers=proof)
 
     def _proved(self, request: web.Request, body: bytes) -> str:
-        """-> the nonce of a question that is proved; "" where nothing has to be."""
+        """Return the nonce of a request with a valid proof; "" if no proof is needed."""
         if not self._proofs.is_needed:
             return ""
         try:
@@ -81,7 +81,7 @@ class Internal:
                 request.remote,
                 error,
             )
-            raise Wrong("unproved", str(error)) from error
+            raise ApiError("unproved", str(error)) from error
 
 
 async def _read(request: web.Request) -> bytes:
@@ -89,4 +89,4 @@ async def _read(request: web.Request) -> bytes:
         async with asyncio.timeout(_READ_S):
             return await request.read()
     except (TimeoutError, web.RequestPayloadError) as error:
-        raise Wrong("bad-request", "the request body is incomplete") from error
+        raise ApiError("bad-request", "the request body is incomplete") from error

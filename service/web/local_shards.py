@@ -1,7 +1,8 @@
 """Answers from the shards of this worker. Knows no HTTP and no other worker.
 
-Each account, and the boards of each shard, are of one moment between batches. Between two of them
-the loop may turn, so that no question holds it for long; shards are then looked for anew.
+Each account, and the boards of each shard, show one moment between two batches. Between two of them
+the event loop may turn, so that no request holds it for long. After a turn the shards are looked up
+again.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ if TYPE_CHECKING:
 
 _STALL_S: Final = 2.0
 _SILENT_S: Final = 0.5
-"""Longer than the broker keeps a fetch waiting, and than a commit that fences us."""
+"""Longer than a fetch can wait at the broker, and longer than a commit that fences this worker."""
 
 
 class Local:
-    """What this worker counts. `url` is where the others find it."""
+    """What this worker counts. `url`: where the other workers find it."""
 
     def __init__(self, settings: Settings, shards: Iterable[Shard[Engine]], lag: Lag) -> None:
-        """`shards`: all that are held, those that open included."""
+        """`shards`: all shards that the worker holds, also those that are still opening."""
         self.url = ""
         self._settings = settings
         self._grains = settings.rules.grains
@@ -54,7 +55,7 @@ class Local:
         self._silent_until_s = 0.0
 
     def beat(self) -> None:
-        """Be told, several times a second, that the loop turns."""
+        """Note that the event loop turns. The worker calls it several times a second."""
         now = time.monotonic()
         self._note_stall(now)
         self._beat_s = now
@@ -64,10 +65,10 @@ class Local:
             self._silent_until_s = now + _SILENT_S
 
     def running(self) -> dict[int, Shard[Engine]]:
-        """Partition -> shard of those that count; none for a moment after a stall.
+        """Return the running shards by partition; {} for half a second after a stall.
 
-        A worker that was frozen finds answers of its broker that were given before, and would take
-        them for news.
+        After a freeze, the socket still holds responses that the broker sent before it. The worker
+        would take them for new ones, so it does not answer until they are read.
         """
         now = time.monotonic()
         self._note_stall(now)
@@ -76,11 +77,11 @@ class Local:
         return {shard.partition: shard for shard in self._shards if shard.is_running}
 
     def holds(self, partition: int) -> bool:
-        """Tell whether a shard of the partition is here, whatever its state."""
+        """Tell whether this worker holds a shard of the partition, in any state."""
         return any(shard.partition == partition for shard in self._shards)
 
     async def answer(self, question: Question) -> Told:
-        """Answer all that is asked for."""
+        """Answer each part of the request."""
         return Told(
             self._settings.app_id,
             await self.looks(question.accounts),
@@ -89,7 +90,7 @@ class Local:
         )
 
     async def looks(self, wanted: Sequence[tuple[int, str]]) -> list[Looked]:
-        """Look accounts up, each in the partition that stands beside it."""
+        """Look up each (partition, account id) in its partition."""
         turns, shards, found = Turns(), self.running(), []
         for partition, key in wanted:
             looked = self.look(shards.get(partition), key)
@@ -100,7 +101,10 @@ class Local:
         return found
 
     def look(self, shard: Shard[Engine] | None, account_id: str) -> Looked:
-        """Look an account up in a shard, which is None when it is not counted here."""
+        """Look an account up in a shard.
+
+        `shard` is None if this worker does not count the partition.
+        """
         if shard is None:
             return Looked(None, None)
         freshness = self.freshness(shard)
@@ -110,7 +114,7 @@ class Local:
         return Looked(freshness, self._account(account_id, row, shard, freshness))
 
     def freshness(self, shard: Shard[Engine]) -> Freshness:
-        """What of the log the shard contains."""
+        """Describe the part of the log that the shard contains."""
         engine = shard.engine
         return Freshness(
             shard.partition,
@@ -122,9 +126,10 @@ class Local:
         )
 
     def _age_ms(self, shard: Shard[Engine]) -> int:
-        """Since when something may be missing: the oldest waiting record, or the last fetch.
+        """Return the milliseconds for which a record may be missing from the answer.
 
-        A record that an open transaction hides waits, too.
+        This is the age of the oldest waiting record, or of the last fetch if that is older. A
+        record that an open transaction hides is a waiting record too.
         """
         silent_s = max(0.0, time.time() - (shard.answered_s or shard.committed_s))
         waiting_s = max(self._lag.age_s(shard), self._lag.hidden_s(shard))
@@ -149,7 +154,10 @@ class Local:
         )
 
     def _windows(self, row: Row, name: str, shard: Shard[Engine]) -> list[Window]:
-        """Kept windows: a row lets go of the others only when it changes."""
+        """Return the kept windows.
+
+        A row drops expired windows only when it changes, so skip them here.
+        """
         index, watermark = self._names[name], shard.engine.watermark_ms
         grain = self._grains[index]
         found = []
@@ -167,7 +175,7 @@ class Local:
     # ---- leaders
 
     async def tops(self, question: TopQuestion) -> list[ShardTop]:
-        """Boards of every shard, as of its last seal; only places that may lead have trails."""
+        """Return the boards of every shard at its last seal. Only possible leaders get trails."""
         turns, boards = Turns(), []
         for partition in self.running():
             shard = self.running().get(partition)
@@ -196,7 +204,7 @@ class Local:
             for name in question.rankings
         }
         is_exact = board.is_exact and board.heir is None
-        start_ms = max(-1, board.start_ms)  # of a partition without events: before the epoch
+        start_ms = max(-1, board.start_ms)  # below 0: the partition has no events
         return ShardBoard(start_ms, is_exact, rankings)
 
     async def _add_trails(self, tops: Iterable[ShardTop], trail: str, turns: Turns) -> None:
@@ -217,7 +225,7 @@ class Local:
     # ---- the service
 
     def statuses(self) -> list[ShardStatus]:
-        """Every shard of this worker, whatever its state."""
+        """Return the status of every shard of this worker, in any state."""
         return [self._status(shard) for shard in self._shards]
 
     def _status(self, shard: Shard[Engine]) -> ShardStatus:

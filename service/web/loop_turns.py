@@ -1,4 +1,4 @@
-"""No answer holds the worker's loop for long: work is counted, and after so much the loop turns."""
+"""Limits how long an answer holds the event loop: after UNITS of work the loop turns."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import asyncio
 from typing import Final
 
 UNITS: Final = 10_000
-"""Units of work between two turns: a few milliseconds. A unit is about one kept window read."""
+"""Units of work between two turns: a few milliseconds. One unit is about one kept window."""
 LOOK: Final = 10
-"""Units of looking an account up, beside its windows."""
+"""Units for looking up one account, without its windows."""
 BOARDS: Final = 500
-"""Units of the boards of one shard, without trails."""
+"""Units for the boards of one shard, without trails."""
 
 
 class Turns:
     """Counts the work of one answer."""
 
     def __init__(self) -> None:
-        """Nothing done yet."""
+        """Start with no work done."""
         self._left = UNITS
 
     async def spent(self, units: int) -> bool:
-        """Note work that was done; True when the loop has turned since: look at shards anew."""
+        """Note work. Return True if the loop has turned: the caller must look up shards again."""
         self._left -= units
         if self._left > 0:
             return False

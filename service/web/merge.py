@@ -1,8 +1,8 @@
-"""Many shards' boards and counts as one. Pure.
+"""Merges the boards and counts of many shards. Pure.
 
-A shard whose watermark is behind a window has no event in it: it has nothing to add to the current
-window of the others, and that is exact. A shard that is in a window, or has left it and not swept
-it, holds it open: the last final window then is not complete, and says which partitions miss.
+A shard whose watermark is before a window has no event in it, so the current window of the other
+shards is exact without it. A final window is complete only when every shard that may have events of
+it has published it. Until then the answer lists the missing partitions in `pending_partitions`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from service.web.responses import (
 
 
 def top(grain: GrainRule, by: By, n: int, shards: Sequence[ShardTop]) -> Top:
-    """Merge the boards of all shards of `grain`."""
+    """Merge the boards of all shards for `grain`."""
     current = max((shard.current.start_ms for shard in shards), default=-1)
     final = max((shard.final.start_ms for shard in shards), default=-1)
     left_out = [shard for shard in shards if shard.current.start_ms != current >= 0]
@@ -57,10 +57,10 @@ def top(grain: GrainRule, by: By, n: int, shards: Sequence[ShardTop]) -> Top:
 
 
 def cut(tops: Sequence[ShardTop], n: int) -> list[ShardTop]:
-    """Leave out every place of one worker's boards that cannot be among the first `n` of all.
+    """Remove the places of one worker that cannot be among the first `n` of all workers.
 
-    Only boards of the newest window count where all are merged, and of those only this worker's
-    own first `n`. Nothing else changes: windows and exactness are told of every shard.
+    Only boards of the worker's newest window can count in the merge, and of these only the first
+    `n` places. Windows and exactness of every shard stay.
     """
     currents = _cut([top.current for top in tops], n)
     finals = _cut([top.final for top in tops], n)
@@ -112,7 +112,7 @@ class _Window(NamedTuple):
 
 
 def _has_seen(shard: ShardTop, start_ms: int) -> bool:
-    """Tell whether the shard may hold events of the window that starts then."""
+    """Tell whether the shard may have events of the window that starts at `start_ms`."""
     watermark_ms = shard.freshness.watermark_ms
     return watermark_ms is not None and watermark_ms >= start_ms >= 0
 
@@ -142,7 +142,7 @@ def _board(  # noqa: PLR0913 - one window
 
 
 def _first(n: int, places: list[Place]) -> list[Place]:
-    """The first `n`: largest value first, equal ones by id (code points sort as UTF-8 does)."""
+    """Return the first `n`: by value descending, then by id (code points sort like UTF-8)."""
     return sorted(places, key=lambda place: (-place.value, place.account_id))[:n]
 
 

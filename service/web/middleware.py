@@ -1,7 +1,7 @@
-"""What stands before every request: headers, host, origin, token, rate; and errors as problems.
+"""Checks each request before its route: host, origin, token, rate. Turns errors into problems.
 
-/live and /ready pass: an orchestrator must not be refused. /metrics asks for no token and has no
-rate, and is answered by service/metrics/exposition.py once for all who ask at a time.
+/live and /ready always pass, because an orchestrator must not be refused. /metrics needs no token
+and has no rate limit. service/metrics/exposition.py computes it once for all requests of a moment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from aiohttp import web
 from service.web.allowed_hosts import Visitors
 from service.web.connections import Door
 from service.web.peer_protocol import PATH as INTERNAL
-from service.web.problems import Wrong, unavailable
+from service.web.problems import ApiError, unavailable
 from service.web.rate_limits import Rate, client_of
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ HEADERS: Final = {
 _OPEN: Final = ("/live", "/ready")
 _METRICS: Final = "/metrics"
 _COSTS: Final = {"/api/top": 10}
-"""Leaders with their trails are a few hundred rows."""
+"""Cost of leaders with their trails, which read a few hundred rows."""
 GUESSES: Final = 10
 _GUESSES_PER_S: Final = 0.5
 _SHOWN: Final = 200
@@ -57,7 +57,7 @@ class Guard:
         visitors: Visitors,
         refused: Callable[[str], None],
     ) -> None:
-        """`token`: "" for none. `refused` is told the reason of each refusal."""
+        """`token`: "" means that no token is needed. `refused` is called with each reason."""
         self._token = token.encode()
         self._rate = Rate(rate)
         self._guesses = Rate(_GUESSES_PER_S, most=GUESSES)
@@ -66,7 +66,7 @@ class Guard:
         self._refused = refused
 
     def add_to(self, app: web.Application) -> None:
-        """Stand before the app's routes."""
+        """Add the middleware to the app."""
         app.middlewares.append(self._around)
         app.on_response_prepare.append(_add_headers)
 
@@ -78,22 +78,22 @@ class Guard:
             try:
                 self._check(request, is_spare=is_spare)
                 return await handler(request)
-            except Wrong as wrong:
+            except ApiError as wrong:
                 return wrong.response()
             except web.HTTPException as error:
                 return _as_problem(error).response()
             except Exception:
                 log.exception("api: request failed path=%.*r", _SHOWN, request.path)
-                return Wrong("failed", "see the log of the worker").response()
+                return ApiError("failed", "see the log of the worker").response()
 
     def _check(self, request: web.Request, *, is_spare: bool) -> None:
         reason = self._visitors.why_refused(request)
         if reason == "host":
             self._refused(reason)
-            raise Wrong("foreign", "this host name is not allowed (NETFOLLOWERS_WEB_NAMES)")
+            raise ApiError("foreign", "this host name is not allowed (NETFOLLOWERS_WEB_NAMES)")
         if reason:
             self._refused(reason)
-            raise Wrong("foreign", "a page of another site sent the request")
+            raise ApiError("foreign", "a page of another site sent the request")
         if request.path == INTERNAL:
             return
         if is_spare:
@@ -106,24 +106,25 @@ class Guard:
             self._check_token(request, client)
         if not self._rate.take(client, _COSTS.get(request.path, 1)):
             self._refused("rate")
-            raise Wrong(
+            raise ApiError(
                 "too-many-requests",
                 "too many requests from this address (NETFOLLOWERS_API_RATE)",
                 retry_after_s=1,
             )
 
     def _check_token(self, request: web.Request, client: str) -> None:
-        """Wrong (401, 429). After some wrong tokens none of the address is looked at for a while.
+        """Check the token. ApiError 401: it is missing or wrong. 429: too many wrong tokens.
 
-        Not the right one either: to tell them apart is what a guess is made for.
+        After several wrong tokens, no token of the address is checked for a while, not even the
+        right one. Otherwise an attacker could continue to guess.
         """
         given = request.headers.get("Authorization")
         if given is None:
-            raise Wrong("unauthorized", "send Authorization: Bearer TOKEN")
+            raise ApiError("unauthorized", "send Authorization: Bearer TOKEN")
         if not self._guesses.has(client):
             self._refused("token")
             wait_s = self._guesses.wait_s()
-            raise Wrong(
+            raise ApiError(
                 "too-many-requests", "too many wrong tokens from this address", retry_after_s=wait_s
             )
         scheme, _, token = given.partition(" ")
@@ -132,17 +133,17 @@ class Guard:
             self._guesses.take(client)
             self._refused("token")
             log.warning("web: wrong token address=%s path=%.*r", client, _SHOWN, request.path)
-            raise Wrong("unauthorized", "send Authorization: Bearer TOKEN")
+            raise ApiError("unauthorized", "send Authorization: Bearer TOKEN")
 
 
-def _as_problem(error: web.HTTPException) -> Wrong:
+def _as_problem(error: web.HTTPException) -> ApiError:
     names = {
         HTTPStatus.NOT_FOUND: "not-found",
         HTTPStatus.METHOD_NOT_ALLOWED: "method-not-allowed",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "too-large",
     }
     name = names.get(HTTPStatus(error.status), "bad-request")
-    return Wrong(name, "see /api/openapi.json" if name == "not-found" else error.reason)
+    return ApiError(name, "see /api/openapi.json" if name == "not-found" else error.reason)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document; schemas come from the types that are encoded."""
+"""The OpenAPI 3.1 document. Its schemas come from the types that the API encodes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _WRONG: Final = {
 
 
 def document(grains: Sequence[str], ranked: Sequence[str]) -> dict[str, Any]:
-    """Make the document of a worker with these grains, of some of which leaders are kept."""
+    """Build the document. `ranked`: the grains that have leaderboards."""
     _, schemas = msgspec.json.schema_components(_TYPES, ref_template=_REF)
     return {
         "openapi": "3.1.0",
@@ -148,7 +148,10 @@ def _stream(board: dict[str, Any]) -> dict[str, Any]:
 
 
 def _names(names: Sequence[str]) -> dict[str, Any]:
-    """Names of grains, the first by default; where there is none, nothing is right."""
+    """Describe a parameter for a grain; the first is the default.
+
+    Without grains no value is valid.
+    """
     found: dict[str, Any] = {"type": "string", "enum": list(names) or ["none"]}
     return {**found, "default": names[0]} if names else found
 

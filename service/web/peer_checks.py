@@ -1,7 +1,8 @@
-"""Whether what another worker tells is an answer to what it was asked. Pure.
+"""Checks whether an answer of another worker fits the question. Pure.
 
-Types and ranges are the decoder's; here is what only the question says: how many accounts, which
-partitions, which rankings, how many places, and how many bytes all that can have.
+The decoder checks types and ranges. This module checks what only the question determines: the
+number of accounts, the partitions, the rankings, the number of places, and the largest size in
+bytes.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ _PER_PARTITION: Final = 2_048
 _PER_ACCOUNT: Final = 4_096
 _PER_WINDOW: Final = 256
 _MOST_WINDOWS: Final = 66
-"""Of a grain: keep / grain <= 64, and the windows that are open."""
+"""Of one grain: keep / grain <= 64, plus the open windows."""
 _PER_PLACE: Final = 4_096
 
 
 def most_bytes(question: Question, partitions: int, grains: int) -> int:
-    """No answer to the question is longer."""
+    """Return the size in bytes of the longest possible answer."""
     accounts = len(question.accounts) * (_PER_ACCOUNT + grains * _MOST_WINDOWS * _PER_WINDOW)
     places = 0
     if question.top is not None:
@@ -31,7 +32,7 @@ def most_bytes(question: Question, partitions: int, grains: int) -> int:
 
 
 def why_wrong(told: Told, question: Question, *, partitions: int, grains: Collection[str]) -> str:
-    """Say why this is no answer to the question; "" when it is one."""
+    """Return why the answer does not fit the question; "" if it fits."""
     if len(told.accounts) != len(question.accounts):
         return f"{len(told.accounts)} accounts instead of {len(question.accounts)}"
     for (partition, account_id), looked in zip(question.accounts, told.accounts, strict=True):

@@ -1,4 +1,4 @@
-"""What one worker asks another, and is told: one request for all that it needs of it."""
+"""The messages between two workers. One request contains all that a worker needs of another."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from service.web.responses import MOST_MS, Account, Freshness, Place, Ranking, S
 PATH: Final = "/internal/ask"
 MOST_ACCOUNTS: Final = 100
 MOST_BYTES: Final = 262_144
-"""Of a question: MOST_ACCOUNTS ids of 256 bytes, each byte escaped."""
+"""Largest size of a question: MOST_ACCOUNTS ids of 256 bytes, each byte escaped."""
 
 _Partition = Annotated[int, Meta(ge=0, lt=1_000_000)]
 _Name = Annotated[str, Meta(max_length=1_000)]
 
 
 class TopQuestion(msgspec.Struct, frozen=True):
-    """Places of a grain's boards; `trail`: the grain of the small series beside each."""
+    """Asks for places of a grain's boards. `trail`: the grain of the small series of each place."""
 
     grain: _Name
     rankings: Annotated[tuple[Ranking, ...], Meta(max_length=len(get_args(Ranking)))]
@@ -30,7 +30,7 @@ class TopQuestion(msgspec.Struct, frozen=True):
 
 
 class Question(msgspec.Struct, frozen=True):
-    """`app_id`: another deployment at the same address must not answer."""
+    """One request. `app_id`: another deployment at the same address must not answer it."""
 
     app_id: _Name
     accounts: Annotated[
@@ -43,14 +43,18 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Looked(msgspec.Struct, frozen=True, gc=False):
-    """An account looked up. No freshness: the partition is not counted here. No row: unknown."""
+    """The result for one account.
+
+    `freshness` is None if the worker does not count the partition. `row` is None if there is no
+    row.
+    """
 
     freshness: Freshness | None
     row: Account | None
 
 
 class ShardBoard(msgspec.Struct, frozen=True, gc=False):
-    """One window's places in one shard; `start_ms` -1: there is no such window yet."""
+    """The places of one window in one shard. `start_ms` is -1 if there is no such window yet."""
 
     start_ms: Annotated[int, Meta(ge=-1, le=MOST_MS)]
     is_exact: bool
@@ -66,7 +70,7 @@ class ShardTop(msgspec.Struct, frozen=True, gc=False):
 
 
 class Told(msgspec.Struct, frozen=True):
-    """The answers, accounts in the order asked."""
+    """One response. The accounts have the order of the question."""
 
     app_id: str
     accounts: list[Looked] = []

@@ -1,7 +1,7 @@
-"""The other workers: one question to one of them. Knows nothing of partitions.
+"""Sends requests to the other workers. Knows nothing of partitions.
 
-What answers may be anybody: its answer is bounded in time and bytes, proved where there is a
-secret, and judged before it is believed.
+Any program may listen at a worker's address. So an answer is limited in time and bytes, needs a
+proof if there is a secret, and is checked before it is used.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import aiohttp
 
 from service.web import peer_protocol as asked
 from service.web.peer_authentication import HEADER, Proofs
-from service.web.problems import Wrong, unavailable
+from service.web.problems import ApiError, unavailable
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=2.0)
 _CONNECTIONS: Final = 32
@@ -22,21 +22,21 @@ _CHUNK: Final = 65_536
 _SHOWN: Final = 100
 _HEADERS: Final = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
 _CUT: Final = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
-"""A kept connection that the other has closed meanwhile: a new one is tried once."""
+"""The other worker closed a kept connection. One new connection is tried."""
 
 
 class _Answer(NamedTuple):
     status: int
     proof: str
     body: bytes | None
-    """None: longer than any answer can be."""
+    """None: longer than any valid answer."""
 
 
 class Peers:
-    """Asks other workers, over connections that are kept."""
+    """Sends requests to other workers over kept connections."""
 
     def __init__(self, proofs: Proofs) -> None:
-        """`proofs` by the secret that all workers share."""
+        """`proofs`: made and checked with the secret that all workers share."""
         self._proofs = proofs
         self._session: aiohttp.ClientSession | None = None
 
@@ -48,7 +48,7 @@ class Peers:
         most_bytes: int,
         why_wrong: Callable[[asked.Told], str],
     ) -> asked.Told:
-        """Ask one worker. Wrong (503): no answer, or none that can be believed."""
+        """Send one question to one worker. ApiError (503): no answer, or no valid answer."""
         body = asked.encode(question)
         try:
             try:
@@ -104,10 +104,10 @@ class Peers:
         return self._session
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         if self._session is not None:
             await self._session.close()
 
 
-def _no_answer(url: str, why: str) -> Wrong:
+def _no_answer(url: str, why: str) -> ApiError:
     return unavailable(f"the answer from {url} is not from a worker of this deployment: {why}")

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
+from service.errors import NetFollowersError
 from service.web.responses import Freshness, Problem, encode
 
 CONTENT_TYPE: Final = "application/problem+json"
@@ -26,8 +27,8 @@ TITLES: Final = {
 }
 
 
-class Wrong(Exception):  # noqa: N818 - an answer, not a failure
-    """Ends a request with a problem of the closed list TITLES."""
+class ApiError(NetFollowersError):
+    """Ends a request with a problem. `name` is a key of TITLES, the closed list of problems."""
 
     def __init__(
         self,
@@ -37,7 +38,7 @@ class Wrong(Exception):  # noqa: N818 - an answer, not a failure
         retry_after_s: int | None = None,
         freshness: Freshness | None = None,
     ) -> None:
-        """`retry_after_s` goes into the header Retry-After, too."""
+        """`retry_after_s` is sent in the header Retry-After too."""
         super().__init__(detail)
         status, title = TITLES[name]
         self.problem = Problem(
@@ -45,7 +46,7 @@ class Wrong(Exception):  # noqa: N818 - an answer, not a failure
         )
 
     def response(self) -> web.Response:
-        """The answer."""
+        """Build the response."""
         problem = self.problem
         headers = {}
         if problem.retry_after_s is not None:
@@ -59,6 +60,6 @@ class Wrong(Exception):  # noqa: N818 - an answer, not a failure
         )
 
 
-def unavailable(detail: str, retry_after_s: int = 1) -> Wrong:
-    """Build what is said while partitions move."""
-    return Wrong("unavailable", detail, retry_after_s=retry_after_s)
+def unavailable(detail: str, retry_after_s: int = 1) -> ApiError:
+    """Build the problem for partitions that are moving."""
+    return ApiError("unavailable", detail, retry_after_s=retry_after_s)

@@ -1,4 +1,4 @@
-"""How much each client address may ask for, by budgets that fill again with time."""
+"""Limits the requests of each client address, by budgets that fill again with time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SUBSCRIBER_BITS: Final = 64
 
 
 def client_of(address: str | None) -> str:
-    """Whom an address counts for: IPv6 hands out 2^64 addresses to a subscriber."""
+    """Return the client of an address. IPv6 clients own a /64, so a /64 network is one client."""
     try:
         found = ip_address((address or "").partition("%")[0])
     except ValueError:
@@ -27,7 +27,7 @@ def client_of(address: str | None) -> str:
 
 
 class Rate:
-    """So many units a second and client, twice as many (or `most`) in a burst."""
+    """A budget per client: `per_s` units per second, at most `most` (2 * `per_s`) at once."""
 
     def __init__(
         self,
@@ -43,19 +43,19 @@ class Rate:
         self._left: dict[str, tuple[float, float]] = {}
 
     def take(self, client: str, cost: float = 1) -> bool:
-        """Take `cost` units of a client; False when so many are not left."""
+        """Take `cost` units from a client. Return False if it has fewer."""
         left = self._of(client)
         if len(self._left) > MOST_ADDRESSES:
-            self._left.clear()  # everybody begins anew: better than a list without end
+            self._left.clear()  # all budgets begin full again: better than an endless list
         self._left[client] = (left - cost if left >= cost else left, self._now())
         return left >= cost
 
     def has(self, client: str, cost: float = 1) -> bool:
-        """Tell whether so many are left, and take nothing."""
+        """Tell whether a client has `cost` units, and take nothing."""
         return self._of(client) >= cost
 
     def wait_s(self, cost: float = 1) -> int:
-        """Whole seconds after which an empty budget has so many."""
+        """Return the whole seconds after which an empty budget has `cost` units."""
         return math.ceil(cost / self._per_s)
 
     def _of(self, client: str) -> float:

@@ -1,6 +1,7 @@
-"""What the API answers, as types: JSON and the OpenAPI schemas come from them.
+"""The answers of the API, as types. JSON and the OpenAPI schemas come from these types.
 
-Times are epoch milliseconds. An offset is the next record's: all before it are contained.
+Times are epoch milliseconds. An offset is that of the next record: the answer contains every record
+before it.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ RANKINGS: Final[dict[By, tuple[Ranking, ...]]] = {
     "lost": ("lost",),
     "growth": ("growing", "shrinking"),
 }
-"""The lists that an order consists of."""
+"""The lists of each order."""
 
 AccountId = Annotated[str, Meta(description="Account id, 1 to 256 bytes of UTF-8.")]
 MOST_MS: Final = 253_402_300_799_999

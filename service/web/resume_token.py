@@ -1,9 +1,11 @@
-"""What a stream client has seen, as the `id` of its last event: it resumes at any worker.
+"""What a stream client has seen, as the `id` of its last event.
 
-    1.7:1024:1730000000000,3:...      version; partition, applied offset, watermark (-1: none)
+The client can resume at any worker.
 
-Rows are functions of the log: a row whose last record lies before the offset, and whose windows no
-watermark has closed since, is as it was.
+    1.7:1024:1730000000000,3:...      version; partition, applied offset, watermark (-1: no event)
+
+A row depends only on the log. It is unchanged if its last record is before the offset, and if no
+watermark since then has closed or dropped one of its windows.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ _MOST_CHARS: Final = 7_000
 
 
 class Moment(NamedTuple):
-    """A point of one partition's log."""
+    """A point in the log of one partition."""
 
     applied_offset: int
     watermark_ms: int
@@ -31,7 +33,7 @@ Seen = dict[int, Moment]
 
 
 def moments(shards: Iterable[ShardStatus]) -> Seen:
-    """Where the shards that have answered stand."""
+    """Return the point of each shard that has answered."""
     return {
         shard.partition: Moment(
             shard.freshness.applied_offset,
@@ -43,13 +45,13 @@ def moments(shards: Iterable[ShardStatus]) -> Seen:
 
 
 def to_id(seen: Seen) -> str:
-    """Encode."""
+    """Encode the points as an event id."""
     entries = (f"{partition}:{at[0]}:{at[1]}" for partition, at in sorted(seen.items()))
     return _VERSION + ",".join(entries)
 
 
 def from_id(text: str) -> Seen:
-    """Decode; what is not ours means: nothing seen."""
+    """Decode an event id. Return {} for an id that this service did not write."""
     if not text.startswith(_VERSION) or len(text) > _MOST_CHARS:
         return {}
     matches = [_ENTRY.fullmatch(entry) for entry in text.removeprefix(_VERSION).split(",")]
@@ -63,7 +65,7 @@ def from_id(text: str) -> Seen:
 def is_same(
     before: Moment | None, row_offset: int, watermark_ms: int, grains: Sequence[GrainRule]
 ) -> bool:
-    """Tell whether who saw `before` knows a row whose last record is at `row_offset`."""
+    """Tell whether a client that saw `before` knows the row with its last record there."""
     if before is None or row_offset >= before.applied_offset:
         return False
     return all(

@@ -1,4 +1,4 @@
-"""Address -> answer. Handlers read the request, ask the cluster and encode."""
+"""The routes. Handlers read the request, call the cluster and encode the answer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from service.web.middleware import Guard
 from service.web.parameters import MAX_CHOSEN, MAX_PLACES, Parameters, id_in_path
 from service.web.peer_authentication import Proofs
 from service.web.peers import Peers
-from service.web.problems import Wrong, unavailable
+from service.web.problems import ApiError, unavailable
 from service.web.rate_limits import client_of
 from service.web.responses import RANKINGS, Windows, encode
 from service.web.resume_token import from_id
@@ -52,7 +52,7 @@ _JSON: Final = "application/json"
 
 
 class Api:
-    """The API and the page, to be added to the worker's web server."""
+    """The API and the page, as routes for the worker's web server."""
 
     def __init__(  # noqa: PLR0913 - one collaborator each
         self,
@@ -64,9 +64,9 @@ class Api:
         membership: Callable[[], Membership | None],
         refused: Callable[[str], None],
     ) -> None:
-        """`shards`: all that are held. `refused` is told the reason of each refusal.
+        """`shards`: all that are held. `refused` is called with the reason of each refusal.
 
-        Secrets are read here, once. SettingsError: one that cannot be used.
+        Secrets are read here, once. SettingsError if a secret cannot be used.
         """
         self._refused = refused
         self._token = settings.secret("api_token_file")
@@ -95,7 +95,7 @@ class Api:
         }
 
     def add_to(self, app: web.Application) -> None:
-        """Add routes and the guard before them."""
+        """Add the routes and the middleware."""
         Guard(
             token=self._token,
             rate=self._settings.api_rate,
@@ -115,16 +115,16 @@ class Api:
             add(address, self._file)
 
     def found_at(self, url: str) -> None:
-        """Say where the other workers find this one."""
+        """Note the URL at which the other workers find this worker."""
         self._local.url = self._internal.url = url
         self._visitors.found_at(url)
 
     def beat(self) -> None:
-        """Be told, several times a second, that the worker's loop turns."""
+        """Note that the event loop turns. The worker calls it several times a second."""
         self._local.beat()
 
     async def close(self) -> None:
-        """Let go of connections to other workers."""
+        """Close the connections to other workers."""
         await self._peers.close()
 
     async def _account(self, request: web.Request) -> web.Response:
@@ -139,7 +139,7 @@ class Api:
     async def _look(self, account_id: str, _: Parameters) -> Any:  # noqa: ANN401 - Account
         [looked] = await self.cluster.accounts([account_id])
         if looked.row is None:
-            raise Wrong(
+            raise ApiError(
                 "unknown-account",
                 "the table has no row of this account",
                 freshness=looked.freshness,
@@ -149,7 +149,7 @@ class Api:
     async def _top(self, request: web.Request) -> web.Response:
         parameters = Parameters(request, ("grain", "by", "n", "trail"))
         if not self._ranked:
-            raise Wrong("not-found", "there are no leaderboards (NETFOLLOWERS_TOP_GRAINS)")
+            raise ApiError("not-found", "there are no leaderboards (NETFOLLOWERS_TOP_GRAINS)")
         grain = parameters.one_of("grain", self._ranked, self._ranked[0])
         by: Any = parameters.one_of("by", tuple(RANKINGS), "net")
         places = parameters.number("n", _DEFAULT_PLACES, MAX_PLACES)
@@ -177,7 +177,10 @@ class Api:
 
     @contextmanager
     def _place(self, address: str) -> Iterator[None]:
-        """Take a place among the streams. Wrong (503): all are taken, or an address has half."""
+        """Take one of the places for streams.
+
+        ApiError (503) if all places are taken, or if the address already has half of them.
+        """
         most = self._settings.api_streams
         is_full = self._streams.total() >= most
         if is_full or self._streams[address] >= max(1, most // 2):
@@ -189,7 +192,7 @@ class Api:
             yield
         finally:
             self._streams[address] -= 1
-            self._streams += Counter()  # forgets who has none
+            self._streams += Counter()  # removes addresses without a stream
 
     async def _tell(
         self, request: web.Request, accounts: tuple[str, ...], grain: str | None

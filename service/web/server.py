@@ -1,4 +1,7 @@
-"""The page, /api, /live, /ready and /metrics, from the worker's own loop: stuck, no answer."""
+"""Serves the page, /api, /live, /ready and /metrics from the worker's own event loop.
+
+If the loop is stuck, the server does not answer, and the orchestrator can see it.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ _STOP_TIMEOUT_S: Final = 1.0
 
 
 class _Site(web.BaseSite):
-    """Listens, and lets in whom the door lets in."""
+    """Listens on a port. The door decides which connections may enter."""
 
     def __init__(self, runner: web.AppRunner, door: Door, *, host: str, port: int) -> None:
         super().__init__(runner)
@@ -45,7 +48,7 @@ class Web:
     def __init__(
         self, registry: CollectorRegistry, why_not_ready: Callable[[], str], api: Api
     ) -> None:
-        """`why_not_ready`: empty when the worker is assigned, restored and moving."""
+        """`why_not_ready` returns "" if the worker is assigned, restored and making progress."""
         self.api: Api = api
         self._exposition = Exposition(registry)
         self._why_not_ready = why_not_ready
@@ -53,7 +56,7 @@ class Web:
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Listen. OSError when the address is taken."""
+        """Start to listen. OSError if the address is in use."""
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_get("/live", self._live)
         app.router.add_get("/ready", self._ready)

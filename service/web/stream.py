@@ -1,7 +1,7 @@
-"""Server-sent events. One look a second for all clients together; what is alike is encoded once.
+"""Server-sent events. One look per second serves all clients, and equal events are encoded once.
 
-A client remembers what it has seen; who is slow skips looks and misses nothing, for every event is
-a whole state. The last event of a look is `service`, and only it carries the id.
+The hub remembers what each client has seen. A slow client skips looks and misses nothing, because
+every event is a whole state. The last event of a look is `service`; only this event has an id.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Final
 
 from service.web.cluster import Cluster
 from service.web.peer_protocol import Looked
-from service.web.problems import Wrong
+from service.web.problems import ApiError
 from service.web.responses import Service, encode
 from service.web.resume_token import Seen, is_same, moments, to_id
 
@@ -26,31 +26,31 @@ INTERVAL_S: Final = 1.0
 _LOOK_S: Final = 15.0
 _PLACES: Final = 10
 _CHUNK: Final = 200
-"""So many accounts are asked for in one go; the loop turns in between."""
+"""Number of accounts in one request. The loop turns between two requests."""
 
 
 @dataclass(slots=True)
 class Client:
-    """One connection: what it has chosen, and what it knows."""
+    """One connection: what the client has chosen, and what it has seen."""
 
     accounts: tuple[str, ...]
     grain: str | None
     seen: Seen
     leaders: bytes = b""
     absent: set[str] = field(default_factory=set)
-    """Accounts that it was told to have no row."""
+    """Accounts for which the client has received that there is no row."""
 
 
 @dataclass(slots=True)
 class Look:
-    """What one look has found. Events are encoded when the first client needs them."""
+    """The result of one look. Events are encoded when the first client needs them."""
 
     number: int
     service: Service
     seen: Seen
     rows: dict[str, Looked] = field(default_factory=dict)
     leaders: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
-    """Grain -> (what must differ to be sent again, the event)."""
+    """By grain: (the value that must change before the event is sent again, the event)."""
     problem: bytes = b""
     status: bytes = b""
     encoded: dict[str, bytes] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Hub:
     """All stream clients of this worker."""
 
     def __init__(self, cluster: Cluster, trail: str) -> None:
-        """`trail`: the grain of the small series beside the leaders."""
+        """`trail`: the grain of the small series beside each leader."""
         self._cluster = cluster
         self._trail = trail
         self._looking: asyncio.Task[None] | None = None
@@ -90,20 +90,20 @@ class Hub:
                 self._looking = None
 
     async def events(self, client: Client) -> AsyncIterator[bytes]:
-        """Yield what is to be written, look by look, for ever."""
+        """Yield the bytes to write, look by look, without end."""
         number = -1
         with self._joined(client):
             while True:
                 try:
                     look = await self._next(number)
-                except TimeoutError:  # whoever reads connects again
+                except TimeoutError:  # the client connects again
                     return
                 if all(account in look.rows for account in client.accounts) or look.problem:
                     yield self._for_client(client, look)
                 number = look.number
 
     async def _next(self, number: int) -> Look:
-        """Wait for another look than `number`. TimeoutError when there is none for too long."""
+        """Wait for a look that is not `number`. TimeoutError if no look comes in time."""
         async with asyncio.timeout(_LOOK_S), self._changed:
             await self._changed.wait_for(lambda: self._last and self._last.number != number)
             assert self._last is not None
@@ -127,7 +127,8 @@ class Hub:
             return b""
         fresh = looked.freshness
         if looked.row is None:
-            # A row can end (forget, expiry) and leave no offset to tell it by: said once to each.
+            # A row can end (forget, expiry) without an offset that shows it. So each client gets it
+            # once.
             is_known = account in client.absent
             client.absent.add(account)
         else:
@@ -159,7 +160,7 @@ class Hub:
             await asyncio.sleep(max(INTERVAL_S / 2, began + INTERVAL_S - loop.time()))
 
     async def _look(self, number: int) -> Look:
-        """The service first: rows and boards are then at least as new as the id says."""
+        """Read the service first, so that rows and boards are at least as new as the id says."""
         service = await self._cluster.service()
         look = Look(number, service, moments(service.shards))
         look.status = event("service", encode(service), to_id(look.seen))
@@ -173,7 +174,7 @@ class Hub:
                 top = await self._cluster.top(grain, "net", _PLACES, self._trail)
                 mark = encode((top.current, top.final))
                 look.leaders[grain] = (mark, event("top", encode(top)))
-        except Wrong as wrong:
+        except ApiError as wrong:
             look.problem = event("problem", encode(wrong.problem)) + event(
                 "service", encode(service)
             )
@@ -181,12 +182,15 @@ class Hub:
 
 
 def _say_why(looking: asyncio.Task[None]) -> None:
-    """A look that has failed ends the streams: their clients wait in vain, and come again."""
+    """Log a look that failed.
+
+    The streams then end after a timeout, and the clients connect again.
+    """
     if not looking.cancelled() and (error := looking.exception()) is not None:
         log.error("api: the stream has failed", exc_info=error)
 
 
 def event(name: str, data: bytes, event_id: str = "") -> bytes:
-    """One server-sent event; JSON has no line breaks."""
+    """Return one server-sent event. JSON has no line breaks, so `data` is one line."""
     head = f"id: {event_id}\n" if event_id else ""
     return f"{head}event: {name}\ndata: ".encode() + data + b"\n\n"

@@ -340,14 +340,14 @@ def test_a_commit_before_the_records_it_counts_is_found() -> None:
     assert service.committed is not None
     service.committed = service.committed._replace(position=12)
 
-    assert "committed 12 is before the records" in only_mismatch(service)
+    assert "the committed offset 12 is before the last record" in only_mismatch(service)
 
 
 def test_records_without_any_commit_are_found() -> None:
     service = honest()
     service.committed = None
 
-    assert "13 records and nothing committed" in only_mismatch(service)
+    assert "13 records, but no commit" in only_mismatch(service)
 
 
 def test_nothing_at_all_agrees() -> None:

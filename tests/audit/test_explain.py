@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from service.cli import Exit, main
+from service.cli import main
 from service.contract.input_record import LogRecord
+from service.exit_codes import ExitCode
 from tests.audit.dumped import Dump
 from tests.audit.records import DAY, HOUR, MINUTE, T0, baseline, event, record
 
@@ -42,7 +43,7 @@ def dump(tmp_path: Path) -> Dump:
 
 
 def explained(
-    dump: Dump, capsys: pytest.CaptureFixture[str], *options: str, code: Exit = Exit.OK
+    dump: Dump, capsys: pytest.CaptureFixture[str], *options: str, code: ExitCode = ExitCode.OK
 ) -> tuple[list[str], list[str]]:
     """Explain; -> each line without its times, single-spaced; what was said after them."""
     assert main(["explain", *options, "--files", str(dump.directory)]) == code
@@ -111,7 +112,7 @@ def test_a_window_that_is_open_is_compared_with_what_the_row_holds(
 ) -> None:
     options = ("carol", "--window", str(T0 + DAY), "--grain", "1d")
     _, said = explained(dump, capsys, *options)
-    where = "the window in the row on updates, no final yet"
+    where = "the window in the row on updates, which has no final result yet"
     assert said[2] == f"published: gained 1, lost 0, revision 0 ({where})"
     assert said[3] == "they agree"
 
@@ -128,7 +129,7 @@ def test_an_event_from_the_future_says_when_it_counted(
 ) -> None:
     dump = dumped(tmp_path, [record(event(DAY), 0, log_at=HOUR)])
     lines, _ = explained(dump, capsys, "alice")
-    assert f"stamped {T0 + DAY}, ahead of its log time, which counts" in lines[0]
+    assert f"stamped {T0 + DAY}, too far ahead: its log time counts" in lines[0]
 
 
 @pytest.mark.parametrize(
@@ -139,14 +140,14 @@ def test_a_published_number_that_is_not_the_sum_ends_with_1(
     dump: Dump, capsys: pytest.CaptureFixture[str], kind: str, number: int, options: tuple[str, ...]
 ) -> None:
     dump.change(kind, number, gained=77, revision=9)
-    _, said = explained(dump, capsys, "alice", *options, code=Exit.WRONG)
+    _, said = explained(dump, capsys, "alice", *options, code=ExitCode.WRONG)
     assert said[-1] == "they DIFFER"
 
 
 def test_an_account_without_any_record_ends_with_1(
     dump: Dump, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _, said = explained(dump, capsys, "nobody", code=Exit.WRONG)
+    _, said = explained(dump, capsys, "nobody", code=ExitCode.WRONG)
     assert said[-1] == "the account has no record"
 
 
@@ -154,9 +155,9 @@ def test_a_log_that_no_longer_holds_all_records_ends_with_4(
     dump: Dump, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dump.cut(input=2)
-    lines, said = explained(dump, capsys, "alice", code=Exit.INCOMPLETE)
+    lines, said = explained(dump, capsys, "alice", code=ExitCode.INCOMPLETE)
     assert lines[0].startswith("3 ")
-    assert "may decide otherwise" in lines[0]
+    assert "records older than the log may change this" in lines[0]
     assert said[-1].startswith("not compared: the log begins at offset 2")
 
 
@@ -170,7 +171,7 @@ def test_a_log_that_no_longer_holds_all_records_ends_with_4(
 def test_a_window_that_there_cannot_be_ends_with_2(
     dump: Dump, capsys: pytest.CaptureFixture[str], options: tuple[str, ...], named: str
 ) -> None:
-    assert main(["explain", "alice", *options, "--files", str(dump.directory)]) == Exit.USAGE
+    assert main(["explain", "alice", *options, "--files", str(dump.directory)]) == ExitCode.USAGE
     assert named in capsys.readouterr().err
 
 
@@ -241,7 +242,7 @@ def test_every_offset_has_its_hash(dump: Dump, capsys: pytest.CaptureFixture[str
 
 def test_an_offset_behind_the_log_ends_with_2(dump: Dump) -> None:
     files = ("--files", str(dump.directory))
-    assert main(["certify", "--offset", "99", *files]) == Exit.USAGE
+    assert main(["certify", "--offset", "99", *files]) == ExitCode.USAGE
 
 
 def test_an_event_that_a_baseline_contains_says_so(
@@ -254,7 +255,9 @@ def test_an_event_that_a_baseline_contains_says_so(
         record(event(4 * MINUTE), 3),
     ]
     lines, said = explained(dumped(tmp_path, log), capsys, "alice")
-    assert lines[2] == "2 follow +1 2 bob before the baseline's time: its number contains it"
+    assert (
+        lines[2] == "2 follow +1 2 bob before the time of the baseline, which already contains it"
+    )
     assert lines[3] == "3 follow +1 3 bob"
     assert said[1] == "sum: gained 3, lost 0, net 3, followers 101"
     assert said[-1] == "they agree"

@@ -14,8 +14,9 @@ import pytest
 
 from service.audit import finals
 from service.audit.finals import FinalsCheck
-from service.cli import Exit, main
+from service.cli import main
 from service.counting import Grain, Rules
+from service.exit_codes import ExitCode
 from tests.audit.dumped import START_MS, Dump, synthetic
 
 SHORT = Rules(
@@ -48,7 +49,7 @@ def audit(dump: Dump, *options: str) -> int:
 
 
 def test_what_was_counted_agrees(whole: Dump, capsys: pytest.CaptureFixture[str]) -> None:
-    assert audit(whole, "--at-rest") == Exit.OK
+    assert audit(whole, "--at-rest") == ExitCode.OK
     told = capsys.readouterr().out
     assert told.endswith("audit: all agrees\n")
     assert f"{EVENTS:,} input records" in told
@@ -75,7 +76,7 @@ def test_one_changed_or_deleted_line_of_any_file_is_found(
     dump: Dump, kind: str, number: int, change: dict[str, Any]
 ) -> None:
     dump.change(kind, number, **change)
-    assert audit(dump) == Exit.WRONG
+    assert audit(dump) == ExitCode.WRONG
 
 
 def test_a_changed_watermark_is_found(dump: Dump) -> None:
@@ -84,7 +85,7 @@ def test_a_changed_watermark_is_found(dump: Dump) -> None:
     metadata = json.loads(committed["metadata"])
     metadata["watermark_ms"] += 1
     dump.commit(committed["position"], json.dumps(metadata))
-    assert audit(dump) == Exit.WRONG
+    assert audit(dump) == ExitCode.WRONG
 
 
 def test_an_unfinished_sweep_is_no_difference_but_is_said(
@@ -97,9 +98,9 @@ def test_an_unfinished_sweep_is_no_difference_but_is_said(
     metadata["sweep"]["closed_to_ms"] = last["end_ms"] + 1_000
     dump.change("windows", -1, delete=True)
     dump.commit(committed["position"], json.dumps(metadata))
-    assert audit(dump) == Exit.INCOMPLETE
+    assert audit(dump) == ExitCode.INCOMPLETE
     assert "1 final windows that were not due yet" in capsys.readouterr().out
-    assert audit(dump, "--at-rest") == Exit.WRONG
+    assert audit(dump, "--at-rest") == ExitCode.WRONG
 
 
 # ---- a cut log
@@ -115,17 +116,17 @@ def test_a_cut_input_says_precisely_what_was_not_checked(
 ) -> None:
     whole.cut(input=CUT)
     try:
-        assert audit(whole) == Exit.INCOMPLETE
+        assert audit(whole) == ExitCode.INCOMPLETE
     finally:
         whole.cut()
     told = capsys.readouterr().out
     left = [line for line in told.splitlines() if line.startswith("NOT CHECKED")]
     assert len(left) == 5, told
     assert f"{EVENTS - CUT:,} input records" in told
-    assert f"the log begins at offset {CUT}. Of the five counts only" in told
+    assert f"the log begins at offset {CUT}. The five counts are only known" in told
     assert "are known from offset 8105 on" in told
-    assert "what 300 rows had counted before the log began" in told
-    assert "window results: events before the log began may count in them" in told
+    assert "what 300 rows counted before the log began" in told
+    assert "window results that may contain events older than the log" in told
     assert "late: " in told
     assert "rejected: " in told
     assert told.endswith("audit: all that could be checked agrees\n")
@@ -134,7 +135,7 @@ def test_a_cut_input_says_precisely_what_was_not_checked(
 def found_after_cut(dump: Dump, capsys: pytest.CaptureFixture[str]) -> str:
     """Cut the input, audit; -> the one difference."""
     dump.cut(input=2_500)
-    assert audit(dump) == Exit.WRONG
+    assert audit(dump) == ExitCode.WRONG
     told = capsys.readouterr().out
     lines = [line for line in told.splitlines() if line.startswith("MISMATCH")]
     assert len(lines) == 1, told
@@ -147,7 +148,7 @@ def found_after_cut(dump: Dump, capsys: pytest.CaptureFixture[str]) -> str:
         ("net", "net is"),
         ("offset", "offset: found"),
         ("account_id", "account_id: found"),
-        ("last_event_ms", "an event since is"),
+        ("last_event_ms", "but a later event has"),
     ],
 )
 def test_behind_a_cut_a_row_must_still_hold_together(
@@ -162,7 +163,7 @@ def test_behind_a_cut_a_row_must_hold_what_was_counted_since(
     dump: Dump, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dump.change("updates", 0, gained=0, lost=0, net=0)
-    assert "less than since" in found_after_cut(dump, capsys)
+    assert "less than the log has" in found_after_cut(dump, capsys)
 
 
 def test_behind_a_cut_whole_windows_are_still_compared(
@@ -185,22 +186,22 @@ def test_a_cut_beyond_all_ids_leaves_nothing_exact(
     dump: Dump, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dump.cut(input=9_500)
-    assert audit(dump) == Exit.INCOMPLETE
-    assert "are known nowhere" in capsys.readouterr().out
+    assert audit(dump) == ExitCode.INCOMPLETE
+    assert "are known at no offset" in capsys.readouterr().out
 
 
 def test_cut_results_are_said_and_what_is_left_is_compared(
     dump: Dump, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dump.cut(windows=500, late=20, rejected=30)
-    assert audit(dump) == Exit.INCOMPLETE
+    assert audit(dump) == ExitCode.INCOMPLETE
     told = capsys.readouterr().out
     assert "the topic begins at offset 500" in told
     assert "late: 20 records that the topic no longer holds" in told
     assert "rejected: 30 records that the topic no longer holds" in told
 
     dump.change("windows", -1, gained=99)
-    assert audit(dump) == Exit.WRONG
+    assert audit(dump) == ExitCode.WRONG
 
 
 @pytest.mark.parametrize("flush", [7, 300, 30_000])
@@ -213,7 +214,7 @@ def test_wherever_logs_are_cut_nothing_is_invented(
     random = Random(flush)
     for _ in range(5):
         dump.cut(**{kind: random.choice((0, random.randrange(end))) for kind, end in ends.items()})
-        assert audit(dump) != Exit.WRONG, capsys.readouterr().out
+        assert audit(dump) != ExitCode.WRONG, capsys.readouterr().out
 
 
 # ---- memory
@@ -232,7 +233,7 @@ def most_windows(
 
     monkeypatch.setattr(FinalsCheck, "forget_settled", spy)
     monkeypatch.setattr(finals, "SPARE_WINDOWS", 100)
-    assert audit(dump) == Exit.OK
+    assert audit(dump) == ExitCode.OK
     told = capsys.readouterr().out.splitlines()
     final = next(line for line in told if line.endswith("final windows"))
     return max(held), int(final.split()[0].replace(",", ""))
@@ -258,7 +259,7 @@ def test_progress_is_a_line_now_and_then_where_no_person_is_watching(
     whole: Dump, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("service.commands.progress_bar.EVERY_S", 0.0)
-    assert audit(whole) == Exit.OK
+    assert audit(whole) == ExitCode.OK
     told = capsys.readouterr().err.splitlines()
     assert told == [
         "partition 0: 10,000 of 20,000 records (50%)",
@@ -270,7 +271,7 @@ def test_progress_is_a_line_now_and_then_where_no_person_is_watching(
 def test_what_is_not_there_ends_with_2_and_one_line(
     whole: Dump, capsys: pytest.CaptureFixture[str], options: tuple[str, str]
 ) -> None:
-    assert audit(whole, *options) == Exit.USAGE
+    assert audit(whole, *options) == ExitCode.USAGE
     assert capsys.readouterr().err.count("\n") == 1
 
 
@@ -278,7 +279,7 @@ def test_a_line_that_is_none_ends_with_2_and_names_the_file(
     dump: Dump, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (dump.directory / "late-0.jsonl.gz").write_bytes(b"not gzip")
-    assert audit(dump) == Exit.USAGE
+    assert audit(dump) == ExitCode.USAGE
     assert "late-0.jsonl.gz" in capsys.readouterr().err
 
 

@@ -21,20 +21,8 @@ SHORT_SESSION_S = 6.0
 def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
     """Settings with topics and an app id of their own. Who crashes is out of the group soon."""
     return Settings(
-        **{
-            "brokers": brokers,
-            "app_id": f"{name}-app",
-            "input_topic": f"{name}-in",
-            "updates_topic": f"{name}-updates",
-            "windows_topic": f"{name}-windows",
-            "late_topic": f"{name}-late",
-            "rejected_topic": f"{name}-rejected",
-            "session_timeout_s": 10.0,
-            "heartbeat_interval_s": 0.5,
-            "flush_interval_s": 0.1,
-            **changes,
-        }
-    )
+        brokers=brokers, session_timeout_s=10.0, heartbeat_interval_s=0.5, flush_interval_s=0.1
+    ).with_prefix(name, **changes)
 
 
 async def ended(made: list[Deployment]) -> None:

@@ -19,7 +19,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from service.audit.check import Report
-from service.commands.audit import audit_at_rest
+from service.commands.audit_report import audit_at_rest
 from service.kafka import clients
 from service.kafka import topic_admin as topics
 from service.local.worker_process import ROOT, WorkerProcess
@@ -176,7 +176,7 @@ class Deployment:
         await reader.start()
         try:
             there = await reader.topics()
-            names = [topic for topic in self.witness.topics().values() if topic in there]
+            names = [topic for topic in self.witness.settings.result_topics if topic in there]
             tps = [tp for topic in names for tp in self._of(topic)]
             reader.assign(tps)
             wrong += await self.witness.look(reader, await self._ends_of(reader, tps))

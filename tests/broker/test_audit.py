@@ -14,7 +14,8 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
-from service.cli import Exit, main
+from service.cli import main
+from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.local.worker_process import environment
 from tests.broker.conftest import Deploy
@@ -133,7 +134,7 @@ async def test_what_was_counted_agrees_and_the_report_says_what_was_compared(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = await counted(deployed)
-    assert await run(deployment, monkeypatch, "audit", "--at-rest") == Exit.OK
+    assert await run(deployment, monkeypatch, "audit", "--at-rest") == ExitCode.OK
     told = capsys.readouterr().out
     assert told.endswith("audit: all agrees\n")
     kinds = ("rows", "windows in rows", "window results", "late records", "rejected records")
@@ -163,7 +164,7 @@ async def test_one_flipped_record_ends_the_audit_with_1(
 ) -> None:
     deployment = await counted(deployed)
     await flip(deployment)
-    assert await run(deployment, monkeypatch, "audit") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.WRONG
     told = capsys.readouterr().out
     assert [named in line for line in told.splitlines() if "MISMATCH" in line] == [True], told
 
@@ -173,9 +174,9 @@ async def test_a_dump_is_audited_without_the_broker_and_a_flipped_line_is_found(
 ) -> None:
     deployment = await counted(deployed)
     files = str(tmp_path / "dump")
-    assert await run(deployment, monkeypatch, "audit", "--dump", files) == Exit.OK
+    assert await run(deployment, monkeypatch, "audit", "--dump", files) == ExitCode.OK
     monkeypatch.setenv("NETFOLLOWERS_BROKERS", "127.0.0.1:1")
-    assert await asyncio.to_thread(main, ["audit", "--files", files]) == Exit.OK
+    assert await asyncio.to_thread(main, ["audit", "--files", files]) == ExitCode.OK
 
 
 async def test_workers_may_be_running(
@@ -187,11 +188,11 @@ async def test_workers_may_be_running(
         await some_committed(deployment, at_least=500)
         codes = [await run(deployment, monkeypatch, "audit") for _ in range(3)]
     told = capsys.readouterr().out
-    assert set(codes) <= {Exit.OK, Exit.INCOMPLETE}, told
-    assert Exit.OK in codes, told
+    assert set(codes) <= {ExitCode.OK, ExitCode.INCOMPLETE}, told
+    assert ExitCode.OK in codes, told
     await deployment.caught_up()
     assert [await first.stop(), await second.stop()] == [0, 0]
-    assert await run(deployment, monkeypatch, "audit", "--at-rest") == Exit.OK
+    assert await run(deployment, monkeypatch, "audit", "--at-rest") == ExitCode.OK
 
 
 async def test_a_commit_whose_results_are_still_hidden_is_waited_for(
@@ -205,12 +206,12 @@ async def test_a_commit_whose_results_are_still_hidden_is_waited_for(
     await stranger.begin_transaction()
     await stranger.send_and_wait(names.windows_topic, b"{}", key=b"a", partition=0)
     monkeypatch.setattr("service.audit.kafka.LOOKS", 20)
-    assert await run(deployment, monkeypatch, "audit") not in {Exit.OK, Exit.WRONG}
+    assert await run(deployment, monkeypatch, "audit") not in {ExitCode.OK, ExitCode.WRONG}
     told = capsys.readouterr()
     assert "neither committed nor aborted" in told.out + told.err
     await stranger.abort_transaction()
     await stranger.stop()
-    assert await run(deployment, monkeypatch, "audit") == Exit.OK
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.OK
 
 
 async def cut(deployment: Deployment, topic: str, before: int) -> None:
@@ -231,7 +232,7 @@ async def test_a_cut_input_ends_with_a_code_of_its_own_and_says_what_was_not_che
 ) -> None:
     deployment = await counted(deployed, dedup_generation=200)
     await cut(deployment, deployment.settings.input_topic, 300)
-    assert await run(deployment, monkeypatch, "audit") == Exit.INCOMPLETE
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.INCOMPLETE
     told = capsys.readouterr().out
     assert "audit: all that could be checked agrees" in told
     assert "NOT CHECKED" in told
@@ -244,7 +245,7 @@ async def test_a_difference_weighs_more_than_a_cut(
     deployment = await counted(deployed, dedup_generation=200)
     await cut(deployment, deployment.settings.input_topic, 300)
     await flip_a_row(deployment)
-    assert await run(deployment, monkeypatch, "audit") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.WRONG
 
 
 async def test_cut_results_end_with_the_same_code(
@@ -253,7 +254,7 @@ async def test_cut_results_end_with_the_same_code(
     deployment = await counted(deployed)
     for topic in deployment.settings.result_topics[1:]:
         await cut(deployment, topic, 5)
-    assert await run(deployment, monkeypatch, "audit") == Exit.INCOMPLETE
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.INCOMPLETE
     told = capsys.readouterr().out
     assert "the topic begins at offset 5" in told
     assert "records that the topic no longer holds" in told
@@ -264,7 +265,7 @@ async def test_a_topic_that_is_not_there_ends_with_2(
 ) -> None:
     deployment = await deployed()
     deployment.settings = replace(deployment.settings, late_topic="nowhere")
-    assert await run(deployment, monkeypatch, "audit") == Exit.USAGE
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.USAGE
     assert "there is no topic nowhere" in capsys.readouterr().err
 
 
@@ -272,8 +273,8 @@ async def test_topics_that_nobody_has_counted_yet(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = await deployed()
-    assert await run(deployment, monkeypatch, "audit") == Exit.OK
-    assert await run(deployment, monkeypatch, "certify") == Exit.OK
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.OK
+    assert await run(deployment, monkeypatch, "certify") == ExitCode.OK
     await deployment.produce(mixed(100))
-    assert await run(deployment, monkeypatch, "audit") == Exit.WRONG
-    assert "records and nothing committed" in capsys.readouterr().out
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.WRONG
+    assert "records, but no commit" in capsys.readouterr().out

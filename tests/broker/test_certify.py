@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from service.cli import Exit
+from service.contract.topics import RESULTS
+from service.exit_codes import ExitCode
 from service.kafka import clients
 from tests.broker.conftest import SHORT_SESSION_S, Deploy
 from tests.broker.deployment import Deployment
@@ -86,14 +87,14 @@ async def certificate(
 ) -> list[str]:
     """The lines that `certify` prints."""
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "certify", *arguments) == Exit.OK
+    assert await run(deployment, monkeypatch, "certify", *arguments) == ExitCode.OK
     return capsys.readouterr().out.splitlines()
 
 
 def beside(name: str, first: Deployment) -> dict[str, Any]:
     """Settings that count the same input into topics of their own."""
     settings = first.settings
-    kinds = ("updates_topic", "windows_topic", "late_topic", "rejected_topic", "app_id")
+    kinds = [*(topic.setting for topic in RESULTS), "app_id"]
     own = {kind: f"{getattr(settings, kind)}-{name}" for kind in kinds}
     return {**own, "input_topic": settings.input_topic, **QUICK}
 
@@ -164,11 +165,11 @@ async def test_a_certificate_over_a_cut_log_has_the_exit_code_of_the_audit(
     await deployment.produce(mixed(8_000, start_ms=START_MS))
     await one_worker(deployment)
     await cut(deployment, deployment.settings.input_topic, 100)
-    assert await run(deployment, monkeypatch, "certify") == Exit.OK
-    assert await run(deployment, monkeypatch, "certify", "--recompute") == Exit.INCOMPLETE
+    assert await run(deployment, monkeypatch, "certify") == ExitCode.OK
+    assert await run(deployment, monkeypatch, "certify", "--recompute") == ExitCode.INCOMPLETE
     assert "begins at offset 100" in capsys.readouterr().err
     await cut(deployment, deployment.settings.windows_topic, 5)
-    assert await run(deployment, monkeypatch, "certify") == Exit.INCOMPLETE
+    assert await run(deployment, monkeypatch, "certify") == ExitCode.INCOMPLETE
 
 
 async def offsets_of(deployment: Deployment, key: bytes) -> list[int]:
@@ -198,7 +199,7 @@ async def test_explain_lists_every_record_of_an_account_and_agrees_with_its_row(
     await one_worker(deployment)
     row = await newest(deployment, deployment.settings.updates_topic)
     account = row.key.decode()
-    assert await run(deployment, monkeypatch, "explain", account) == Exit.OK
+    assert await run(deployment, monkeypatch, "explain", account) == ExitCode.OK
     told = capsys.readouterr().out.splitlines()
     listed = [int(line.split()[0]) for line in told if re.match(r" +\d+  ", line)]
     assert listed == await offsets_of(deployment, row.key)
@@ -206,7 +207,7 @@ async def test_explain_lists_every_record_of_an_account_and_agrees_with_its_row(
     assert told[-3].startswith("sum: gained ")
 
     await flip_a_row(deployment)
-    assert await run(deployment, monkeypatch, "explain", account) == Exit.WRONG
+    assert await run(deployment, monkeypatch, "explain", account) == ExitCode.WRONG
     assert capsys.readouterr().out.splitlines()[-1] == "they DIFFER"
 
 
@@ -219,7 +220,7 @@ async def test_explain_can_be_asked_while_the_worker_runs(
     async with deployment.commits() as commits:
         while sum(at.offset > 0 for at in (await commits.look()).values()) < 4:
             await asyncio.sleep(POLL_S)
-    assert await run(deployment, monkeypatch, "explain", "acct-1") == Exit.OK
+    assert await run(deployment, monkeypatch, "explain", "acct-1") == ExitCode.OK
     assert capsys.readouterr().out.splitlines()[-1] == "they agree"
     await sending
     await deployment.caught_up()

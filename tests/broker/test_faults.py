@@ -164,13 +164,30 @@ async def test_a_killed_worker_with_an_instance_id_is_back_without_a_rebalance(
     await deployment.audit()
 
 
+async def has_uncommitted(deployment: Deployment, worker: Worker) -> None:
+    """Wait until a worker has counted more than it has committed."""
+    patience = Patience("events that are counted and not committed")
+    while True:
+        committed = await deployment.committed()
+        gauges = await worker.gauges()
+        assert gauges is not None, worker.said()
+        counted = {number: sum(of.values()) for number, of in gauges.by_partition.items()}
+        if any(
+            counted[number] > at.offset for number, at in committed.items() if number in counted
+        ):
+            return
+        patience.look(counted)
+        await asyncio.sleep(0.02)
+
+
 async def test_a_frozen_worker_that_wakes_up_cannot_write(deployed: Deploy) -> None:
     deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
-    zombie, heir = deployment.worker(), deployment.worker()
+    zombie, heir = deployment.worker(flush_interval_s=5.0), deployment.worker()
     async with sending(deployment):
         held, _ = await owners(zombie, heir)
         await some_committed(deployment, at_least=2_000)
         assert held
+        await has_uncommitted(deployment, zombie)  # else it wakes up with nothing to write
         zombie.signal(signal.SIGSTOP)
         await owners(heir)
         await some_committed(deployment, at_least=8_000)
@@ -200,7 +217,7 @@ async def test_sigint_is_a_clean_stop_too(deployed: Deploy) -> None:
 # ---- moments that must be hit exactly: the worker's shards, in this process
 
 
-class Failed(Exception):  # noqa: N818 - what `fail` was told
+class FailedError(Exception):
     """The worker would have ended."""
 
 
@@ -234,7 +251,7 @@ class InProcess:
         self.shards.new_shard = new_shard
 
     def _fail(self, what: str, error: BaseException | None) -> None:
-        self.failed.append(error or Failed(what))
+        self.failed.append(error or FailedError(what))
 
     async def running(self) -> None:
         """Wait until all that is assigned runs."""

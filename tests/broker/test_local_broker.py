@@ -13,11 +13,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 
+from service.errors import BrokerError
 from service.local import broker as brokers
 from service.local import kafka_jars as jars
 from service.local import ports
-from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
-from service.local.kafka_jars import JarsMissing
+from service.local.broker import LocalBroker, start_local_broker
+from service.local.kafka_jars import KafkaJarsError
 from tests.patience import SILENCE_S, until
 
 pytestmark = [pytest.mark.broker]
@@ -183,7 +184,7 @@ def test_a_port_that_another_broker_answers_on_is_refused(
     other: LocalBroker = request.getfixturevalue(kind)
     assert kind != "external"
 
-    with pytest.raises(BrokerFailed, match="in use"):
+    with pytest.raises(BrokerError, match="in use"):
         start_local_broker(kind, port=int(other.bootstrap.split(":")[1]))
 
 
@@ -225,7 +226,7 @@ def test_an_external_broker_is_used_and_never_touched(monkeypatch: pytest.Monkey
     with start_local_broker() as broker:
         assert (broker.kind, broker.bootstrap) == ("external", "example.invalid:9092")
         assert broker.pid is None
-        with pytest.raises(AssertionError, match="not our broker"):
+        with pytest.raises(AssertionError, match="did not start the broker"):
             broker.kill()
 
 
@@ -246,5 +247,5 @@ def test_missing_jars_name_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.setattr(jars, "LIBS", tmp_path / "libs")
     monkeypatch.setattr("shutil.which", lambda _: None)
 
-    with pytest.raises(JarsMissing, match="no mvn"):
+    with pytest.raises(KafkaJarsError, match="no mvn"):
         jars.jars()

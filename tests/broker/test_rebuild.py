@@ -10,12 +10,12 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
-from service.cli import Exit
-from service.commands import rebuild, rebuild_plan
+from service.commands import rebuild_partitions, rebuild_plan
 from service.commands.rebuild_count import Counted, Recount
 from service.commands.rebuild_plan import Plan, Planner
 from service.contract.results import ResultTopics
 from service.counting import Publisher
+from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.kafka.aiokafka_ext import batches
 from service.runtime.journal import TransactionalJournal
@@ -69,7 +69,7 @@ async def goes_on(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> No
     for worker in workers:
         assert await worker.stop() == 0
     await deployment.audit()
-    assert await run(deployment, monkeypatch, "certify") == Exit.OK
+    assert await run(deployment, monkeypatch, "certify") == ExitCode.OK
 
 
 STRAYS = [(10, ""), (1_000_000, ""), (500, '{"v":7,"who":"a console consumer"}'), (0, "mine")]
@@ -96,20 +96,20 @@ async def test_a_stray_commit_is_undone_and_every_number_is_as_if_it_had_never_b
     stray = await deployment.committed()
     await refused(deployment)
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "doctor") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "doctor") == ExitCode.WRONG
     assert "netfollowers rebuild" in capsys.readouterr().out
 
-    assert await run(deployment, monkeypatch, "rebuild") == Exit.OK
+    assert await run(deployment, monkeypatch, "rebuild") == ExitCode.OK
     assert "dry run: nothing was changed; add --yes" in capsys.readouterr().out
     assert await deployment.committed() == stray
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.OK
     assert "all agrees" in capsys.readouterr().out
     after = await said(deployment)
     for partition, one in after.items():
         for found in (one, before[partition]):  # times at which nothing became final are equal
             del found["sweep"]
         assert one == before[partition]
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.OK
     assert "is valid: not changed" in capsys.readouterr().out
     await goes_on(deployment, monkeypatch)
 
@@ -129,7 +129,10 @@ async def test_after_a_kill_in_the_middle_and_with_events_that_wait(
     await commit(deployment, 10, "")
     await refused(deployment)
     code = await run(deployment, monkeypatch, "rebuild", "--yes")
-    assert code in (Exit.OK, Exit.INCOMPLETE)  # windows may wait for the sweep of the next worker
+    assert code in (
+        ExitCode.OK,
+        ExitCode.INCOMPLETE,
+    )  # windows may wait for the sweep of the next worker
     after = await said(deployment)
     for partition, one in after.items():
         assert one["position"] >= before[partition]["position"]
@@ -147,16 +150,16 @@ async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
     await deployment.produce(mixed(EVENTS))
     await deployment.caught_up()
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.WRONG
     assert "has members" in capsys.readouterr().out
     assert await worker.stop() == 0
     before = await said(deployment)
     await delete_group(deployment)
     await refused(deployment)
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "doctor") == Exit.OK
+    assert await run(deployment, monkeypatch, "doctor") == ExitCode.OK
     assert "docs/operate/runbook.md, Checkpoint overwritten" in capsys.readouterr().out
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.OK
     after = await said(deployment)
     assert [one["counts"] for _, one in sorted(after.items())] == [
         one["counts"] for _, one in sorted(before.items())
@@ -166,7 +169,7 @@ async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
     await refused(deployment)
     for partition in range(4):
         arguments = ("rebuild", "--partition", str(partition), "--yes")
-        assert await run(deployment, monkeypatch, *arguments) == Exit.OK
+        assert await run(deployment, monkeypatch, *arguments) == ExitCode.OK
     assert await said(deployment) == after
     await goes_on(deployment, monkeypatch)
 
@@ -196,13 +199,13 @@ async def test_the_audit_lets_no_wrong_position_be_committed(
 
     monkeypatch.setattr(rebuild_plan, "Recount", Wrong)
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.WRONG
     out = capsys.readouterr().out
     assert "MISMATCH" in out
     assert "the audit disagrees, so nothing was committed" in out
     assert await deployment.committed() == stray
     monkeypatch.setattr(rebuild_plan, "Recount", Recount)
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.OK
     assert (await said(deployment))[0]["position"] == 9
 
 
@@ -227,9 +230,9 @@ async def test_a_worker_that_has_started_meanwhile_wins(
             await other.close()
             return found
 
-    monkeypatch.setattr(rebuild, "Planner", Slow)
+    monkeypatch.setattr(rebuild_partitions, "Planner", Slow)
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.WRONG
     assert "a worker has opened the partition meanwhile" in capsys.readouterr().out
     assert await deployment.committed() == stray
 
@@ -250,9 +253,9 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
     await send(deployment, (event(1, action="unfollow"), []))  # an event by version 2
     first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
     await send(deployment, (event(4), []))
-    assert await worker.ended() == Exit.INTERNAL
+    assert await worker.ended() == ExitCode.INTERNAL
     await nobody(deployment)
-    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == Exit.OK
+    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.OK
     worker = deployment.worker(code=PLANT + RUN)
     await worker.until("ready")
     await deployment.caught_up()
@@ -262,10 +265,10 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
     assert before[0]["skipped"] == [[first, first + 2, "too large"]]
     await overwrite(deployment, 3, "")
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.WRONG
     assert "--rules 0:1,81234:2" in capsys.readouterr().out
     arguments = ("rebuild", "--rules", "0:1,3:2", "--yes")
-    assert await run(deployment, monkeypatch, *arguments) == Exit.OK
+    assert await run(deployment, monkeypatch, *arguments) == ExitCode.OK
     assert await said(deployment) == before
     worker = deployment.worker(code=PLANT + RUN)
     await worker.until("ready")
@@ -285,11 +288,11 @@ async def test_before_a_batch_that_nobody_can_unpack_it_leads_back_to_skip(
     await nobody(deployment)
     before = await said(deployment)
     await overwrite(deployment, 1, "")
-    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == Exit.WRONG
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.WRONG
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.OK
     assert (await said(deployment))[0] == before[0]
     assert before[0]["position"] == first
-    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == Exit.OK
+    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.OK
     worker = deployment.worker(code=PLANT + RUN)
     await worker.until("ready")
     await deployment.caught_up()
@@ -310,7 +313,7 @@ async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
     await cut(deployment, 1_000)
     await overwrite(deployment, 3, "")
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.INCOMPLETE
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.INCOMPLETE
     assert "NOT KNOWN the log begins at offset 1000" in capsys.readouterr().out
     after = (await said(deployment))[0]
     for name in ("position", "watermark_ms", "rows", "rules"):
@@ -325,7 +328,7 @@ async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
     await cut(deployment, -1)
     await overwrite(deployment, 3, "")
     stray = await deployment.committed()
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.WRONG
     assert "it cannot be known what was counted of the records between" in capsys.readouterr().out
     assert await deployment.committed() == stray
 
@@ -336,7 +339,7 @@ async def test_at_least_once_a_stray_commit_harms_nothing(
     deployment = await counted(deployed, guarantee="at_least_once")
     await commit(deployment, 10, "")
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "rebuild", "--yes") == Exit.OK
+    assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.OK
     assert "the group's commit is not read: nothing to rebuild" in capsys.readouterr().out
     worker = deployment.worker()
     await deployment.produce(mixed(2_000, seed=2))

@@ -18,6 +18,7 @@ from typing import Any, Final
 import pytest
 from aiokafka.errors import KafkaError
 
+from service.contract.topics import TOPICS
 from service.kafka import clients
 from service.local.broker import LocalBroker
 from service.local.worker_process import ROOT, environment
@@ -58,10 +59,8 @@ class Line:
     @staticmethod
     def named(default: str, settings: Settings) -> str:
         """The deployment's name of what the table calls by its default name."""
-        names = ("input_topic", "updates_topic", "windows_topic", "late_topic", "rejected_topic")
-        ours: dict[str, str] = {
-            getattr(Settings(), name): getattr(settings, name) for name in (*names, "app_id")
-        }
+        ours = {one.default_name: settings.topic(one) for one in TOPICS}
+        ours[Settings().app_id] = settings.app_id
         ours[f"{Settings().app_id}-"] = f"{settings.app_id}-"
         return ours.get(default, default)
 
@@ -69,7 +68,7 @@ class Line:
 def table() -> list[Line]:
     """Read docs/operate/security.md; a row that names several resources is several lines."""
     text = (ROOT / "docs" / "operate" / "security.md").read_text()
-    rows = text.split("| who | resource |")[1].split("\n\n")[0].splitlines()[2:]
+    rows = text.split("| program | resource |")[1].split("\n\n")[0].splitlines()[2:]
     found = []
     for row in rows:
         who, resource, names, operation, code, without = (

@@ -10,7 +10,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from service.cli import Exit
+from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.kafka import group_admin as members
 from service.kafka.aiokafka_ext import batches
@@ -75,17 +75,17 @@ async def agree(
             "applied": 4, "late": 0, "duplicate": 1, "rejected": 2, "heartbeat": 0
         }  # fmt: skip
         capsys.readouterr()
-        assert await run(deployment, monkeypatch, "doctor") == Exit.OK
+        assert await run(deployment, monkeypatch, "doctor") == ExitCode.OK
         assert f"offsets {first} to {first + 1} were stepped over" in capsys.readouterr().out
     report = await deployment.audit()
     assert report.compared["rejected"] == 2
     assert report.compared["rejected records"] == 1
-    assert await run(deployment, monkeypatch, "audit") == Exit.OK
-    assert await run(deployment, monkeypatch, "explain", "a1") == Exit.OK
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.OK
+    assert await run(deployment, monkeypatch, "explain", "a1") == ExitCode.OK
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "certify") == Exit.OK
+    assert await run(deployment, monkeypatch, "certify") == ExitCode.OK
     published = capsys.readouterr().out
-    assert await run(deployment, monkeypatch, "certify", "--recompute") == Exit.OK
+    assert await run(deployment, monkeypatch, "certify", "--recompute") == ExitCode.OK
     assert capsys.readouterr().out == published
     shown = await command(deployment, "rejected", "show", f"0:{first}")
     assert "skipped" in shown
@@ -106,7 +106,7 @@ async def ended_before_a_batch(
     await send(deployment, (event(0), []), (event(1), []))
     first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
     await send(deployment, (event(4), []))
-    assert await worker.ended() == Exit.INTERNAL
+    assert await worker.ended() == ExitCode.INTERNAL
     return deployment, worker, first
 
 
@@ -124,25 +124,25 @@ async def test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_k
     line = f"cannot unpack what {topic} holds: partition=0 offset={first} next={first + 2} "
     assert line in worker.said()
     capsys.readouterr()
-    assert await run(deployment, monkeypatch, "doctor") == Exit.WRONG
+    assert await run(deployment, monkeypatch, "doctor") == ExitCode.WRONG
     assert "docs/operate/runbook.md, A batch that cannot be unpacked" in capsys.readouterr().out
     await nobody(deployment)
 
-    assert await run(deployment, monkeypatch, *skip(first, first + 2)) == Exit.OK
+    assert await run(deployment, monkeypatch, *skip(first, first + 2)) == ExitCode.OK
     said = capsys.readouterr().out
     assert f"before  position {first}  rejected 0" in said, "what came before is committed"
     assert f"after   position {first + 2}  rejected 2" in said
     assert "dry run" in said
-    assert await run(deployment, monkeypatch, *skip(first, first + 1, "--yes")) == Exit.WRONG
+    assert await run(deployment, monkeypatch, *skip(first, first + 1, "--yes")) == ExitCode.WRONG
     assert "cannot be unpacked either" in capsys.readouterr().out
-    assert await run(deployment, monkeypatch, *skip(0, 2, "--yes")) == Exit.WRONG
+    assert await run(deployment, monkeypatch, *skip(0, 2, "--yes")) == ExitCode.WRONG
     assert f"has counted up to {first}" in capsys.readouterr().out
-    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == Exit.OK
+    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.OK
 
     worker = deployment.worker(code=PLANT + RUN)
     await worker.until("ready")
     await deployment.caught_up()
-    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == Exit.WRONG
+    assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.WRONG
     assert "has members" in capsys.readouterr().out
     await worker.kill()
     again = deployment.worker(code=PLANT + RUN)  # it reads the input again, but not the range
@@ -163,12 +163,12 @@ async def test_the_twenty_first_range_is_refused_and_so_is_what_can_be_unpacked(
     await deployment.caught_up()
     assert await worker.stop() == 0
     await send(deployment, (event(1), []))
-    assert await run(deployment, monkeypatch, *skip(1, 2, "--yes")) == Exit.WRONG
+    assert await run(deployment, monkeypatch, *skip(1, 2, "--yes")) == ExitCode.WRONG
     assert "nothing to step over" in capsys.readouterr().out
-    assert await run(deployment, monkeypatch, *skip(1, 9, "--yes")) == Exit.WRONG
+    assert await run(deployment, monkeypatch, *skip(1, 9, "--yes")) == ExitCode.WRONG
     assert "the log ends at 2" in capsys.readouterr().out
     said = await metadata(deployment)
     full = {**said, "skipped": [[n, n + 1, "y" * 60] for n in range(20)]}
     await overwrite(deployment, 1, json.dumps(full))
-    assert await run(deployment, monkeypatch, *skip(1, 2, "--yes")) == Exit.WRONG
+    assert await run(deployment, monkeypatch, *skip(1, 2, "--yes")) == ExitCode.WRONG
     assert "20 ranges of this partition have been stepped over" in capsys.readouterr().out

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.cli import Exit
+from service.exit_codes import ExitCode
 from service.kafka import clients
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
@@ -83,12 +83,12 @@ async def test_a_header_name_that_is_not_utf_8_is_refused_and_all_who_read_agree
     report = await deployment.audit()
     assert report.compared["rejected"] == 3
     assert report.compared["duplicate"] == 1
-    assert await run(deployment, monkeypatch, "audit") == Exit.OK
-    assert await run(deployment, monkeypatch, "explain", "a1") == Exit.OK
+    assert await run(deployment, monkeypatch, "audit") == ExitCode.OK
+    assert await run(deployment, monkeypatch, "explain", "a1") == ExitCode.OK
     assert "rejected: bad_header_name" in capsys.readouterr().out
-    assert await run(deployment, monkeypatch, "certify") == Exit.OK
+    assert await run(deployment, monkeypatch, "certify") == ExitCode.OK
     published = capsys.readouterr().out
-    assert await run(deployment, monkeypatch, "certify", "--recompute") == Exit.OK
+    assert await run(deployment, monkeypatch, "certify", "--recompute") == ExitCode.OK
     assert capsys.readouterr().out == published
     said = await command(deployment, "doctor")
     assert "UnicodeDecodeError" not in said

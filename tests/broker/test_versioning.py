@@ -9,6 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
+from service.contract.topics import RESULTS
 from service.kafka import clients
 from tests.broker.conftest import Deploy
 from tests.broker.deployment import Deployment
@@ -62,10 +63,7 @@ async def beside(deployed: Deploy, old: Deployment, **changes: Any) -> Deploymen
     names = old.settings
     return await deployed(
         app_id=f"{names.app_id}-v2",
-        updates_topic=f"{names.updates_topic}-v2",
-        windows_topic=f"{names.windows_topic}-v2",
-        late_topic=f"{names.late_topic}-v2",
-        rejected_topic=f"{names.rejected_topic}-v2",
+        **{one.setting: f"{names.topic(one)}-v2" for one in RESULTS},
         **changes,
     )
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from aiokafka import TopicPartition
 
+from service.contract.topics import RESULTS
 from service.settings import Settings
-from tests.contract.channels import CHANNELS
 from tests.contract.records import wrong_with
 from tests.patience import Patience
 
@@ -27,24 +27,19 @@ class Witness:
         self.settings = settings
         self._seen: dict[TopicPartition, int] = {}
 
-    def topics(self) -> dict[str, str]:
-        """Setting -> topic, of the result topics."""
-        names = [one.setting for one in CHANNELS if not one.is_input]
-        return {name: getattr(self.settings, name) for name in names}
-
     async def look(self, reader: Any, ends: Mapping[TopicPartition, int]) -> list[str]:
         """Judge what has come since; -> what is wrong. `ends`: of all partitions, how far to read.
 
         `reader` holds just these. (aiokafka's consumer never stops when it is stopped while it
         still takes in a new assignment: so there is one, and always a fetch behind it.)
         """
-        by_topic = {topic: setting for setting, topic in self.topics().items()}
+        by_name = {self.settings.topic(topic): topic for topic in RESULTS}
         wrong: list[str] = []
         for tp in ends:
             reader.seek(tp, self._seen.get(tp, 0))
         async for tp, records in _committed(reader, ends):
             for record in records:
-                why = wrong_with(by_topic[tp.topic], record.key, record.value, record.headers)
+                why = wrong_with(by_name[tp.topic], record.key, record.value, record.headers)
                 if why is not None:
                     wrong.append(f"{tp.topic}/{tp.partition}@{record.offset}: {why}")
             self.judged += len(records)

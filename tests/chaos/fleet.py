@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from service.app import EXIT_BROKER, EXIT_CRASH
+from service.exit_codes import ExitCode
 from service.settings import Settings
 from tests.broker.deployment import Worker
 
 _POLL_S: Final = 0.02
 _LAST_LINES: Final = 12
 _WHY: Final = 160
-_ERROR: Final = re.compile(r"[\w.]+(Error|Fenced|Exception|Overtaken|Refused\w*)\b")
+_ERROR: Final = re.compile(r"[\w.]+(Error|Fenced|Exception)\b")
 BUGS: Final = ("AssertionError", "the engine failed", "refused to open", "the stop did not end")
 """What no fault of ours explains, though the worker ends with 70."""
 _REST_S: Final = 0.2
@@ -49,7 +49,7 @@ class Exit:
             return signal.Signals(-self.code).name in self.sent
         if any(bug in line for bug in BUGS for line in self.last):
             return False
-        return self.code in {EXIT_CRASH, EXIT_BROKER}
+        return self.code in {ExitCode.INTERNAL, ExitCode.BROKER}
 
     @property
     def why(self) -> str:

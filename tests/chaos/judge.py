@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from service.commands.audit import audit_at_rest
+from service.commands.audit_report import audit_at_rest
 from service.local.worker_process import environment
 from service.settings import Settings
 from tests.chaos.world import World

@@ -29,7 +29,7 @@ number of workers was reached with every worker owning a shard.
 **What is checked.** At each checkpoint the input rests until all is committed; then `service.audit`
 recomputes rows, finals, revisions, late and rejected records and the five counts from the input,
 and compares. A worker may end only with 0 (after SIGTERM), 70, 3, or by the signal that was sent,
-and never by a failed assertion, a refusal or a stop that hangs. Updates must go on after every
+and never by a failed assertion, a refusal or a stop that hangs. Updates must continue after every
 fault, and no worker may end while nothing hurts it.
 
 **How long it took.** *Recovery* is from a fault's begin until every partition had shown an update

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from service.local.broker import BrokerFailed, LocalBroker, start_local_broker
+from service.errors import BrokerError
+from service.local.broker import LocalBroker, start_local_broker
 from service.local.ports import free_ports
 from service.settings import Settings
 from tests.broker.conftest import settings_for
@@ -71,7 +72,7 @@ class World:
         for attempt in range(1, _RESTARTS + 1):
             try:
                 self.broker.restart()
-            except BrokerFailed:
+            except BrokerError:
                 if attempt == _RESTARTS:
                     raise
                 time.sleep(1.0)
@@ -81,7 +82,7 @@ class World:
 
 @asynccontextmanager
 async def world(home: Path, *, seed: int, rate: float, name: str = "chaos") -> AsyncIterator[World]:
-    """Start everything but workers and input; end it all. Real Kafka only: JarsMissing."""
+    """Start everything but workers and input; end it all. Real Kafka only: KafkaJarsError."""
     async with AsyncExitStack() as stack:
         server = toxiproxy()
         api, *ports = free_ports(3 + 2 * len(CLIENTS))

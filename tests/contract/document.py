@@ -9,19 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from service.kafka.topic_admin import configuration
+from service.contract.topics import TOPICS, RecordKind, Topic
 from service.settings import Settings
 from tests.contract import schemas
-from tests.contract.channels import (
-    CHANNELS,
-    DELIVERED,
-    FOLLOWING,
-    HASHED,
-    METADATA,
-    PRODUCED,
-    Channel,
-    Message,
-)
+from tests.contract.channels import DELIVERED, FOLLOWING, HASHED, METADATA, PRODUCED
 
 FORMAT: Final = "application/schema+json;version=draft-2020-12"
 BINDING: Final = "0.5.0"
@@ -44,10 +35,10 @@ def build(version: str) -> Document:
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
-        "channels": {one.name: _channel(one, settings) for one in CHANNELS},
-        "operations": {_operation_name(one): _operation(one, settings) for one in CHANNELS},
+        "channels": {one.channel: _channel(one, settings) for one in TOPICS},
+        "operations": {_operation_name(one): _operation(one, settings) for one in TOPICS},
         "components": {
-            "messages": {m.name: _message(m) for one in CHANNELS for m in one.messages},
+            "messages": {m.name: _message(m) for one in TOPICS for m in one.records},
             "schemas": {
                 name: {"schemaFormat": FORMAT, "schema": _schema(name)}
                 for name in schemas.names()
@@ -62,21 +53,20 @@ def text(document: Document) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _channel(one: Channel, settings: Settings) -> Document:
-    topic: str = getattr(settings, one.setting)
+def _channel(one: Topic, settings: Settings) -> Document:
+    topic = settings.topic(one)
     return {
         "address": topic,
         "title": one.title,
         "description": one.purpose,
-        "messages": {m.name: _ref("messages", m.name) for m in one.messages},
+        "messages": {m.name: _ref("messages", m.name) for m in one.records},
         "bindings": {
             "kafka": {
                 "topic": topic,
                 "partitions": settings.partitions,
                 "replicas": settings.replication_factor,
                 "topicConfiguration": {
-                    name: _typed(name, value)
-                    for name, value in configuration(settings)[topic].items()
+                    name: _typed(name, value) for name, value in one.configuration(settings).items()
                 },
                 "bindingVersion": BINDING,
             }
@@ -98,15 +88,15 @@ def _typed(name: str, value: str) -> object:
         return value
 
 
-def _operation_name(one: Channel) -> str:
-    return f"{'count' if one.is_input else 'publish'}{one.name[0].upper()}{one.name[1:]}"
+def _operation_name(one: Topic) -> str:
+    return f"{'count' if one.is_input else 'publish'}{one.channel[0].upper()}{one.channel[1:]}"
 
 
-def _operation(one: Channel, settings: Settings) -> Document:
+def _operation(one: Topic, settings: Settings) -> Document:
     found: Document = {
         "action": "receive" if one.is_input else "send",
-        "channel": {"$ref": f"#/channels/{one.name}"},
-        "messages": [{"$ref": f"#/channels/{one.name}/messages/{m.name}"} for m in one.messages],
+        "channel": {"$ref": f"#/channels/{one.channel}"},
+        "messages": [{"$ref": f"#/channels/{one.channel}/messages/{m.name}"} for m in one.records],
     }
     if one.is_input:
         group = {"type": "string", "const": settings.app_id}
@@ -115,11 +105,11 @@ def _operation(one: Channel, settings: Settings) -> Document:
     return found
 
 
-def _message(one: Message) -> Document:
+def _message(one: RecordKind) -> Document:
     return {
         "name": one.name,
         "title": one.title,
-        "description": f"Recognised by: {one.told_by}.",
+        "description": f"Recognised by: {one.recognised_by}.",
         "headers": _ref("schemas", one.headers),
         "payload": _ref("schemas", one.value),
         # Inline: AsyncAPI's schema of the Kafka binding takes no reference here, nor 2020-12.

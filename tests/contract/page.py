@@ -11,11 +11,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from service.contract.topics import TOPICS
 from tests.contract import document, releases
-from tests.contract.channels import CHANNELS, DELIVERED, FOLLOWING, METADATA, PRODUCED
+from tests.contract.channels import DELIVERED, FOLLOWING, METADATA, PRODUCED
 from tests.contract.rules import SAYS
 from tests.contract.schemas import CONTRACT, KNOWN
-from tests.contract.topics import Parts, Topic, topics_of
+from tests.contract.topics import Channel, Parts, topics_of
 
 FILE: Final = CONTRACT / "README.md"
 DAY_MS: Final = 86_400_000
@@ -75,9 +76,9 @@ is never edited.
 
 It needs another topic. Users of the old topic must not notice the change:
 
-1. give the topic a new default name (`net-follower-windows-v2`) in `service/settings.py`, raise
-   `MAJOR` in `tests/contract/releases.py`, and make the change. The gate now lets a break pass, but
-   only under a new topic name;
+1. give the topic a new default name (`net-follower-windows-v2`) in `service/contract/topics.py`,
+   raise `MAJOR` in `tests/contract/releases.py`, and make the change. The gate now lets a break
+   pass, but only under a new topic name;
 2. `python -m tests.contract.page`; `python -m tests.contract.releases` writes `released/2.0.0/`;
 3. roll it out as [versioning](../operate/versioning.md) says: the new version counts from the log
    into its own topics under a new app id, both run side by side, consumers switch, the old ones go.
@@ -89,7 +90,7 @@ def page(contract: Mapping[str, Any]) -> str:
     words = {"produced": PRODUCED, "delivered": DELIVERED, "following": FOLLOWING}
     notes = {name: facts["note"] for name, facts in words.items()}
     sections = [HEAD.format(version=contract["info"]["version"], **notes)]
-    sections += ["\n".join(_topic(topics[one.name])) for one in CHANNELS]
+    sections += ["\n".join(_topic(topics[one.channel])) for one in TOPICS]
     metadata = contract["components"]["schemas"][METADATA]["schema"]
     sections += ["\n".join(_metadata(metadata))]
     rules = [f"| `{rule}` | {says} |" for rule, says in SAYS.items()]
@@ -97,7 +98,7 @@ def page(contract: Mapping[str, Any]) -> str:
     return "\n".join([*sections, TAIL.format(rules=table)])
 
 
-def _topic(topic: Topic) -> Iterator[str]:
+def _topic(topic: Channel) -> Iterator[str]:
     channel, kafka = topic.channel, topic.kafka
     configured = kafka["topicConfiguration"]
     verb = "producers" if "x-producers-must" in channel else "consumers"
@@ -115,9 +116,9 @@ def _topic(topic: Topic) -> Iterator[str]:
     yield f"| delivery | {_delivery(channel['x-delivery'])} |"
     if "hash" in channel["x-partitioning"]:
         yield f"\n{channel['x-partitioning']['note']}"
-    told = {one.name: one for channel_ in CHANNELS for one in channel_.messages}
+    told = {one.name: one for each in TOPICS for one in each.records}
     for message, parts in topic.messages.items():
-        yield from _message(told[message].title, told[message].told_by, parts)
+        yield from _message(told[message].title, told[message].recognised_by, parts)
     yield ""
 
 
@@ -138,8 +139,8 @@ def _delivery(facts: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, said))
 
 
-def _message(title: str, told_by: str, parts: Parts) -> Iterator[str]:
-    yield f"\n### {title}\n\nRecognised by: {told_by}. {_sentence(parts.key)}\n"
+def _message(title: str, recognised_by: str, parts: Parts) -> Iterator[str]:
+    yield f"\n### {title}\n\nRecognised by: {recognised_by}. {_sentence(parts.key)}\n"
     yield f"{_sentence(parts.value)}"
     yield from _table("field", parts.value)
     if parts.headers.get("properties"):

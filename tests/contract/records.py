@@ -16,29 +16,28 @@ import orjson
 from jsonschema_rs import Draft202012Validator
 
 from service.contract.results import ORIGINAL
+from service.contract.topics import LATE, REJECTED, UPDATES, WINDOWS, RecordKind, Topic
 from service.counting import Sealed
-from tests.contract.channels import CHANNELS, METADATA, Message
+from tests.contract.channels import METADATA
 from tests.contract.schemas import as_written, schema
 
 AS_BYTES: Final = {"as-sent.key", "as-sent.value", "any.key", "follow-events-late.value"}
 """Schemas of bytes, which they see as Latin-1."""
 MOST_METADATA_BYTES: Final = 4_095
-_UPDATES: Final = "updates_topic"
-_MESSAGES: Final = {one.setting: one.messages for one in CHANNELS}
 
 Headers = Sequence[tuple[str, bytes | None]]
 
 
 def wrong_with(
-    setting: str, key: bytes | None, value: bytes | None, headers: Headers
+    topic: Topic, key: bytes | None, value: bytes | None, headers: Headers
 ) -> str | None:
-    """Why a record on this topic (`updates_topic`, ...) breaks the contract; None if it obeys."""
-    message = _message(setting, key, value)
+    """Why a record on this topic breaks the contract; None if it obeys."""
+    kind = _kind(topic, key, value)
     try:
         parts = {
-            message.key: _text(message.key, key),
-            message.value: _value(message.value, value),
-            message.headers: {
+            kind.key: _text(kind.key, key),
+            kind.value: _value(kind.value, value),
+            kind.headers: {
                 name: (content or b"").decode(
                     errors="replace" if name.startswith(ORIGINAL) else "strict"
                 )
@@ -46,15 +45,15 @@ def wrong_with(
             },
         }
     except ValueError as error:
-        return f"{message.name}: {error}"
+        return f"{kind.name}: {error}"
     for name, part in parts.items():
         if not _validator(name).is_valid(part):
             found = next(iter(_validator(name).iter_errors(part)))
-            return f"{message.name}: {name}: {found.message} at {found.instance_path}"
-    account = parts[message.value]
+            return f"{kind.name}: {name}: {found.message} at {found.instance_path}"
+    account = parts[kind.value]
     named = account.get("account_id") if isinstance(account, dict) else None
     if isinstance(named, str) and named.encode() != key:
-        return f"{message.name}: the key is {key!r}, account_id is {named!r}"
+        return f"{kind.name}: the key is {key!r}, account_id is {named!r}"
     return _twice(headers)
 
 
@@ -73,10 +72,10 @@ def wrong_with_metadata(text: str) -> str | None:
 def wrong_in(sealed: Sealed) -> list[str]:
     """The same of all that one checkpoint makes durable."""
     found: list[str | None] = [wrong_with_metadata(sealed.checkpoint.to_metadata())]
-    for setting, pairs in ((_UPDATES, sealed.updates), ("windows_topic", sealed.windows)):
-        found += [wrong_with(setting, key, value, ()) for key, value in pairs]
-    for setting, records in (("late_topic", sealed.late), ("rejected_topic", sealed.rejected)):
-        found += [wrong_with(setting, *record) for record in records]
+    for topic, pairs in ((UPDATES, sealed.updates), (WINDOWS, sealed.windows)):
+        found += [wrong_with(topic, key, value, ()) for key, value in pairs]
+    for topic, records in ((LATE, sealed.late), (REJECTED, sealed.rejected)):
+        found += [wrong_with(topic, *record) for record in records]
     return list(filter(None, found))
 
 
@@ -86,12 +85,11 @@ def first(found: Iterable[str], most: int = 5) -> str:
     return "\n".join([*lines[:most], *([f"... {len(lines)} in all"] if len(lines) > most else [])])
 
 
-def _message(setting: str, key: bytes | None, value: bytes | None) -> Message:
-    messages = _MESSAGES[setting]
-    if setting != _UPDATES:
-        (only,) = messages
+def _kind(topic: Topic, key: bytes | None, value: bytes | None) -> RecordKind:
+    if topic is not UPDATES:
+        (only,) = topic.records
         return only
-    row, removal, checkpoint = messages
+    row, removal, checkpoint = topic.records
     if key == b"":
         return checkpoint
     return removal if value is None else row

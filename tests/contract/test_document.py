@@ -17,12 +17,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 from jsonschema import Draft7Validator
 
+from service.contract.topics import TOPICS
 from service.kafka import clients
 from service.kafka import topic_admin as topics
 from service.kafka.partitioning import partition_of
-from service.settings import Settings
+from service.settings import PREFIX, Settings
 from tests.contract import document, page, releases
-from tests.contract.channels import CHANNELS
 from tests.contract.schemas import names, schema
 from tests.contract.values import pointed, references
 
@@ -71,8 +71,8 @@ def test_every_component_is_used() -> None:
 def test_the_schemas_in_it_are_those_of_the_service() -> None:
     keys = {
         m.key: WRITTEN["components"]["messages"][m.name]["bindings"]["kafka"]["key"]
-        for one in CHANNELS
-        for m in one.messages
+        for one in TOPICS
+        for m in one.records
     }
     found = {name: one["schema"] for name, one in WRITTEN["components"]["schemas"].items()} | keys
     assert sorted(found) == names()
@@ -85,13 +85,10 @@ def test_there_is_a_channel_for_each_topic_with_its_name() -> None:
     settings = Settings()
     by_setting = {one["x-setting"]: one["address"] for one in WRITTEN["channels"].values()}
     assert by_setting == {
-        "NETFOLLOWERS_INPUT_TOPIC": settings.input_topic,
-        "NETFOLLOWERS_UPDATES_TOPIC": settings.updates_topic,
-        "NETFOLLOWERS_WINDOWS_TOPIC": settings.windows_topic,
-        "NETFOLLOWERS_LATE_TOPIC": settings.late_topic,
-        "NETFOLLOWERS_REJECTED_TOPIC": settings.rejected_topic,
+        f"{PREFIX}{topic.setting.upper()}": settings.topic(topic) for topic in TOPICS
     }
-    assert [one.is_input for one in CHANNELS] == [True, False, False, False, False]
+    operations = [one["action"] for one in WRITTEN["operations"].values()]
+    assert operations == ["receive", *["send"] * len(settings.result_topics)]
 
 
 def test_the_bindings_are_what_topics_create_makes() -> None:

@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from tests.contract.channels import CHANNELS, METADATA, Channel, Message
+from service.contract.topics import REJECTED, RESULTS, UPDATES, RecordKind, Topic
+from tests.contract.channels import METADATA
 from tests.contract.records import AS_BYTES, wrong_with, wrong_with_metadata
 from tests.contract.schemas import schema
 
 ROW = schema("net-follower-updates.value")["examples"][0]
-WRITTEN = [(one, message) for one in CHANNELS if not one.is_input for message in one.messages]
+WRITTEN = [(topic, kind) for topic in RESULTS for kind in topic.records]
 
 
 def as_bytes(name: str, example: object) -> bytes | None:
@@ -24,16 +25,18 @@ def as_bytes(name: str, example: object) -> bytes | None:
     return json.dumps(example).encode()
 
 
-@pytest.mark.parametrize(("channel", "message"), WRITTEN, ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    ("topic", "message"), [pytest.param(*one, id=one[1].name) for one in WRITTEN]
+)
 def test_the_examples_of_every_message_make_records_that_obey(
-    channel: Channel, message: Message
+    topic: Topic, message: RecordKind
 ) -> None:
     for value in schema(message.value)["examples"]:
         for headers in schema(message.headers)["examples"]:
             names = value.get("account_id") if isinstance(value, dict) else None
             key = names or schema(message.key)["examples"][0]
             why = wrong_with(
-                channel.setting,
+                topic,
                 as_bytes(message.key, key),
                 as_bytes(message.value, value),
                 [(name, text.encode()) for name, text in headers.items()],
@@ -56,14 +59,14 @@ def test_the_examples_of_every_message_make_records_that_obey(
 def test_a_row_that_does_not_obey_is_named(
     key: bytes | None, value: bytes, headers: list[tuple[str, bytes]], why: str
 ) -> None:
-    assert why in (wrong_with("updates_topic", key, value, headers) or "")
+    assert why in (wrong_with(UPDATES, key, value, headers) or "")
 
 
 def test_a_header_that_is_there_twice_is_named() -> None:
     example = schema("follow-events-rejected.headers")["examples"][0]
     headers = [(name, text.encode()) for name, text in example.items()]
-    assert wrong_with("rejected_topic", b"k", b"v", headers) is None
-    assert "twice" in (wrong_with("rejected_topic", b"k", b"v", [*headers, headers[0]]) or "")
+    assert wrong_with(REJECTED, b"k", b"v", headers) is None
+    assert "twice" in (wrong_with(REJECTED, b"k", b"v", [*headers, headers[0]]) or "")
 
 
 def test_commit_metadata_is_judged() -> None:

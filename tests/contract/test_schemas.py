@@ -10,12 +10,13 @@ import pytest
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
-from tests.contract.channels import CHANNELS, METADATA, written
+from service.contract.topics import TOPICS
+from tests.contract.channels import METADATA, written
 from tests.contract.schemas import COUNTEREXAMPLES, as_written, counterexamples, names, schema
 from tests.contract.values import references
 
 NAMES = names()
-USED = {part for one in CHANNELS for m in one.messages for part in m.parts.values()} | {METADATA}
+USED = {part for one in TOPICS for m in one.records for part in m.parts.values()} | {METADATA}
 REFUSED = [(name, n) for name in NAMES for n in range(len(counterexamples(name)))]
 TAKEN = [(name, n) for name in NAMES for n in range(len(schema(name)["examples"]))]
 

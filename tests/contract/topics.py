@@ -23,7 +23,7 @@ class Parts(NamedTuple):
     headers: Schema
 
 
-class Topic(NamedTuple):
+class Channel(NamedTuple):
     """A channel of a document. `address`: the default name."""
 
     address: str
@@ -38,7 +38,7 @@ class Topic(NamedTuple):
         return found
 
 
-def topics_of(document: Document) -> dict[str, Topic]:
+def topics_of(document: Document) -> dict[str, Channel]:
     """Channel -> its topic."""
     sides = {
         one["channel"]["$ref"].rpartition("/")[2]: Side.WE_READ
@@ -47,7 +47,7 @@ def topics_of(document: Document) -> dict[str, Topic]:
         for one in document["operations"].values()
     }
     return {
-        name: Topic(channel["address"], sides[name], channel, dict(_messages(document, channel)))
+        name: Channel(channel["address"], sides[name], channel, dict(_messages(document, channel)))
         for name, channel in document["channels"].items()
     }
 
@@ -78,7 +78,7 @@ def schema_at(document: Document, part: Schema) -> Schema:
     return found["schema"] if isinstance(found, dict) and "schemaFormat" in found else found
 
 
-def _topic(old: Topic, new: Topic, old_root: Document, new_root: Document) -> list[Break]:
+def _topic(old: Channel, new: Channel, old_root: Document, new_root: Document) -> list[Break]:
     place = old.address
     gone = old.messages.keys() - new.messages.keys()
     come = new.messages.keys() - old.messages.keys()
@@ -121,7 +121,7 @@ def _rooted(schema: Schema, root: Document) -> Schema:
     return {**{name: root[name] for name in ("components",) if name in root}, **schema}
 
 
-def _names_and_settings(old: Topic, new: Topic) -> Iterator[Break]:
+def _names_and_settings(old: Channel, new: Channel) -> Iterator[Break]:
     place, before, after = old.address, old.kafka, new.kafka
     for rule, one, other in (
         (Rule.TOPIC_RENAMED, old.address, new.address),
@@ -142,12 +142,12 @@ def _names_and_settings(old: Topic, new: Topic) -> Iterator[Break]:
         yield Break(Rule.RECORD_SIZE_CHANGED, place, f"max.message.bytes {took} -> {takes}")
 
 
-def _configured(name: str, old: Topic, new: Topic) -> tuple[Any, Any]:
+def _configured(name: str, old: Channel, new: Channel) -> tuple[Any, Any]:
     before, after = (one.kafka["topicConfiguration"].get(name) for one in (old, new))
     return before, after
 
 
-def _facts(name: str, old: Topic, new: Topic) -> tuple[Any, Any]:
+def _facts(name: str, old: Channel, new: Channel) -> tuple[Any, Any]:
     """An extension without its words for people."""
     before, after = (
         {key: value for key, value in one.channel[name].items() if key != "note"}

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from deploy.stack.configuration import WORKERS, environment_of
-from deploy.stack.stack import Stack, StackFailed
+from deploy.stack.stack import Stack, StackError
 from service import __version__
+from service.contract.topics import TOPICS
 from service.kafka import clients
 from service.settings import PREFIX, Settings
 from service.synthetic.batch_sender import Outbox
@@ -96,18 +97,15 @@ def substituted(expr: str) -> str:
 
 async def measure(brokers: str, home: Path, name: str) -> Measured:
     """Run it all on a broker that is there; about a minute."""
+    own = Settings().with_prefix(name)
     changes = {
-        f"{PREFIX}{variable}": value
+        f"{PREFIX}{variable.upper()}": value
         for variable, value in {
-            "APP_ID": f"{name}-app",
-            "INPUT_TOPIC": f"{name}-in",
-            "UPDATES_TOPIC": f"{name}-updates",
-            "WINDOWS_TOPIC": f"{name}-windows",
-            "LATE_TOPIC": f"{name}-late",
-            "REJECTED_TOPIC": f"{name}-rejected",
-            "SESSION_TIMEOUT_S": "6",
-            "GRAINS": _GRAINS,
-            "WATCH": ",".join(WATCHED),
+            "app_id": own.app_id,
+            **{topic.setting: own.topic(topic) for topic in TOPICS},
+            "session_timeout_s": "6",
+            "grains": _GRAINS,
+            "watch": ",".join(WATCHED),
         }.items()
     }
     environ = environment_of(WORKERS[0], brokers, changes)
@@ -135,7 +133,7 @@ async def measure(brokers: str, home: Path, name: str) -> Measured:
 
 def _prometheus() -> str:
     if missing := without("prometheus"):
-        raise StackFailed(missing)
+        raise StackError(missing)
     return find("prometheus")
 
 

@@ -95,7 +95,7 @@ def test_the_runbook_has_a_heading_for_each_alert_and_for_what_else_points_to_it
     """Panels point to two; refusals and exit lines point to the others."""
     others = {
         "How to read this", "Duplicates beyond a cut log", "Hanging transaction",
-        "Requests that are turned away", "A batch that cannot be unpacked",
+        "Refused requests", "A batch that cannot be unpacked",
         "Checkpoint overwritten", "Partitions added to the input", "The input is compacted",
     }  # fmt: skip
     assert sections().keys() - ALERTS.keys() == others

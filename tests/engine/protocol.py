@@ -29,12 +29,12 @@ _UNPACK: Final[dict[int, Callable[[bytes], bytes]]] = {
 }
 
 
-class NotOfTheProtocol(Exception):  # noqa: N818 - says what it is
+class ProtocolError(Exception):
     """The bytes are no batch of format 2."""
 
 
 def opened(batch: bytes) -> tuple[list[LogRecord], bool]:
-    """Read the records of one batch; whether one has attributes beyond 0x7f. NotOfTheProtocol.
+    """Read the records of one batch; whether one has attributes beyond 0x7f. ProtocolError.
 
     Nothing is left out, whatever offsets the records say.
     """
@@ -45,7 +45,7 @@ def opened(batch: bytes) -> tuple[list[LogRecord], bool]:
     try:
         body = _UNPACK[attributes & 7](batch[BODY:])
     except Exception as error:
-        raise NotOfTheProtocol from error
+        raise ProtocolError from error
     rest = _Bytes(body)
     stamp = last if attributes & 8 else None
     records = [rest.record(base, first, stamp) for _ in range(count)]
@@ -68,11 +68,11 @@ def last_offset(batch: bytes) -> int:
 
 def _demand(is_so: bool) -> None:  # noqa: FBT001 - an assertion of the protocol
     if not is_so:
-        raise NotOfTheProtocol
+        raise ProtocolError
 
 
 class _Bytes:
-    """Bytes that are read from the front. NotOfTheProtocol: they end too early."""
+    """Bytes that are read from the front. ProtocolError: they end too early."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self.at = data, 0

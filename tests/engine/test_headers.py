@@ -11,7 +11,7 @@ from service.audit import arrival
 from service.audit.files import _record, line_of
 from service.audit.published import Published
 from service.audit.refused import labels_of
-from service.commands.rejected import Refused
+from service.commands.refused_records import Refused
 from service.commands.result_lines import ResultsFile
 from service.contract.input_record import Headers, LogRecord, PlainEvent, Reason, Rejection, judge
 from service.contract.results import Source

@@ -11,8 +11,8 @@ from service.audit import arrival, model
 from service.audit.compare import Comparison, compare
 from service.audit.findings import Findings
 from service.audit.published import Committed, Place
-from service.commands.rejected import Refused
-from service.commands.rejected_replay import may_be_duplicates
+from service.commands.refused_records import Refused
+from service.commands.refused_resend import may_be_duplicates
 from service.contract import input_record as events
 from service.contract.input_record import Baseline, LogRecord, Reason, Rejection
 from service.contract.results import Source
@@ -180,8 +180,8 @@ def judged(log: list[LogRecord]) -> Findings:
 def test_the_audit_goes_on_and_names_each_event_that_was_refused_so() -> None:
     found = judged(LOG)
     assert found.mismatches == [
-        "follow-events/3 1: rejected as unforeseen, but it is a readable follow",
-        "follow-events/3 3: rejected as unforeseen, but it is a readable follow",
+        "follow-events/3 1: rejected as unforeseen, but it is a valid follow",
+        "follow-events/3 3: rejected as unforeseen, but it is a valid follow",
     ]
 
 
@@ -191,7 +191,7 @@ def test_the_audit_accepts_a_refusal_of_what_was_to_be_refused_and_says_so() -> 
     found = judged([event(0), LogRecord(1, T0, b"a", value, [("trace", b"1")])])
     assert found.ok
     assert found.unchecked == [
-        "follow-events/3 1: rejected as unforeseen; it is to be rejected for unknown_action"
+        "follow-events/3 1: rejected as unforeseen; the right reason is unknown_action"
     ]
 
 

@@ -22,7 +22,7 @@ from service.contract.rule_versions import (
     BEFORE_RANGES,
     CURRENT,
     MOST,
-    TooNew,
+    RulesTooNewError,
     continued,
     version_at,
 )
@@ -187,7 +187,9 @@ def test_ranges_are_bounded_by_dropping_the_oldest() -> None:
 
 
 def test_rules_of_a_newer_program_are_refused() -> None:
-    with pytest.raises(TooNew, match=f"version 99 of the rules, this program knows {CURRENT}"):
+    with pytest.raises(
+        RulesTooNewError, match=f"version 99 of the rules, this program knows {CURRENT}"
+    ):
         continued(((0, 99),), 5)
 
 

@@ -18,7 +18,7 @@ from service.contract.input_record import (
     read,
 )
 from service.contract.rule_versions import CURRENT
-from tests.engine.protocol import MAGIC, NotOfTheProtocol, is_control, last_offset, opened
+from tests.engine.protocol import MAGIC, ProtocolError, is_control, last_offset, opened
 from tests.engine.wire import fetched
 
 VERSIONS: Final = range(1, CURRENT + 1)
@@ -79,7 +79,7 @@ def arrived(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
         return records, end, why
     try:
         told, is_odd = opened(data)
-    except NotOfTheProtocol:
+    except ProtocolError:
         assert why or data[MAGIC] < 2, f"it is not of the protocol, and unpacked to {records}"
         return records, end, why
     if why:

@@ -73,7 +73,7 @@ def fetched(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
                 LogRecord(one.offset, one.timestamp, one.key, one.value, list(one.headers))
                 for one in kept
             ]
-        except batches.CannotUnpack as error:
+        except batches.UnpackError as error:
             return found, position, str(error)
         end = kept.next_fetch_offset
         offsets = [position - 1, *(one.offset for one in part), end]
@@ -84,10 +84,10 @@ def fetched(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
 
 
 def unpacked(data: bytes, first: int = 0) -> list[LogRecord]:
-    """What a consumer gets. `CannotUnpack`."""
+    """What a consumer gets. `UnpackError`."""
     records, _, why = fetched(data, first)
     if why:
-        raise batches.CannotUnpack(why)
+        raise batches.UnpackError(why)
     return records
 
 

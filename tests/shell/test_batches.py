@@ -17,7 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from service.contract.input_record import LogRecord
 from service.kafka.aiokafka_ext import batches
-from service.kafka.aiokafka_ext.batches import Batches, CannotUnpack
+from service.kafka.aiokafka_ext.batches import Batches, UnpackError
 from tests.engine import wire
 from tests.engine.mutations import offset_places
 from tests.engine.wire import repaired
@@ -106,7 +106,7 @@ BROKEN = {
 def test_what_cannot_be_unpacked_is_named_with_its_place(broken: bytes) -> None:
     data = built(FEW) + broken
     assert [one[0] for one in unpacked(data)] == [0, 1, 2, 3], "what comes before is handed out"
-    with pytest.raises(CannotUnpack) as found:
+    with pytest.raises(UnpackError) as found:
         unpacked(data, first=4)  # where the next fetch begins
     assert "follow-events" in str(found.value)
     assert "partition=3 offset=4 next=" in str(found.value)
@@ -187,7 +187,7 @@ def test_offsets_with_gaps_and_a_fetch_that_begins_among_them_are_fine() -> None
 def test_a_value_of_a_header_that_is_cut_is_refused_beside_a_bad_name_too() -> None:
     whole = bytearray(latin(built([*FEW, (b"e", b"v4", [("trace", b"long")])]))[:-1])
     struct.pack_into(">i", whole, 8, len(whole) - 12)
-    with pytest.raises(CannotUnpack, match="in a batch of"):
+    with pytest.raises(UnpackError, match="in a batch of"):
         unpacked(repaired(bytes(whole)))
 
 
@@ -197,7 +197,7 @@ def test_a_batch_that_unpacks_to_too_much_is_refused_before_it_fills_the_memory(
 ) -> None:
     monkeypatch.setattr(batches, "MOST_BYTES", 1_000_000)
     bomb = built([(b"k", bytes(1_100_000), [])], codec=CODECS[codec])
-    with pytest.raises(CannotUnpack, match="more than 1,000,000 bytes"):
+    with pytest.raises(UnpackError, match="more than 1,000,000 bytes"):
         unpacked(bomb)
     below = built([(b"k", bytes(900_000), [("XXXX", b"1")])], codec=CODECS[codec])
     assert unpacked(below)[0][3] == bytes(900_000)
@@ -219,7 +219,7 @@ def test_no_bytes_raise_anything_else() -> None:
         for _ in range(random.choice((1, 1, 2, 5))):
             data[random.randrange(8, len(data))] = random.randrange(256)
         changed = repaired(bytes(data)) if random.random() < 0.7 else bytes(data)
-        with suppress(CannotUnpack):
+        with suppress(UnpackError):
             assert all(one[0] >= number for one in unpacked(changed, first=number))
 
 

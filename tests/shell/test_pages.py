@@ -12,22 +12,15 @@ from service.cli import build_parser
 from service.contract.input_record import Reason
 from service.settings import Settings
 from tests.shell.settings_page import PAGE, with_table
+from tests.suite.user_texts import pages
 
 ROOT: Final = Path(__file__).parents[2]
 MAX_README_LINES: Final = 130
 BESIDE: Final = ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
-RECORDS: Final = ("docs/contract/released", "docs/design/decisions", "docs/measured")
-"""Pages that say what was so when they were written; only their links must lead somewhere."""
 
 
 def read(page: str) -> str:
     return (ROOT / page).read_text()
-
-
-def pages() -> list[str]:
-    """Return every page of the repository that says what is so today."""
-    found = [str(path.relative_to(ROOT)) for path in ROOT.glob("docs/**/*.md")]
-    return ["README.md", *BESIDE, *sorted(name for name in found if not name.startswith(RECORDS))]
 
 
 def links(page: str) -> list[str]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+import json
+from dataclasses import Field, fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.declarations import declaration_of
 from service.settings import PREFIX, SETTINGS_VARIABLES, Settings, SettingsError
 
 
@@ -48,7 +51,9 @@ def test_other_variables_do_not_matter() -> None:
         ("GRAINS", "1m:30s:2h", "at most 64"),
         ("GRAINS", "1m,1m", "different lengths"),
         ("MAX_AHEAD_S", "31", "smallest grace"),
-        ("LATE_TOPIC", "follow-events", "five different topics"),
+        ("MAX_AHEAD_S", "inf", "a finite number"),
+        ("EXPIRE_AFTER_DAYS", "nan", "a finite number"),
+        ("LATE_TOPIC", "follow-events", "5 different topics"),
         ("SECURITY_PROTOCOL", "TLS", "SASL_SSL"),
         ("SASL_MECHANISM", "GSSAPI", "SCRAM-SHA-512"),
         ("SSL_CHECK_HOSTNAME", "yes", "true or false"),
@@ -108,15 +113,52 @@ def test_a_secret_is_not_in_the_representation(tmp_path: Path) -> None:
     assert "of-key" not in repr(settings)
 
 
-def test_the_fingerprint_has_everything_that_changes_results() -> None:
-    base = Settings()
-    for changed in (
-        Settings(grains="1m:20s:15m,1h,1d"),
-        Settings(max_ahead_s=5.0),
-        Settings(dedup_generation=10),
-        Settings(sweep_buckets=10),
-        Settings(guarantee="at_least_once"),
-    ):
-        assert changed.fingerprint(4) != base.fingerprint(4)
-    assert base.fingerprint(4) != base.fingerprint(8)
-    assert Settings(flush_interval_s=1.0, batch_records=5).fingerprint(4) == base.fingerprint(4)
+OTHER = {"grains": "1m:20s:15m", "guarantee": "at_least_once", "expire_after_days": 90.0}
+"""Another value, of settings for which not every text or number will do."""
+
+
+def another(one: Field[Any]) -> Any:
+    """A value that is not the default."""
+    if one.name in OTHER:
+        return OTHER[one.name]
+    default: Any = one.default
+    return not default if isinstance(default, bool) else default + type(default)(1)
+
+
+@pytest.mark.parametrize("one", fields(Settings), ids=lambda one: one.name)
+def test_a_setting_changes_the_fingerprint_exactly_if_its_declaration_says_so(
+    one: Field[Any],
+) -> None:
+    declared = declaration_of(one)
+    identity = {declared.identity} - {""} if declared else set()
+    changed = Settings(**{one.name: another(one)})
+    before, after = Settings().fingerprint(4), changed.fingerprint(4)
+    names = before.keys() | after.keys()
+    assert {name for name in names if before.get(name) != after.get(name)} == identity
+    assert {name for name, *_ in changed.differences({}, 4)} == identity
+
+
+def test_the_fingerprint_is_byte_for_byte_what_checkpoints_of_earlier_versions_carry() -> None:
+    assert json.dumps(Settings().fingerprint(4)) == (
+        '{"grains": "1m:30000:900000,1h:60000:10800000,1d:300000:172800000", '
+        '"max_ahead_ms": 10000, "dedup_generation": 131072, "sweep_buckets": 1024, '
+        '"partitions": 4, "guarantee": "exactly_once"}'
+    )
+    other = Settings(
+        grains="1m:20s:15m",
+        max_ahead_s=5.0,
+        dedup_generation=10,
+        sweep_buckets=8,
+        expire_after_days=90.0,
+        guarantee="at_least_once",
+    )
+    assert json.dumps(other.fingerprint(8)) == (
+        '{"grains": "1m:20000:900000", "max_ahead_ms": 5000, "dedup_generation": 10, '
+        '"sweep_buckets": 8, "expire_after_ms": 7776000000, "partitions": 8, '
+        '"guarantee": "at_least_once"}'
+    )
+    assert Settings(expire_after_days=1e-12).fingerprint(4) == Settings().fingerprint(4)
+
+
+def test_the_partition_count_is_in_the_fingerprint() -> None:
+    assert Settings().fingerprint(4) != Settings().fingerprint(8)

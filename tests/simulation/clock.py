@@ -7,7 +7,7 @@ import selectors
 from typing import Any
 
 
-class Deadlock(Exception):  # noqa: N818 - it is a finding
+class DeadlockError(Exception):
     """Nothing is ready and no timer runs: the world would wait for ever."""
 
 
@@ -19,7 +19,7 @@ class _NeverWaits(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         """Advance by what would have been waited."""
         if timeout is None:
-            raise Deadlock
+            raise DeadlockError
         self.now += max(0.0, timeout)
         return []
 

@@ -17,15 +17,13 @@ from service.audit.model import LogRecord as JudgesRecord
 from service.audit.published import Committed, Place, Published
 from service.contract.input_record import LogRecord
 from service.contract.results import ResultRecord, Source
+from service.contract.topics import RESULTS, UPDATES
 from service.counting import Engine, Rules
 from tests.contract.records import wrong_with, wrong_with_metadata
 from tests.engine.world import judges_rules
 from tests.simulation.faults import Kind
 from tests.simulation.scenario import PARTITIONS
 from tests.simulation.world import Outcome
-
-KINDS = ("updates", "windows", "late", "rejected")
-SETTINGS = tuple(f"{kind}_topic" for kind in KINDS)
 
 
 class Truth(NamedTuple):
@@ -71,12 +69,12 @@ def verdict(outcome: Outcome) -> list[str]:
     for partition in range(PARTITIONS):
         log = outcome.scenario.logs[partition]
         results = {
-            kind: [
+            topic.role: [
                 Published(one.offset, one.key, one.value, one.headers)
-                for one in outcome.log(topic, partition).visible()
-                if one.key or kind != "updates"
+                for one in outcome.log(names.topic(topic), partition).visible()
+                if one.key or topic is not UPDATES
             ]
-            for kind, topic in zip(KINDS, names.result_topics, strict=True)
+            for topic in RESULTS
         }
         place = Place(names.input_topic, partition, outcome.scenario.at_least_once)
         comparison = Comparison(judges_rules(rules), place, findings)
@@ -101,9 +99,9 @@ def _against_the_contract(outcome: Outcome, partition: int) -> list[str]:
     """Records and commit that are not what their schemas say."""
     names = outcome.scenario.settings(Random(0))
     records = [
-        wrong_with(setting, one.key, one.value, one.headers)
-        for setting, topic in zip(SETTINGS, names.result_topics, strict=True)
-        for one in outcome.log(topic, partition).visible()
+        wrong_with(topic, one.key, one.value, one.headers)
+        for topic in RESULTS
+        for one in outcome.log(names.topic(topic), partition).visible()
     ]
     at = outcome.committed[partition]
     metadata = wrong_with_metadata(at.metadata) if at and at.metadata else None

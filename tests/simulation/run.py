@@ -6,7 +6,7 @@ import logging
 
 from tests.simulation.acts import ACTS
 from tests.simulation.clients import simulated
-from tests.simulation.clock import Deadlock, VirtualLoop
+from tests.simulation.clock import DeadlockError, VirtualLoop
 from tests.simulation.scenario import Scenario
 from tests.simulation.worker import House, track
 from tests.simulation.world import Outcome, World
@@ -22,7 +22,7 @@ def run(scenario: Scenario, house: House | None = None) -> Outcome:
     try:
         with simulated(world.house.clients, world.house.runtime, world.broker):
             loop.run_until_complete(world.run())
-    except Deadlock:
+    except DeadlockError:
         world.outcome.wrong.append("deadlock: everybody waits for ever")
     finally:
         world.outcome.seconds = loop.time()

@@ -12,7 +12,7 @@ from aiokafka.errors import OffsetOutOfRangeError, ProducerFenced
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from tests.simulation.broker import Broker, Log
-from tests.simulation.clock import Deadlock, VirtualLoop
+from tests.simulation.clock import DeadlockError, VirtualLoop
 
 TP = TopicPartition("updates", 0)
 SOURCE = TopicPartition("input", 0)
@@ -156,5 +156,5 @@ def test_a_world_that_waits_for_ever_says_so() -> None:
     async def work(_: Broker) -> None:
         await asyncio.Event().wait()
 
-    with pytest.raises(Deadlock):
+    with pytest.raises(DeadlockError):
         simulate(work)

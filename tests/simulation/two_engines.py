@@ -23,7 +23,7 @@ from tests.simulation import judge
 from tests.simulation.acts import ACTS
 from tests.simulation.broker import Broker, Log
 from tests.simulation.clients import simulated
-from tests.simulation.clock import Deadlock, VirtualLoop
+from tests.simulation.clock import DeadlockError, VirtualLoop
 from tests.simulation.faults import Kind
 from tests.simulation.scenario import PARTITIONS, Scenario
 from tests.simulation.worker import House, Worker, track
@@ -109,7 +109,7 @@ def run(scenario: Scenario, house: House | None = None) -> list[str]:
     try:
         with simulated(first.house.clients, first.house.runtime, first.broker):
             loop.run_until_complete(both())
-    except Deadlock:
+    except DeadlockError:
         first.outcome.wrong.append("deadlock: everybody waits for ever")
     finally:
         first.outcome.seconds = loop.time()

@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from service.contract.input_record import LogRecord
 from tests.simulation.broker import Broker, Log
-from tests.simulation.clock import Deadlock, VirtualLoop
+from tests.simulation.clock import DeadlockError, VirtualLoop
 from tests.simulation.faults import Fault, Kind, Ledger, Trap
 from tests.simulation.group import Group
 from tests.simulation.scenario import PARTITIONS, SECONDS, Scenario
@@ -164,7 +164,7 @@ class World:
     def _is_expected(self, worker: Worker, why: BaseException) -> bool:
         if not self.scenario.faults:
             return False
-        return isinstance(why, KafkaError | self.house.runtime.journal.Overtaken) or (
+        return isinstance(why, KafkaError | self.house.runtime.journal.ShardFencedError) or (
             isinstance(why, AssertionError) and worker.link.was_misled
         )
 
@@ -278,6 +278,6 @@ class World:
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()
-        with suppress(Deadlock, Died):
+        with suppress(DeadlockError, Died):
             loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
         loop.close()

@@ -18,7 +18,16 @@ import service
 
 ROOT: Final = Path(service.__file__).parent
 SMALL: Final = frozenset(
-    {"service", "settings", "errors", "exit_codes", "logs", "secret_files", "background_tasks"}
+    {
+        "service",
+        "settings",
+        "errors",
+        "exit_codes",
+        "declarations",
+        "logs",
+        "secret_files",
+        "background_tasks",
+    }
 )
 """Modules beside the rooms that know no room but, for their rules, the contract and the engine."""
 LOW: Final = frozenset({"contract", "counting", "kafka", "runtime"}) | SMALL
@@ -26,7 +35,7 @@ MAY: Final[Mapping[str, frozenset[str]]] = {
     "audit": frozenset(),
     "contract": frozenset(),
     "counting": frozenset({"contract"}),
-    "settings": frozenset({"contract", "counting", "secret_files", "errors"}),
+    "settings": frozenset({"contract", "counting", "secret_files", "errors", "declarations"}),
     "kafka": frozenset({"contract"}) | SMALL,
     "runtime": frozenset({"contract", "kafka"}) | SMALL,
     "metrics": LOW,

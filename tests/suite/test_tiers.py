@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tiers import FIXTURES, TABLE, TIERS, NoRow, tier_of, tiers_in
+from tests.tiers import FIXTURES, TABLE, TIERS, NoRowError, tier_of, tiers_in
 
 ROOT = Path(__file__).parents[2]
 FILES = [str(path.relative_to(ROOT)) for path in (ROOT / "tests").rglob("test_*.py")]
@@ -22,7 +22,7 @@ def test_every_test_file_has_a_row_and_every_row_a_file() -> None:
 
 
 def test_a_test_file_without_a_row_is_an_error() -> None:
-    with pytest.raises(NoRow):
+    with pytest.raises(NoRowError):
         tier_of("tests/elsewhere/test_new.py::test_one")
 
 

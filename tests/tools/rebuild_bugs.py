@@ -64,7 +64,9 @@ def sabotaged(bug: Bug | None) -> Iterator[None]:
             copy = copies[module.__name__] = ModuleType(module.__name__)
             exec(compile(text, str(module.__file__), "exec"), copy.__dict__)  # noqa: S102 - ours
         sweep, traces, count = copies.values()
-        traces.__dict__.update(sweep_position=sweep.sweep_position, Gap=sweep.Gap)
+        traces.__dict__.update(
+            sweep_position=sweep.sweep_position, SweepGapError=sweep.SweepGapError
+        )
         patch.setattr(rebuild_world, "Traces", traces.Traces)
         patch.setattr(rebuild_world, "Recount", count.Recount)
         yield

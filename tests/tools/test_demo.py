@@ -104,7 +104,7 @@ def judge_whole(run: Run, home: Path) -> None:
         "exact: followers 132,924 = 12,012 + 313,074 gained - 192,162 lost",
         "3. the check",
         "505,238 records produced, 505,238 counted",
-        "nothing is left running",
+        "all processes have ended",
     ]
     places = [said.find(text) for text in order]
     assert -1 not in places, (order[places.index(-1)], said)

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from service.background_tasks import beside
 from service.commands import progress_bar as bar
-from service.commands.generate import outbox_to
-from service.demo.group_progress import Stalled, progress_of
+from service.demo.group_progress import CatchUpTimeoutError, progress_of
 from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker
 from service.local.worker_process import WorkerProcess
 from service.settings import Settings
+from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic
 
 T0 = 1_767_225_600_000
@@ -26,14 +26,9 @@ T0 = 1_767_225_600_000
 async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_came(
     tansu: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    settings = Settings(
+    settings = Settings().with_prefix(
+        unique,
         brokers=tansu.bootstrap,
-        app_id=unique,
-        input_topic=f"{unique}-input",
-        updates_topic=f"{unique}-updates",
-        windows_topic=f"{unique}-windows",
-        late_topic=f"{unique}-late",
-        rejected_topic=f"{unique}-rejected",
         partitions=1,
         replication_factor=1,
         min_isr=1,
@@ -43,12 +38,15 @@ async def test_a_wait_ends_when_nothing_is_counted_any_more_and_says_how_far_it_
     await topics.create(settings)
     worker = WorkerProcess(settings, tmp_path / "worker.log")
     try:
+        await worker.ready()
         async with outbox_to(settings) as outbox, progress_of(settings) as progress:
             outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=500))
             await outbox.send()
             await outbox.settle()
             await progress.wait(outbox.ends, look=worker.check)
-            with pytest.raises(Stalled, match=r"nothing was counted for 1 s: 500 of 600 records"):
+            with pytest.raises(
+                CatchUpTimeoutError, match=r"nothing was counted for 1 s: 500 of 600 records"
+            ):
                 await progress.wait({0: 600}, stalled_after_s=1, look=worker.check)
         assert await worker.stop() == 0
     finally:

@@ -16,13 +16,13 @@ from service.audit.source import Extent
 from service.commands.option_types import ranges
 from service.commands.rebuild_count import Recount, checkpoint_of
 from service.commands.rebuild_plan import check_log
-from service.commands.rebuild_sweep import FirstSweep, Gap, Swept, sweep_position
+from service.commands.rebuild_sweep import FirstSweep, SweepGapError, Swept, sweep_position
 from service.commands.rebuild_traces import Traces
-from service.commands.stopped_group import Refused
 from service.contract.input_record import LogRecord
 from service.contract.rule_versions import BEFORE_RANGES, CURRENT, Ranges
 from service.counting import Checkpoint, Engine, Grain, Rules
 from service.counting.checkpoint import Counts, SweepPosition
+from service.errors import RefusedError
 from tests.engine.logs import ONE_MINUTE, T0, Counted
 from tests.engine.randomlog import random_log, small_rules
 from tests.engine.test_versions import event, upgraded
@@ -211,7 +211,7 @@ def test_a_sweep_that_has_not_begun_begins() -> None:
 
 def test_a_result_that_a_sweep_must_have_published_is_missed() -> None:
     windows = [due(10, 1), done(10, 6)]
-    with pytest.raises(Gap, match="never published"):
+    with pytest.raises(SweepGapError, match="never published"):
         sweep_position(windows, watermark_ms=50, newest_final_ms=10)
 
 
@@ -244,9 +244,9 @@ def test_a_log_that_does_not_meet_the_results_is_refused() -> None:
     traces = traces_of(world)
     check_log("in", Extent(0, 3), traces)
     check_log("in", Extent(3, 9), traces)
-    with pytest.raises(Refused, match="deleted and created again"):
+    with pytest.raises(RefusedError, match="deleted and created again"):
         check_log("in", Extent(0, 2), traces)
-    with pytest.raises(Refused, match="begins at 4"):
+    with pytest.raises(RefusedError, match="begins at 4"):
         check_log("in", Extent(4, 9), traces)
 
 
@@ -257,11 +257,11 @@ def test_results_of_other_settings_or_of_others_are_refused() -> None:
     [row] = world.results["updates"]
     traces = Traces(ONE_MINUTE)
     for see in (traces.see_row, traces.see_window, traces.see_late, traces.see_rejected):
-        with pytest.raises(Refused):
+        with pytest.raises(RefusedError):
             see(row._replace(value=b"{}"))
     other = Traces(Rules(grains=(Grain.parse("5m:30s:15m"),)))
     other.see_row(row)
-    with pytest.raises(Refused, match="windows of 1m, these settings do not"):
+    with pytest.raises(RefusedError, match="windows of 1m, these settings do not"):
         other.rows_are_read()
 
 

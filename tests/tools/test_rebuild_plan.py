@@ -13,13 +13,13 @@ from service.audit.arrival import LogRecord as JudgesRecord
 from service.audit.check import audit, unwatched
 from service.audit.published import Committed
 from service.audit.source import INPUT, KINDS, Extent, Snapshot
-from service.commands.rebuild import check_settings
+from service.commands.rebuild_partitions import check_settings
 from service.commands.rebuild_plan import Plan, Planner
-from service.commands.stopped_group import Refused
 from service.contract.input_record import RawRecord
 from service.contract.rule_versions import CURRENT, Ranges
 from service.counting import Checkpoint, Engine
-from service.kafka.aiokafka_ext.batches import CannotUnpack
+from service.errors import RefusedError
+from service.kafka.aiokafka_ext.batches import UnpackError
 from service.settings import Settings
 from tests.engine.logs import ONE_MINUTE
 from tests.engine.test_unforeseen import BITTEN, plant
@@ -95,7 +95,7 @@ class Log:
                     yield [one]
             if spoilt is not None and first <= spoilt < stop:
                 message = f"cannot unpack: offset={spoilt}"
-                raise CannotUnpack(message, spoilt)
+                raise UnpackError(message, spoilt)
 
 
 def planned(
@@ -181,7 +181,7 @@ def test_an_audit_knows_from_the_commit_what_the_rejected_topic_holds_no_longer(
     source = WorldsSource(world, end=3, committed=committed, gone="rejected")
     found = asyncio.run(audit(source, only=SOURCE.partition))
     assert found.mismatches == [
-        "follow-events/3 1: rejected as unforeseen, but it is a readable follow"
+        "follow-events/3 1: rejected as unforeseen, but it is a valid follow"
     ]
 
 
@@ -193,5 +193,5 @@ def test_a_checkpoint_that_is_left_tells_the_settings_of_the_others() -> None:
     found = Checkpoint.from_metadata(*world.commits[-1])
     check_settings(settings, 2, found, 4)
     message = "partition 2 was counted with expire_after_ms=2592000000, these settings have"
-    with pytest.raises(Refused, match=message):
+    with pytest.raises(RefusedError, match=message):
         check_settings(Settings(), 2, found, 4)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from service.cli import Exit, main
+from service.cli import main
 from service.commands.offline_engine import Offline, WindowsOf, record_of
 from service.counting import Rules
+from service.exit_codes import ExitCode
 
 T0 = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 MINUTE = 60_000
@@ -150,7 +151,7 @@ def test_the_real_channel_comes_to_its_truth_day_by_day(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     png = tmp_path / "channel.png"
-    assert main(["replay", "--channel", "--plot", "--png", str(png)]) == Exit.OK
+    assert main(["replay", "--channel", "--plot", "--png", str(png)]) == ExitCode.OK
     told = capsys.readouterr().out
     assert "exact: followers 132,924 = 12,012 + 313,074 gained - 192,162 lost" in told
     assert "2,642 daily finals" in told

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from service.cli import Exit, main
-from service.commands.generate import outbox_to
+from service.cli import main
 from service.demo.group_progress import progress_of
+from service.exit_codes import ExitCode
 from service.local.broker import LocalBroker
 from service.local.worker_process import WorkerProcess, environment
 from service.settings import Settings
-from service.synthetic.batch_sender import Outbox
+from service.synthetic.batch_sender import Outbox, outbox_to
 from service.synthetic.events import Shape, Synthetic
 from tests.broker.deployment import Deployment
 
@@ -27,6 +27,7 @@ async def count(settings: Settings, log: Path, records: int) -> Outbox:
     """Send synthetic events and have a worker count them."""
     worker = WorkerProcess(settings, log)
     try:
+        await worker.ready()
         async with outbox_to(settings) as outbox, progress_of(settings) as progress:
             outbox.put_all(Synthetic(Shape(accounts=20)).span(T0, rate=100, count=records))
             await outbox.send()
@@ -45,18 +46,10 @@ def test_what_was_sent_is_what_is_shown(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    settings = Settings(
-        brokers=kafka.bootstrap,
-        app_id=unique,
-        input_topic=f"{unique}-input",
-        updates_topic=f"{unique}-updates",
-        windows_topic=f"{unique}-windows",
-        late_topic=f"{unique}-late",
-        rejected_topic=f"{unique}-rejected",
-    )
+    settings = Settings().with_prefix(unique, brokers=kafka.bootstrap)
     for name, value in environment(settings).items():
         monkeypatch.setenv(name, value)
-    assert main(["topics", "create"]) == Exit.OK
+    assert main(["topics", "create"]) == ExitCode.OK
     outbox = asyncio.run(count(settings, tmp_path / "worker.log", 500))
     assert sum(outbox.ends.values()) == 500
     asyncio.run(Deployment(settings, tmp_path).obeys_the_contract())
@@ -67,9 +60,9 @@ def test_what_was_sent_is_what_is_shown(
         if event["account_id"] == "acct-7":
             sent[event["action"]] += 1
     capsys.readouterr()
-    assert main(["show", "acct-7", "--json"]) == Exit.OK
+    assert main(["show", "acct-7", "--json"]) == ExitCode.OK
     row = json.loads(capsys.readouterr().out)
     assert (row["gained"], row["lost"]) == (sent["follow"], sent["unfollow"])
-    assert main(["show", "acct-7"]) == Exit.OK
+    assert main(["show", "acct-7"]) == ExitCode.OK
     assert f"net         {row['net']:+,}" in capsys.readouterr().out
-    assert main(["show", "nobody"]) == Exit.WRONG
+    assert main(["show", "nobody"]) == ExitCode.WRONG

@@ -29,14 +29,15 @@ def test_one_event_on_the_wrong_day_is_found() -> None:
     wrong = dict(TRUTH)
     start = min(wrong)
     wrong[start] = (wrong[start][0] - 1, wrong[start][1])
-    assert story.differences(ROW, wrong)[1].startswith("2018-06-23: (111, 14) instead of (112, 14)")
+    found = story.differences(ROW, wrong)[1]
+    assert found.startswith("2018-06-23: found (111, 14), expected (112, 14)")
 
 
 def test_a_missing_day_a_missing_row_and_a_wrong_total_are_found() -> None:
     assert story.differences(ROW, dict(list(TRUTH.items())[1:]))
     assert story.differences(None, TRUTH)
     with_less = AccountRow(**{**{f: getattr(ROW, f) for f in ROW.__struct_fields__}, "lost": 1})
-    assert story.differences(with_less, TRUTH) == ["lost: 1 instead of 192162"]
+    assert story.differences(with_less, TRUTH) == ["lost: found 1, expected 192162"]
 
 
 def test_the_raid_is_in_the_close_view_and_in_the_followers_before_it() -> None:

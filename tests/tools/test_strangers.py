@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from service.charts.printable import plain, plain_json
-from service.cli import Exit, main
-from service.commands.doctor import Note
-from service.commands.option_types import UsageError
+from service.cli import main
+from service.commands.doctor_note import Note
 from service.commands.output import check_outputs
-from service.commands.rejected import OURS, Refused
-from service.commands.rejected_replay import _corrected
+from service.commands.refused_records import OURS, Refused
+from service.commands.refused_resend import _corrected
+from service.errors import UsageError
+from service.exit_codes import ExitCode
 
 LINE = json.dumps(
     {"event_id": "e", "account_id": "a", "follower_id": "f", "action": "follow",
@@ -49,7 +50,7 @@ def test_an_input_is_never_overwritten_by_whatever_name(
     if spelling == "hardlink":
         other.hardlink_to(events)
     plot = ["--plot", "a"] if option == "--png" else []
-    assert main(["replay", str(events), *plot, option, str(other)]) == Exit.USAGE
+    assert main(["replay", str(events), *plot, option, str(other)]) == ExitCode.USAGE
     assert events.read_text() == LINE
     assert "one file" in capsys.readouterr().err
 
@@ -58,14 +59,14 @@ def test_a_compressed_input_is_not_overwritten(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(LINE.encode()))
     before = path.read_bytes()
-    assert main(["replay", str(path), "--results", str(path)]) == Exit.USAGE
+    assert main(["replay", str(path), "--results", str(path)]) == ExitCode.USAGE
     assert path.read_bytes() == before
 
 
 def test_two_outputs_are_two_files(events: Path) -> None:
     new = str(events.parent / "new.png")
     arguments = ["replay", str(events), "--plot", "a", "--png", new, "--results", new]
-    assert main(arguments) == Exit.USAGE
+    assert main(arguments) == ExitCode.USAGE
     assert not Path(new).exists()
 
 
@@ -83,9 +84,9 @@ def test_what_standard_input_comes_from_is_not_overwritten(
 
 def test_an_output_beside_the_input_is_written(events: Path) -> None:
     results = events.parent / "results.jsonl"
-    assert main(["replay", str(events), "--results", str(results)]) == Exit.OK
+    assert main(["replay", str(events), "--results", str(results)]) == ExitCode.OK
     assert results.read_text()
-    assert main(["replay", str(events), "--results", str(results)]) == Exit.OK, "and again"
+    assert main(["replay", str(events), "--results", str(results)]) == ExitCode.OK, "and again"
 
 
 # ---- text of strangers

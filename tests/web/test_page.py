@@ -202,7 +202,7 @@ async def test_a_cut_connection_is_said_and_comes_back(deployed: Deploy) -> None
             await wire.cut()
             await seen.until("document.body.dataset.state === 'lost'")
             assert "Connection lost" in await seen.text("#connection")
-            assert "What you see is from" in await seen.text("#connection")
+            assert "The numbers are from" in await seen.text("#connection")
             await other.until("ready")
             more = sums.count([event("studio-north", int(time.time() * 1_000)) for _ in range(7)])
             await deployment.produce(more)

@@ -197,5 +197,8 @@ async def test_there_are_only_so_many_streams(deployed: Deploy) -> None:
             freed.close()
             patience.look()
             await asyncio.sleep(0.1)
-        await Events(freed).look()
-        assert await worker.stop() == 0, "an open stream kept it"
+        try:
+            await Events(freed).look()
+            assert await worker.stop() == 0, "an open stream kept it"
+        finally:
+            freed.close()

@@ -1,6 +1,6 @@
 """Seven years of one real channel: 505,236 follow and unfollow events, and the truth per day.
 
-Where they come from and under which licence: README.md beside this file. Times are epoch ms.
+README.md beside this file names their origin and licence. Times are epoch ms.
 """
 
 import csv
@@ -25,7 +25,7 @@ DAILY_NAME: Final = "daily.csv"
 
 
 class DailyTruth(NamedTuple):
-    """What one UTC day held, computed from the source without our code."""
+    """The counts of one UTC day, computed from the source without code of the service."""
 
     date: str
     start_ms: int
@@ -36,10 +36,10 @@ class DailyTruth(NamedTuple):
 
 
 def events() -> Iterator[bytes]:
-    """Yield every event as the canonical JSON value of an input record, in time order.
+    """Yield every event as the JSON value of an input record, in time order.
 
-    The event id is the account id and the event's number in eight hex digits: derived, but
-    unique and the same for ever. All else is as in the source.
+    The event id is the account id and the event's number in eight hex digits. It is derived, but
+    unique and always the same. All other fields are as in the source.
     """
     head = f'{{"event_id":"{ACCOUNT_ID}%08x","account_id":"{ACCOUNT_ID}","follower_id":"%s",'
     follow = head + '"action":"follow","occurred_at":%d000}'
@@ -51,7 +51,7 @@ def events() -> Iterator[bytes]:
 
 
 def baseline() -> bytes:
-    """Encode the event that says how many followers there were before the first event."""
+    """Encode the event that gives the number of followers before the first event."""
     event = {
         "event_id": f"{ACCOUNT_ID}baseline",
         "account_id": ACCOUNT_ID,

@@ -32,7 +32,7 @@ _FOLLOWER_BYTES: Final = 8
 
 
 class ChannelEvent(NamedTuple):
-    """One event: who (16 hex digits), what, when (epoch seconds)."""
+    """One event: the follower (16 hex digits), the action, the time (epoch seconds)."""
 
     follower_id: str
     is_follow: bool
@@ -40,7 +40,7 @@ class ChannelEvent(NamedTuple):
 
 
 def pack(events: Iterable[ChannelEvent]) -> bytes:
-    """Pack events in time order; AssertionError when a follower does the same thing twice."""
+    """Pack events in time order. AssertionError if a follower does the same thing twice."""
     times, per_time, references = array("I"), array("I"), array("I")
     seen: dict[str, int] = {}
     last: dict[str, bool] = {}
@@ -65,7 +65,7 @@ def pack(events: Iterable[ChannelEvent]) -> bytes:
 
 
 def unpack(packed: bytes) -> Iterator[ChannelEvent]:
-    """Yield the events again, in order."""
+    """Yield the events in order."""
     whole = lzma.decompress(packed)
     magic, times_count, events_count, followers_count = _HEAD.unpack_from(whole)
     assert magic == MAGIC, "not a packed channel, or of another version"
@@ -83,7 +83,7 @@ def unpack(packed: bytes) -> Iterator[ChannelEvent]:
 def _walk(
     times: array[int], per_time: array[int], references: array[int], ids: list[str]
 ) -> Iterator[ChannelEvent]:
-    follows: list[bool] = []  # by follower: whether the last thing they did was to follow
+    follows: list[bool] = []  # by follower: whether the last action was a follow
     coming = iter(references)
     now_s = 0
     for gap_s, count in zip(times, per_time, strict=True):

@@ -1,6 +1,6 @@
-"""Make the packed channel: python -m service.demo.channel.pack SOURCE.jsonl.gz DAILY.csv.
+"""Packs the channel: python -m service.demo.channel.pack SOURCE.jsonl.gz DAILY.csv.
 
-Writes events.xz and daily.csv beside this file; only needed again if the source changes.
+Writes events.xz and daily.csv beside this file. This is needed again only if the source changes.
 """
 
 import gzip
@@ -14,7 +14,7 @@ from service.demo.channel.columns import ChannelEvent, pack
 
 
 def source_events(source: Path) -> Iterator[ChannelEvent]:
-    """Read the source's events; AssertionError for what the packed form could not hold."""
+    """Read the events of the source. AssertionError if the packed form cannot hold one."""
     with gzip.open(source, "rb") as lines:
         for line in lines:
             event = json.loads(line)
@@ -25,7 +25,7 @@ def source_events(source: Path) -> Iterator[ChannelEvent]:
 
 
 def main(arguments: list[str]) -> int:
-    """Pack; 0 when done, 2 when the arguments are wrong."""
+    """Pack. Returns 0 when done, 2 if the arguments are wrong."""
     if len(arguments) != 2:  # noqa: PLR2004
         print(__doc__, file=sys.stderr)  # noqa: T201
         return 2

@@ -1,1 +1,1 @@
-"""What aiokafka lacks or does wrong, mended here and nowhere else."""
+"""All corrections of aiokafka: what it lacks or does wrong."""

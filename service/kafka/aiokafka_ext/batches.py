@@ -1,19 +1,19 @@
-"""How batches of records are unpacked: aiokafka's decoder, mended where a record can stop it.
+"""Unpacks batches of records: aiokafka's decoder, corrected where a record can stop it.
 
-`install` puts it under every consumer of the process, ours and the auditor's, so that all who read
-a partition see the same records. Five things differ from aiokafka:
+`install` sets it for every consumer of the process, also the auditor's, so that all readers of a
+partition see the same records. Five things differ from aiokafka:
 
-- A header name that is not UTF-8 does not raise: its bytes stand as `surrogateescape` has them, and
-  the judge refuses the record.
+- A header name that is not UTF-8 does not raise. Its bytes become what `surrogateescape` makes of
+  them, and the judge rejects the record.
 - A batch that unpacks to more than `MOST_BYTES` raises before it fills the memory.
-- Whatever cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
-  `CannotUnpack`, which names topic, partition and offset.
-- Records that lie about their offsets, of which aiokafka leaves out some without a word, have those
-  that the broker has counted for them. Where that is not known, such a batch cannot be unpacked.
-- The attributes of a record are one byte, which aiokafka takes for a number of several.
+- Data that cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
+  `UnpackError`, which names topic, partition and offset.
+- Records with wrong offsets get the offsets that the broker counted for them. aiokafka drops some
+  of them silently. If the right offsets are not known, such a batch cannot be unpacked.
+- The attributes of a record are one byte. aiokafka reads them as a number of several bytes.
 
-tests/shell/test_batches.py holds it against aiokafka's own; tests/broker/test_libraries.py fails
-when aiokafka changes underneath.
+tests/shell/test_batches.py compares it with aiokafka's decoder. tests/broker/test_libraries.py
+fails if aiokafka changes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ from aiokafka.record import default_records
 from aiokafka.record.legacy_records import LegacyRecordBatch
 from aiokafka.record.util import decode_varint_py
 
+from service.errors import NetFollowersError
+
 MOST_BYTES: Final = 256 * 2**20
-"""The most that one batch may unpack to. Brokers take 1 MiB packed, unless they are told more."""
+"""Largest size of an unpacked batch. By default, brokers accept 1 MiB of packed bytes."""
 
 _whole: Final = default_records.DefaultRecordBatch
 _LENGTH: Final = struct.Struct(">i")
@@ -50,23 +52,23 @@ _CODEC_MASK: Final = 0x07
 _AT_A_TIME: Final = 500
 _OFFSET: Final = attrgetter("offset")
 _PACKED: Final = {1: (cramjam.gzip, 1_040), 3: (cramjam.lz4, 256), 4: (cramjam.zstd, 33_000)}
-"""Codec -> who unpacks it, and how many bytes one byte of it can become. Snappy's (2) are 22."""
+"""By codec: the decompressor, and how many bytes one byte can become. Snappy's (2) is 22."""
 
 
-class CannotUnpack(Exception):  # noqa: N818 - says what it is
-    """What the broker stores cannot be unpacked; the message says what and where."""
+class UnpackError(NetFollowersError):
+    """The broker stores bytes that cannot be unpacked. The text says what and where."""
 
     def __init__(self, message: str, offset: int = -1) -> None:
-        """`offset` of the first record that cannot be had; -1: it is not known."""
+        """`offset`: of the first record that cannot be read; -1 if it is not known."""
         super().__init__(message)
         self.offset = offset
 
 
 class Batches:
-    """The batches in the bytes of one fetch: stands in for aiokafka's `MemoryRecords`."""
+    """The batches in the bytes of one fetch. Replaces aiokafka's `MemoryRecords`."""
 
     def __init__(self, data: bytes) -> None:
-        """The last batch may be cut: a fetch ends where its bytes end."""
+        """`data`: its last batch may be cut, because a fetch ends where its bytes end."""
         self._data = memoryview(data)
         self._at = 0
         self.end = -1
@@ -81,7 +83,7 @@ class Batches:
         return left >= _OVERHEAD and left >= _OVERHEAD + self._length()
 
     def next_batch(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
-        """Take the next batch. CorruptRecordException: it is shorter than its own header."""
+        """Take the next batch. CorruptRecordException if it is shorter than its own header."""
         length = _OVERHEAD + self._length()
         if length <= _MAGIC_AT:
             message = f"a batch of {length} bytes is shorter than its header"
@@ -106,7 +108,7 @@ class Batches:
 
 
 class Batch:
-    """One batch: aiokafka's own, which is fast, until a record of it cannot be read that way."""
+    """One batch. It uses aiokafka's fast decoder until a record cannot be read that way."""
 
     def __init__(self, data: memoryview) -> None:
         """`data`: with its header."""
@@ -125,22 +127,22 @@ class Batch:
         self._is_dense = records == self.next_offset - self.base_offset
 
     def validate_crc(self) -> bool:
-        """Tell whether the bytes are those that the producer has sent."""
+        """Tell whether the bytes are those that the producer sent."""
         return bool(self._whole.validate_crc())
 
     def __next__(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
-        """Take the first record: of control batches only, whose marker aiokafka reads so."""
+        """Take the first record. aiokafka reads the marker of a control batch in this way."""
         return next(iter(self))
 
     def __iter__(self) -> Iterator[Any]:
-        """Iterate over the records, in order; a generator would cost as much again per record."""
+        """Iterate over the records in order. A generator would double the cost per record."""
         return chain.from_iterable(self._parts())
 
     def _parts(self) -> Iterator[list[Any]]:
-        """Yield the records, each part when the next one is known to be sound.
+        """Yield the records in parts. A part is yielded when the next part is known to be sound.
 
-        So one whose offset is the batch's last is not handed out before all others are: from there
-        a consumer goes on behind the batch, and would not learn that it is broken.
+        So a record with the last offset of the batch is not yielded before all others. From there a
+        consumer continues after the batch, and would not find out that the batch is broken.
         """
         waiting = list[Any]()
         for part in self._sound():
@@ -149,11 +151,13 @@ class Batch:
         yield waiting
 
     def _sound(self) -> Iterator[list[Any]]:
-        """Yield the records by the C decoder, and what it cannot read by the slow one."""
+        """Yield the records with the C decoder, and those that it cannot read with the slow one."""
         unpacked, given, last = _bounded(self._data), 0, self.base_offset - 1
         try:
             whole = self._whole if unpacked is None else _whole(unpacked)
-            records = chain(whole)  # which asks aiokafka's for an iterator once: twice raises
+            records = chain(
+                whole
+            )  # it requests aiokafka's iterator once, because a second request raises
             while part := list(islice(records, _AT_A_TIME)):
                 self._check(part, last)
                 yield part
@@ -167,16 +171,16 @@ class Batch:
                 last = part[-1].offset
 
     def _numbered(self, part: list[Any], first: int) -> list[Any]:
-        """Give each record the offset that the broker has counted for it, whatever it says.
+        """Give each record the offset that the broker counted for it, whatever the record says.
 
-        Of an uncompressed batch a broker looks at the header only: it has an offset per record.
+        A broker checks only the header of an uncompressed batch, where each record has its offset.
         """
         return [
             dataclasses.replace(one, offset=offset) for offset, one in enumerate(part, start=first)
         ]
 
     def _check(self, part: list[Any], last: int) -> None:
-        """Look at each offset. CorruptRecordException: they do not rise, or leave the batch."""
+        """Check the offsets. CorruptRecordException if they do not rise, or leave the batch."""
         offsets = list(map(_OFFSET, part))
         if self._is_dense and offsets == list(range(last + 1, last + 1 + len(part))):
             return
@@ -191,9 +195,9 @@ class Batch:
 
 
 def _leniently(data: memoryview) -> Iterator[Any]:
-    """Read a batch by aiokafka's slower decoder, with names as `surrogateescape` has them.
+    """Read a batch with aiokafka's slower decoder, with names as in `surrogateescape`.
 
-    Its fast `decode_varint` looks at no bounds: a length that is wrong ends the process.
+    Its fast `decode_varint` checks no limits: a wrong length would end the process.
     """
     batch = default_records._DefaultRecordBatchPy(data)  # noqa: SLF001 - the mend
     batch._maybe_uncompress()  # noqa: SLF001
@@ -206,16 +210,16 @@ def _leniently(data: memoryview) -> Iterator[Any]:
 
 
 class _Numbers:
-    """Decodes the numbers of one record, of which the second, its attributes, is a byte.
+    """Decodes the numbers of one record. The second number, its attributes, is one byte.
 
-    aiokafka takes it for a varint: from 0x80 on it reads all that follows at a wrong place.
+    aiokafka reads it as a varint. From 0x80 on it then reads all later fields at a wrong place.
     """
 
     def __init__(self) -> None:
         self._decoded = 0
 
     def __call__(self, buffer: bytearray, at: int) -> tuple[int, int]:
-        """-> the number at a place, and the place behind it."""
+        """Return the number at a position, and the position after it."""
         self._decoded += 1
         if self._decoded == 2:  # noqa: PLR2004
             return buffer[at], at + 1
@@ -224,7 +228,7 @@ class _Numbers:
 
 
 class _Lenient(bytearray):
-    """Bytes of which every part is decoded leniently."""
+    """Bytes of which each part can be decoded, valid UTF-8 or not."""
 
     def __getitem__(self, part: Any) -> Any:  # noqa: ANN401 - an index or a slice
         found = super().__getitem__(part)
@@ -236,15 +240,15 @@ class _Lenient(bytearray):
 
 
 def _bounded(data: memoryview) -> memoryview | None:
-    """Unpack a batch that might become too large, into one without a codec; None: it cannot.
+    """Unpack a batch into one without a codec, if it may become too large; else return None.
 
-    CorruptRecordException: it is broken, or becomes larger than MOST_BYTES.
+    CorruptRecordException if the batch is broken, or becomes larger than MOST_BYTES.
     """
     codec, packed = data[_CODEC_AT] & _CODEC_MASK, data[_HEADER_BYTES:]
     unpacker, ratio = _PACKED.get(codec, (None, 0))
     if unpacker is None or len(packed) * ratio <= MOST_BYTES:
         return None
-    room = memoryview(mmap.mmap(-1, _HEADER_BYTES + MOST_BYTES))  # used is what is written to
+    room = memoryview(mmap.mmap(-1, _HEADER_BYTES + MOST_BYTES))  # only written pages use memory
     room[:_HEADER_BYTES] = data[:_HEADER_BYTES]
     room[_CODEC_AT] &= ~_CODEC_MASK & 0xFF
     try:
@@ -256,7 +260,7 @@ def _bounded(data: memoryview) -> memoryview | None:
 
 
 class _Records(fetcher.PartitionRecords):
-    """The records of one fetch of one partition, of which each failure says where it was."""
+    """The records of one fetch of one partition. Each failure names its position."""
 
     _records_iterator: Any
 
@@ -272,7 +276,9 @@ class _Records(fetcher.PartitionRecords):
             raise
         except Exception as error:
             self._records_iterator = None
-            if self.next_fetch_offset > self._first:  # hand out those before; the next fetch raises
+            if (
+                self.next_fetch_offset > self._first
+            ):  # yield the records before it; the next fetch raises
                 raise StopIteration from None
             message = (
                 f"cannot unpack what {self._tp.topic} holds: partition={self._tp.partition} "
@@ -281,10 +287,10 @@ class _Records(fetcher.PartitionRecords):
                 f"{type(error).__name__}: {error}; "
                 "see `A batch that cannot be unpacked` in docs/operate/runbook.md"
             )
-            raise CannotUnpack(message, self.next_fetch_offset) from error
+            raise UnpackError(message, self.next_fetch_offset) from error
 
 
 def install() -> None:
-    """Have every consumer of this process unpack batches so."""
+    """Make every consumer of this process unpack batches with this module."""
     fetcher.MemoryRecords = Batches
     fetcher.PartitionRecords = _Records

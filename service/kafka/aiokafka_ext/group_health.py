@@ -1,7 +1,7 @@
-"""Whether the group still knows us: its coordinator answers, and a revoke is followed by a share.
+"""Checks that this worker is still a member: the coordinator answers and assigns partitions.
 
-A worker without partitions has no reader that would notice, and one with partitions reads on
-although the group may have given them to another. Knows aiokafka's coordinator; decides nothing.
+A worker without partitions has no reader that would notice. A worker with partitions may read on
+although the group has given them to another worker. Knows aiokafka's coordinator; decides nothing.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from service.settings import is_web_address
 log = logging.getLogger(__name__)
 
 _WELL: Final = (0, 27, 79)
-"""NONE, REBALANCE_IN_PROGRESS, MEMBER_ID_REQUIRED: the coordinator knows what to do with us."""
+"""NONE, REBALANCE_IN_PROGRESS, MEMBER_ID_REQUIRED: the coordinator knows this worker."""
 
 
 def usable(owners: Mapping[int, str]) -> dict[int, str]:
-    """Leave out what is no address of a web port: any member of the group can advertise anything.
+    """Return only addresses of web ports, because a member of the group can advertise any text.
 
-    An own NETFOLLOWERS_ADVERTISED_URL must be of the same form.
+    NETFOLLOWERS_ADVERTISED_URL must have the same form.
     """
     wrong = sorted({url for url in owners.values() if not is_web_address(url)})
     if wrong:
@@ -35,22 +35,22 @@ def usable(owners: Mapping[int, str]) -> dict[int, str]:
 
 
 class Membership:
-    """When the coordinator last answered well, and since when nothing has been assigned."""
+    """When the coordinator last gave a good response, and since when no assignment has come."""
 
     def __init__(self, lost_after_s: float) -> None:
-        """`lost_after_s`: longer than a rebalance and than an outage that is to be survived."""
+        """`lost_after_s`: longer than a rebalance, and than an outage that must be survived."""
         self.lost_after_s: Final = lost_after_s
         self._answered_at = time.monotonic()
         self._waits_since: float | None = self._answered_at
         self._heard: Any = None
         self.generation = -1
-        """Of the group, at the last assignment; -1 before the first."""
+        """Generation of the group at the last assignment; -1 before the first one."""
         self.assignments = 0
         self.owners: dict[int, str] = {}
-        """Partition -> address of the worker that has it; empty from a revoke to an assignment."""
+        """URL of each partition's worker; empty from a revoke to the next assignment."""
 
     def hear(self, coordinator: Any) -> None:  # noqa: ANN401 - aiokafka's
-        """Note every answer of the coordinator from now on. Again does nothing."""
+        """Note every response of the coordinator from now on. A second call does nothing."""
         if coordinator is self._heard:
             return
         self._heard, send = coordinator, coordinator._send_req  # noqa: SLF001
@@ -64,19 +64,19 @@ class Membership:
         coordinator._send_req = send_and_note  # noqa: SLF001
 
     def revoked(self) -> None:
-        """Wait for an assignment from now on."""
+        """Expect an assignment from now on."""
         self._waits_since = time.monotonic()
         self.owners = {}
 
     def assigned(self, generation: int = 0, owners: Mapping[int, str] | None = None) -> None:
-        """Note an assignment, be it empty: a worker may stand by. `owners`: everybody's share."""
+        """Note an assignment. It may be empty for a standby worker. `owners`: of all partitions."""
         self.owners = dict(owners or {})
         self._waits_since = None
         self.generation = generation
         self.assignments += 1
 
     def why_lost(self) -> str:
-        """Say what has been missing for too long; empty when all is well."""
+        """Return what has been missing for too long; "" if all is well."""
         now = time.monotonic()
         silent_s = now - self._answered_at
         if silent_s > self.lost_after_s:

@@ -1,9 +1,9 @@
-"""Consumers that hand out aiokafka's raw C records instead of building a ConsumerRecord for each.
+"""Consumers that return aiokafka's raw C records, and build no ConsumerRecord for each.
 
-aiokafka has no option for it. A consumer made by `raw_consumer` carries the marker `RAW` as its key
-deserializer, which aiokafka passes down to where records are built; there `_record` looks for it.
-Other consumers in the process are not touched. `tests/broker/test_libraries.py` fails when aiokafka
-changes underneath.
+aiokafka has no option for this. A consumer made by `raw_consumer` has the marker `RAW` as its key
+deserializer. aiokafka passes it down to the place where records are built, and `_record` looks for
+it there. Other consumers in the process do not change. `tests/broker/test_libraries.py` fails if
+aiokafka changes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from service.settings import Settings
 
 
 def RAW(key: bytes) -> bytes:  # noqa: N802 - a marker, never called
-    """Mark a consumer whose records stay raw."""
+    """Marks a consumer whose records stay raw."""
     return key
 
 
@@ -32,6 +32,6 @@ def _record(self: Any, tp: Any, record: Any) -> Any:  # noqa: ANN401 - aiokafka 
 
 
 def raw_consumer(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:  # noqa: ANN401
-    """Build a consumer whose records are raw: offset, timestamp, key, value, headers."""
+    """Build a consumer with raw records: offset, timestamp, key, value, headers."""
     fetcher.PartitionRecords._consumer_record = _record  # noqa: SLF001
     return consumer(settings, key_deserializer=RAW, **overrides)

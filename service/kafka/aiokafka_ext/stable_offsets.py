@@ -1,9 +1,9 @@
-"""Committed offsets that no transaction can change any more (KIP-447, `require_stable`).
+"""Reads committed offsets that no transaction can still change (KIP-447, `require_stable`).
 
-A group coordinator may answer with the offsets from before a transaction that has been committed
-but not yet applied there. aiokafka asks in a version of the request that cannot say that it would
-rather wait (3; it takes 7): here is that version. An older broker is asked as aiokafka asks.
-`tests/broker/test_libraries.py` fails when aiokafka changes underneath.
+After a transaction has been committed, the group coordinator may not have applied it yet, and may
+answer with older offsets. aiokafka uses a version of the request (3) that cannot ask the
+coordinator to wait for this. That needs version 7, which is defined here. An older broker gets
+version 3. `tests/broker/test_libraries.py` fails if aiokafka changes.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from aiokafka.protocol.types import (
 from aiokafka.structs import OffsetAndMetadata
 
 UNSTABLE: Final = 88
-"""UNSTABLE_OFFSET_COMMIT: a transaction is still being applied; ask again."""
+"""UNSTABLE_OFFSET_COMMIT: a transaction is still being applied, so the request must be repeated."""
 _LOADING: Final = 14
 _NOT_COORDINATOR: Final = 16
 _TEXT: Final = CompactString("utf-8")
 
 
 class OffsetFetchResponse_v7(Response):  # noqa: N801 - as the library names them
-    """Offsets by topic and partition, with an error of the whole."""
+    """Offsets by topic and partition, with an error code for the whole response."""
 
     API_KEY = 9
     API_VERSION = 7
@@ -64,7 +64,10 @@ class OffsetFetchResponse_v7(Response):  # noqa: N801 - as the library names the
 
 
 class OffsetFetchRequest_v7(RequestStruct):  # noqa: N801
-    """Ask for a group's offsets; `require_stable`: rather an error than one that may change."""
+    """Requests a group's offsets.
+
+    `require_stable`: return an error if an offset may still change.
+    """
 
     API_KEY = 9
     API_VERSION = 7
@@ -84,19 +87,19 @@ class OffsetFetchRequest_v7(RequestStruct):  # noqa: N801
 
 
 class StableOffsetFetch(Request[OffsetFetchRequest_v3 | OffsetFetchRequest_v7]):
-    """Version 7 where the broker knows it, else 3."""
+    """Version 7 if the broker knows it, else version 3."""
 
     API_KEY = 9
 
     def __init__(self, group_id: str, topics: dict[str, list[int]]) -> None:
-        """`topics`: name -> partitions."""
+        """`topics`: the partitions of each topic name."""
         self._group_id = group_id
         self._topics = topics
 
     def build(
         self, request_struct_class: type[OffsetFetchRequest_v3 | OffsetFetchRequest_v7]
     ) -> OffsetFetchRequest_v3 | OffsetFetchRequest_v7:
-        """Build the struct that was negotiated."""
+        """Build the struct of the negotiated version."""
         if request_struct_class is OffsetFetchRequest_v7:
             topics: list[Any] = [(*topic, {}) for topic in self._topics.items()]
             return OffsetFetchRequest_v7(self._group_id, topics, True, {})  # noqa: FBT003
@@ -104,7 +107,7 @@ class StableOffsetFetch(Request[OffsetFetchRequest_v3 | OffsetFetchRequest_v7]):
 
 
 def ask_for_stable(coordinator: Any) -> None:  # noqa: ANN401 - aiokafka's
-    """Make `coordinator.fetch_committed_offsets` wait for stable offsets, from now on."""
+    """Make `coordinator.fetch_committed_offsets` wait for stable offsets from now on."""
 
     async def fetch(partitions: list[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata]:
         topics: dict[str, list[int]] = {}
@@ -117,7 +120,7 @@ def ask_for_stable(coordinator: Any) -> None:  # noqa: ANN401 - aiokafka's
 
 
 def _read(response: Any, coordinator: Any) -> dict[TopicPartition, OffsetAndMetadata]:  # noqa: ANN401
-    """Offsets of an answer. A retriable error for `fetch_committed_offsets` to ask again."""
+    """Return the offsets of a response. A retriable error makes aiokafka send the request again."""
     found = {}
     is_7 = isinstance(response, OffsetFetchResponse_v7)
     _check(response.error_code, coordinator)

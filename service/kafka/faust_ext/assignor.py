@@ -1,13 +1,14 @@
-"""Faust's assignor: sticky, in equal shares, and at home with a worker at another address.
+"""Faust's assignor: sticky, with equal shares, and able to handle a worker with a new address.
 
-It is made for tables with standby replicas. With those, a worker that joins gets nothing while
-nobody has more than his share rounded up: the third of four partitions, the fourth of six. We have
-none. (Faust's own setting for none, `table_standby_replicas`, takes this assignor away.)
+Faust plans for standby replicas of tables. With them, a new worker receives partitions only if
+another worker holds more than its share rounded up: a third worker gets none of four partitions,
+and a fourth none of six. This service has no standbys, so `replicas` is 0 and shares differ by at
+most one. (Faust's setting `table_standby_replicas=0` would remove this assignor.)
 
-A worker that comes back under its instance id at another address is handed the assignment as it
-was, the old address in it, and nobody joins anew; Faust asserts that the address is the worker's
-own. What changes with it is only where the others look for us (docs/design/decisions/0014), so it
-is put right here and said.
+A worker may come back with its instance id at another address. It then gets its old assignment,
+with the old address in it, and no member joins again. Faust asserts that the address is the
+worker's own. The address only says where the other workers find this one
+(docs/design/decisions/0014). So it is corrected here, and a warning is logged.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ log = logging.getLogger(__name__)
 
 
 class Assignor(PartitionAssignor):
-    """Shares differ by one at most; an assignment may name us by an earlier address."""
+    """Shares differ by at most one. An assignment may contain an earlier address of this worker."""
 
     def __init__(self, app: AppT, replicas: int = 0) -> None:
-        """`replicas` are what Faust thinks we have: standbys of tables."""
+        """`replicas`: the number of standbys that Faust assumes. It is ignored."""
         del replicas
         super().__init__(app, replicas=0)
 
     def on_assignment(self, assignment: Any) -> None:  # noqa: ANN401 - aiokafka's
-        """Take up an assignment."""
+        """Accept an assignment."""
         told = ClientMetadata.loads(self._decompress(assignment.user_data))
         own = str(self._url)
         if told.url != own:
@@ -46,7 +47,7 @@ class Assignor(PartitionAssignor):
         super().on_assignment(assignment)
 
     def _at(self, own: str, told: Any, assignment: Any) -> Any:  # noqa: ANN401
-        """-> the same assignment, with our address in place of the earlier one."""
+        """Return the same assignment with the present address in place of the earlier one."""
         mine = ClientMetadata(
             assignment=told.assignment,
             url=own,

@@ -1,4 +1,4 @@
-/* What the stream tells becomes text and drawings. Names are only ever set as text, never as HTML. */
+/* Shows the events of the stream as text and drawings. Names are set as text, never as HTML. */
 
 import { Stream } from "/stream.js";
 import { draw, ebb, spark } from "/chart.js";
@@ -10,12 +10,12 @@ const whole = new Intl.NumberFormat("en");
 const WORDS = {
   Throughput: "Records counted per second, all outcomes, over the last second.",
   Lag: "Records in the log that are not counted yet.",
-  "Watermark age": "Age of the newest event, by its own time, in the shard that is furthest behind. A window becomes final when the watermark has passed it.",
+  "Watermark age": "Age of the newest event, by event time, in the shard that is furthest behind. A window becomes final when the watermark has passed its end plus the grace.",
   Accounts: "Rows in the table: one for each account with a counted event.",
   Applied: "Records that were counted in full.",
   Late: "Events that came after at least one of their windows was closed. They still count in the totals.",
   Duplicates: "Events whose id was read before. They change nothing.",
-  Rejected: "Records that are not valid events. They are kept, with the reason, in a topic of their own.",
+  Rejected: "Records that are not valid events. A separate topic contains each of them with the reason.",
   Heartbeats: "Records that only advance the watermark.",
   Gained: "Follows since counting began.",
   Lost: "Unfollows since counting began.",
@@ -109,14 +109,14 @@ function showService() {
 }
 
 function showEmpty() {
-  find("board-window").textContent = "Nothing has been counted yet: this fills as soon as the first event arrives.";
+  find("board-window").textContent = "Nothing has been counted yet. Numbers appear here when the first event arrives.";
 }
 
-/* ---- who rises, who falls */
+/* ---- accounts that gain and lose most */
 
 function showTop() {
   if (!now.top) {
-    find("board-window").textContent = "No leaders are kept (NETFOLLOWERS_TOP_GRAINS is none).";
+    find("board-window").textContent = "There are no leaderboards (NETFOLLOWERS_TOP_GRAINS is none).";
     return;
   }
   const board = now.top[now.board];
@@ -125,8 +125,8 @@ function showTop() {
     note.textContent = now.board === "final" ? "No window has become final yet." : "Nothing has been counted yet.";
   } else {
     const state = board.state === "open" ? "open: these numbers still change" : "final";
-    const pending = board.pending_partitions.length ? `; ${board.pending_partitions.length} partition(s) still to come` : "";
-    const exact = board.is_exact ? "" : "; places are being looked at again";
+    const pending = board.pending_partitions.length ? `; ${board.pending_partitions.length} partition(s) missing` : "";
+    const exact = board.is_exact ? "" : "; a shard is recomputing its places";
     note.textContent = `${now.top.grain} window of ${moment(board.start_ms)} to ${clock(board.end_ms).slice(0, 5)} UTC, ${state}${pending}${exact}.`;
   }
   fill(find("gainers"), board.rankings.gainers, 1);
@@ -145,7 +145,7 @@ function fill(list, places, sign) {
     button.addEventListener("click", () => choose(one.account_id, true));
     return make("li", {}, button);
   });
-  list.replaceChildren(...(items.length ? items : [make("li", { class: "none" }, "Nobody.")]));
+  list.replaceChildren(...(items.length ? items : [make("li", { class: "none" }, "No account.")]));
   if (focused != null) [...list.querySelectorAll("button")].find((one) => one.dataset.account === focused)?.focus();
 }
 
@@ -169,7 +169,7 @@ function choose(account, isScrolled = false) {
   if (isScrolled) find("account-title").scrollIntoView({ block: "start" });
 }
 
-/* An account that cannot be asked for is said to be so; everything else goes on without it. */
+/* Say that an account cannot be shown. The rest of the page continues without it. */
 function leaveOut(why) {
   now.account = "";
   find("account").hidden = true;
@@ -196,9 +196,9 @@ function takeAccount(row) {
   const fresh = row.freshness;
   const waits = fresh.applied_offset - fresh.committed_offset;
   find("account-fresh").textContent =
-    `Partition ${fresh.partition}, contains all before offset ${whole.format(fresh.applied_offset)}` +
+    `Partition ${fresh.partition}. The answer contains all records before offset ${whole.format(fresh.applied_offset)}` +
     `${waits > 0 ? `, ${whole.format(waits)} of them not committed yet` : ", all committed"}; ` +
-    `${span(fresh.age_ms)} old when it was sent; watermark ${fresh.watermark_ms == null ? "none" : moment(fresh.watermark_ms)} UTC.`;
+    `${span(fresh.age_ms)} old when it was sent; ${fresh.watermark_ms == null ? "no watermark yet" : `watermark ${moment(fresh.watermark_ms)} UTC`}.`;
   showWindows();
 }
 
@@ -229,7 +229,7 @@ function showWindows() {
     ...[whole.format(one.gained), whole.format(one.lost), signed(one.net)].map((cell) => make("td", { class: "number" }, cell)),
     make("td", {}, one.state === "open" ? "open (provisional)" : "final"), make("td", { class: "number" }, String(one.revision)))));
   if (!windows.length) {
-    chart.replaceChildren(make("p", { class: "note" }, `No ${grain.name} window of this account is kept any more.`));
+    chart.replaceChildren(make("p", { class: "note" }, `The service no longer keeps a ${grain.name} window of this account.`));
     chart.setAttribute("aria-label", `No ${grain.name} window is kept.`);
     find("readout").textContent = "";
     return;
@@ -239,7 +239,7 @@ function showWindows() {
   chart.replaceChildren(made.drawing);
   chart.onpointermove = (event) => point(made.at(event.clientX - chart.getBoundingClientRect().left));
   const net = windows.reduce((sum, one) => sum + one.net, 0);
-  chart.setAttribute("aria-label", `Ebb and flow in ${windows.length} windows of ${grain.name}: net ${signed(net)}. Arrow keys go from window to window; the table below has all numbers.`);
+  chart.setAttribute("aria-label", `Gains and losses in ${windows.length} windows of ${grain.name}: net ${signed(net)}. Use the arrow keys to move between windows. The table below has all numbers.`);
   if (now.chosen < 0) find("readout").textContent = "Point at a window, or use the arrow keys.";
 }
 
@@ -270,7 +270,7 @@ const stream = new Stream({
     if (name === "service") takeService(value);
     else if (name === "top") { now.top = value; showTop(); }
     else if (name === "account") takeAccount(value);
-    else if (name === "problem") showProblem(`${value.title}: ${value.detail}. What you see below may be older; it is asked for again every second.`);
+    else if (name === "problem") showProblem(`${value.title}: ${value.detail}. The numbers below may be older. The page tries again every second.`);
     if (name === "service" && value.is_complete) showProblem("");
     say("live", "Live");
   },
@@ -279,8 +279,8 @@ const stream = new Stream({
     if (!now.heard) say("loading", "Loading …");
   },
   lost(why) {
-    const since = now.heard ? ` What you see is from ${clock(now.heard)} UTC.` : "";
-    say("lost", `Connection lost (${why}). Trying again.${since}`);
+    const since = now.heard ? ` The numbers are from ${clock(now.heard)} UTC.` : "";
+    say("lost", `Connection lost (${why}). The page tries again.${since}`);
   },
   refused(status, why) {
     if (status === 400 && now.account) {
@@ -289,7 +289,7 @@ const stream = new Stream({
       return true;
     }
     if (status !== 401) return false;
-    say("lost", "A token is needed.");
+    say("lost", "A token is required.");
     find("token-form").hidden = false;
     find("token").focus();
     return true;
@@ -334,7 +334,7 @@ function fromHash() {
   let account = "";
   try {
     account = match ? decodeURIComponent(match[1]) : "";
-  } catch { /* not ours */ }
+  } catch { /* not an account of this page */ }
   choose(account);
 }
 addEventListener("hashchange", fromHash);

@@ -1,4 +1,4 @@
-/* Drawings: an account's ebb and flow, and the small series beside the movers. SVG, no library. */
+/* Drawings: the gains and losses of an account, and the small series of each leader. SVG, no library. */
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -21,7 +21,7 @@ export function short(number) {
   return sign + size.toLocaleString("en");
 }
 
-/* A step of 1, 2 or 5 x 10^k, so that two to five fit. */
+/* Return a step of 1, 2 or 5 x 10^k, so that two to five steps fit. */
 function nice(most) {
   const rough = Math.max(1, most / 2);
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -53,7 +53,7 @@ function hatch(id, turn, name) {
     draw("line", { class: name, x1: 0, x2: 0, y1: 0, y2: 6 }));
 }
 
-/* windows: of one grain, oldest first. label(ms): text under the axis. */
+/* windows: of one grain, oldest first. label(ms): the text under the axis. */
 export function ebb(windows, size, wide, label, chosen) {
   const high = 240, left = 46, right = 8, top = 10, bottom = 24;
   const drawing = draw("svg", { viewBox: `0 0 ${wide} ${high}`, preserveAspectRatio: "none" });

@@ -6,7 +6,7 @@ export class Stream {
   #abort = null;
   #lastId = "";
 
-  /* told: { event(name, value), live(), lost(why), refused(status, why): true when it is of no use to ask again } */
+  /* told: { event(name, value), live(), lost(why), refused(status, why): true to stop trying } */
   constructor(told) {
     this.told = told;
     this.token = "";
@@ -41,7 +41,7 @@ export class Stream {
           wait = Math.max(wait, 1000 * Number(answer.headers.get("Retry-After") || 0));
         }
       } catch (error) {
-        why = one.signal.aborted ? "nothing was heard for 5 seconds" : error.message;
+        why = one.signal.aborted ? "no data for 5 seconds" : error.message;
       } finally {
         over.removeEventListener("abort", end);
         one.abort();
