@@ -32,7 +32,7 @@ HOT: Final = (
 ALSO: Final[Mapping[str, Sequence[str]]] = {
     "docs/guide/api.md": ("service/web", "service/web/server.py"),
     "docs/measured/panels.md": (
-        "service/metrics/collector.py",
+        "service/metrics",
         "deploy/dashboards",
         "deploy/prometheus",
     ),

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from service.runtime.result_reader import reader_of
+from service.commands.result_reader import reader_of
 from service.settings import Settings
 
 

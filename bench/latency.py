@@ -26,9 +26,9 @@ from bench.peers.process import Peer, create_topics, running
 from bench.positions import positions_of
 from bench.sender import ENCODED_PER_S, HOT, Plan
 from bench.throughput import OURS
+from service.commands.result_reader import reader_of
 from service.kafka import topic_admin as topics
 from service.local.worker_process import WorkerProcess
-from service.runtime.result_reader import reader_of
 from service.settings import Settings
 
 RATES: Final = (1_000, 5_000, 50_000, 200_000)

@@ -16,9 +16,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
 import faust
@@ -30,16 +30,18 @@ from mode import CrashingSupervisor
 
 from service import __version__, logs
 from service import file_descriptors as descriptors
-from service.contract.results import Source
+from service.contract.results import ResultTopics, Source
 from service.contract.topics import RESULTS
 from service.counting import Engine
 from service.exit_codes import ExitCode
 from service.kafka import security
 from service.kafka import topic_admin as topics
+from service.kafka.aiokafka_ext.group_health import Membership
 from service.kafka.faust_ext.assignor import Assignor
 from service.kafka.faust_ext.transport import BatchSchema, BatchTransport
+from service.metrics import worker_collector
 from service.metrics.account_series import AccountSeries
-from service.metrics.collector import Host, Metrics
+from service.metrics.observed import Metrics
 from service.runtime.journal import Journal, PlainJournal, TransactionalJournal
 from service.runtime.lag import Lag
 from service.runtime.reader import Reader
@@ -81,37 +83,53 @@ def exit_now(what: str, error: BaseException | None) -> NoReturn:
     os._exit(ExitCode.INTERNAL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Worker:
-    """The parts that `build` makes."""
+    """The parts that `build` makes.
+
+    `table_bytes`: partition -> bytes of packed rows, measured on a timer.
+    """
 
     app: faust.App
-    shards: Shards
+    settings: Settings
+    shards: Shards[Engine]
     metrics: Metrics
     web: Web
     lag: Lag
+    table_bytes: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def held(self) -> Iterable[Shard[Engine]]:
+        """Every shard, those that open included."""
+        return self.shards.held
+
+    @property
+    def membership(self) -> Membership | None:
+        """What is known of the consumer group; None before the consumer starts."""
+        return getattr(self.app.consumer, "membership", None)
 
 
 def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Worker:
     """Build a worker for an input of `partitions` partitions. Two can live in one process."""
     assert faust.streams._CStreamIterator is not None, "Faust's C stream iterator is missing"  # noqa: SLF001
     metrics = Metrics()
-    shards = Shards(fail)
+    shards: Shards[Engine] = Shards(fail)
     app = _faust_app(settings, shards)
     shards.new_shard = _shard_factory(settings, partitions, app, shards, metrics)
     lag = Lag(settings, shards.held)
-    host = Host(
-        shards.held,
-        lag,
-        AccountSeries(settings, shards),
-        lambda: getattr(app.consumer, "membership", None),
-        settings,
-    )
-    metrics.bind(host)
     _add_agent(app, settings, shards)
-    api = Api(host, partitions, refused=metrics.refused)
+    api = Api(
+        settings,
+        partitions,
+        shards=shards.held,
+        lag=lag,
+        membership=lambda: worker.membership,
+        refused=metrics.refused,
+    )
     web = Web(metrics.registry, lambda: _why_not_ready(shards, lag), api)
-    return Worker(app, shards, metrics, web, lag)
+    worker = Worker(app, settings, shards, metrics, web, lag)
+    worker_collector.bind(metrics, worker, AccountSeries(settings, shards))
+    return worker
 
 
 class _App(faust.App):
@@ -136,7 +154,7 @@ class NoTables(TableManager):
         await self.recovery.start()
 
 
-def _faust_app(settings: Settings, shards: Shards) -> faust.App:
+def _faust_app(settings: Settings, shards: Shards[Engine]) -> faust.App:
     rebalance_s = settings.flush_interval_s + _REBALANCE_S
     urls = [yarl.URL(f"kafka://{address}") for address in settings.brokers.split(",")]
     app = _App(
@@ -172,33 +190,44 @@ def _faust_app(settings: Settings, shards: Shards) -> faust.App:
 
 
 def _shard_factory(
-    settings: Settings, partitions: int, app: faust.App, shards: Shards, metrics: Metrics
-) -> Any:  # noqa: ANN401 - Callable[[int], Shard]
+    settings: Settings,
+    partitions: int,
+    app: faust.App,
+    shards: Shards[Engine],
+    metrics: Metrics,
+) -> Callable[[int], Shard[Engine]]:
     fingerprint = settings.fingerprint(partitions)
 
-    def journal(partition: int) -> Journal:
+    def journal(partition: int, engine: Engine) -> Journal:
         if settings.is_exactly_once:
-            return TransactionalJournal(settings, partition, partitions)
-        return PlainJournal(settings, partition, partitions, app.consumer.commit_position)
+            return TransactionalJournal(settings, partition, partitions, engine)
+        commit = app.consumer.commit_position
+        return PlainJournal(settings, partition, partitions, engine, commit_position=commit)
 
-    def new_shard(partition: int) -> Shard:
-        source = Source(settings.input_topic, partition)
+    def new_shard(partition: int) -> Shard[Engine]:
+        engine = Engine(
+            settings.rules,
+            Source(settings.input_topic, partition),
+            topics=ResultTopics(*settings.result_topics),
+            settings=fingerprint,
+            defaults=settings.defaults(partitions),
+            ranked=settings.ranked_grains,
+        )
         return Shard(
             partition=partition,
+            partitions=partitions,
             settings=settings,
-            engine=Engine(
-                settings.rules, source, settings=fingerprint, ranked=settings.ranked_grains
-            ),
-            journal=journal(partition),
+            engine=engine,
+            journal=journal(partition, engine),
             new_reader=lambda: Reader(settings, partition, shards.queue),
-            metrics=metrics.for_shard(),
+            observer=metrics.for_shard(),
             fail=shards.fail,
         )
 
     return new_shard
 
 
-def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
+def _add_agent(app: faust.App, settings: Settings, shards: Shards[Engine]) -> None:
     topic = app.topic(settings.input_topic, schema=BatchSchema())
 
     @app.agent(topic, name="count")
@@ -211,7 +240,7 @@ def _add_agent(app: faust.App, settings: Settings, shards: Shards) -> None:
         shards.checkpoint_due()
 
 
-def _why_not_ready(shards: Shards, lag: Lag) -> str:
+def _why_not_ready(shards: Shards[Engine], lag: Lag) -> str:
     if not shards.is_known:
         return "the group has assigned no partition yet"
     if not shards.is_ready:
@@ -353,8 +382,6 @@ async def measure_loop(worker: Worker) -> None:
 
 async def measure_tables(worker: Worker) -> None:
     """Measure the tables from time to time, a slice of rows at a time."""
-    host = worker.metrics.host
-    assert host is not None
     while True:
         sizes = {}
         for shard in worker.shards:
@@ -363,7 +390,7 @@ async def measure_tables(worker: Worker) -> None:
                 size += sum(map(len, rows[first : first + _MEASURED_ROWS]))
                 await asyncio.sleep(0)
             sizes[shard.partition] = size
-        host.table_bytes = sizes
+        worker.table_bytes = sizes
         await asyncio.sleep(_MEASURE_S)
 
 

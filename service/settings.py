@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NoReturn
 
 from service.contract.topics import TOPICS, TopicNames
 from service.counting.leaders import DEPTH
-from service.counting.rules import DEFAULT_GRAINS, Grain, Rules
+from service.counting.rules import DEFAULT_GRAINS, Grain, Rules, differences
 from service.declarations import (
     ANYTHING,
     FILE,
@@ -328,13 +328,11 @@ class Settings(TopicNames, KafkaGroup):
         A name that one of the two lacks is at its default. So no deployment refuses to start
         because of a new setting, or of one that a later version no longer writes.
         """
-        defaults = _identities_at_default() | Settings().fingerprint(partitions)
-        theirs, ours = {**defaults, **found}, {**defaults, **self.fingerprint(partitions)}
-        return [
-            (name, theirs.get(name), ours.get(name))
-            for name in sorted(theirs.keys() | ours.keys())
-            if theirs.get(name) != ours.get(name)
-        ]
+        return differences(found, self.fingerprint(partitions), self.defaults(partitions))
+
+    def defaults(self, partitions: int) -> dict[str, str | int]:
+        """Return what a fingerprint that lacks a setting means by it."""
+        return _identities_at_default() | Settings().fingerprint(partitions)
 
     def with_prefix(self, prefix: str, **changes: Any) -> Settings:  # noqa: ANN401
         """Return the same settings with a separate app id and topics: PREFIX-follow-events-late.

@@ -9,8 +9,8 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from service.charts.printable import plain
 from service.charts.series import Flow, utc
-from service.commands.printable import plain
 
 WIDEST: Final = 100
 """Number of columns of all output where there is no terminal."""

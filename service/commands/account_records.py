@@ -9,8 +9,8 @@ from typing import Final
 
 from service.audit.account_lines import Line
 from service.audit.explain import Explained, Question, explain
+from service.charts.printable import plain
 from service.commands.audit_source import check_partition, source_of
-from service.commands.printable import plain
 from service.commands.progress_bar import Bar
 from service.exit_codes import ExitCode
 from service.settings import Settings

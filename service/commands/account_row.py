@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from service.charts.drawing import new_console, printable
+from service.charts.printable import plain_json
 from service.charts.series import utc
-from service.commands.printable import plain_json
+from service.commands.result_reader import read_all
 from service.contract.results import AccountRow, decode_row
 from service.exit_codes import ExitCode
-from service.runtime.result_reader import read_all
 from service.settings import Settings
 
 _SHOWN: dict[str, str] = {"d": "%Y-%m-%d", "h": "%Y-%m-%d %H:00"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from service.commands.printable import plain
+from service.charts.printable import plain
 
 
 class Note(NamedTuple):

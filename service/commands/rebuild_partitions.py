@@ -16,8 +16,9 @@ from service.commands.audit_source import check_partition, source_of, verdict
 from service.commands.progress_bar import Bar
 from service.commands.rebuild_plan import Plan, Planner
 from service.commands.stopped_group import check_stopped
+from service.contract.results import ResultTopics
 from service.contract.rule_versions import RulesTooNewError, continued
-from service.counting import Checkpoint, Sealed
+from service.counting import Checkpoint, Publisher, Sealed
 from service.errors import RefusedError
 from service.exit_codes import ExitCode
 from service.runtime.journal import ForeignCommitError, TransactionalJournal
@@ -56,7 +57,7 @@ async def _partition(
 ) -> ExitCode:
     if not settings.is_exactly_once:
         return await _in_table(settings, source, partition)
-    journal = TransactionalJournal(settings, partition, count)
+    journal = _journal(settings, partition, count)
     try:
         await journal.fence()
         found, why = await _found(journal)
@@ -86,13 +87,20 @@ async def _partition(
     return ExitCode.INCOMPLETE if is_incomplete else verdict(plan.report)
 
 
+def _journal(settings: Settings, partition: int, count: int) -> TransactionalJournal:
+    publisher = Publisher(ResultTopics(*settings.result_topics))
+    return TransactionalJournal(settings, partition, count, publisher)
+
+
 async def _commit(
     settings: Settings, journal: TransactionalJournal, checkpoint: Checkpoint
 ) -> None:
     """A supervisor may have started a worker meanwhile: it has fenced us, and we commit nothing."""
     await check_stopped(settings)
     try:
-        await journal.commit(Sealed(checkpoint, [], [], [], []))
+        await journal.commit(
+            Sealed(checkpoint, ResultTopics(*settings.result_topics), [], [], [], [])
+        )
     except ProducerFenced:
         message = (
             "a worker has opened the partition meanwhile: stop every worker, and its supervisor"
@@ -105,6 +113,7 @@ async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]
     here = f"partition {journal.source.partition}"
     try:
         found = await journal.committed()
+        assert found is None or isinstance(found, Checkpoint)
     except ForeignCommitError as lost:
         return None, lost.what
     if found is None:
@@ -121,7 +130,8 @@ async def _check_settings(settings: Settings, count: int) -> None:
         return
     for partition in range(count):
         try:
-            found = await TransactionalJournal(settings, partition, count).committed()
+            found = await _journal(settings, partition, count).committed()
+            assert found is None or isinstance(found, Checkpoint)
         except ForeignCommitError:
             continue
         if found is not None:

@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
-from service.commands.printable import plain
+from service.charts.printable import plain
+from service.commands.result_reader import read_all
 from service.contract.input_record import REASON_TEXT, Headers, RawRecord, Reason, epoch_ms
 from service.contract.results import ORIGINAL
 from service.errors import UsageError
 from service.exit_codes import ExitCode
-from service.runtime.result_reader import read_all
 from service.settings import Settings
 
 OURS: Final = "netfollowers-"

@@ -16,9 +16,9 @@ from aiokafka.structs import OffsetAndMetadata
 from service.commands.stopped_group import check_stopped
 from service.commands.unpackable import end_of, partition_count, why_not
 from service.contract.input_record import LogRecord, Reason, Rejection
-from service.contract.results import ResultRecord, Source, rejected_record
+from service.contract.results import ResultRecord, ResultTopics, Source, rejected_record
 from service.contract.skipped_ranges import MAX_WHY, MOST
-from service.counting import Checkpoint, Sealed
+from service.counting import Checkpoint, Publisher, Sealed
 from service.errors import RefusedError, UsageError
 from service.exit_codes import ExitCode
 from service.kafka import clients
@@ -58,7 +58,9 @@ async def _run(settings: Settings, options: argparse.Namespace) -> None:
     journal = _journal(settings, partition, partitions)
     try:
         restored = await journal.open(lambda checkpoint: checkpoint.position)
-        before = _checked(settings, restored.checkpoint, start)
+        found = restored.checkpoint
+        assert found is None or isinstance(found, Checkpoint)
+        before = _checked(settings, found, start)
         await _check_range(settings, TopicPartition(settings.input_topic, partition), start, end)
         after = _stepped(before, start, end, options.reason)
         print(f"{settings.input_topic} partition {partition}: offsets {start} to {end - 1}")
@@ -70,7 +72,9 @@ async def _run(settings: Settings, options: argparse.Namespace) -> None:
         if not options.yes:
             print("dry run: nothing was changed; add --yes")
             return
-        await journal.commit(Sealed(after, [], [], [], [_record(settings, partition, after)]))
+        rejected = [_record(settings, partition, after)]
+        topics = ResultTopics(*settings.result_topics)
+        await journal.commit(Sealed(after, topics, [], [], [], rejected))
         print("stepped over: start the workers")
     finally:
         await journal.close()
@@ -119,8 +123,9 @@ def _record(settings: Settings, partition: int, after: Checkpoint) -> ResultReco
 
 
 def _journal(settings: Settings, partition: int, partitions: int) -> Journal:
+    publisher = Publisher(ResultTopics(*settings.result_topics))
     if settings.is_exactly_once:
-        return TransactionalJournal(settings, partition, partitions)
+        return TransactionalJournal(settings, partition, partitions, publisher)
 
     async def commit(number: int, position: int, metadata: str) -> None:
         consumer = clients.consumer(settings, group_id=settings.app_id)
@@ -132,7 +137,7 @@ def _journal(settings: Settings, partition: int, partitions: int) -> Journal:
         finally:
             await consumer.stop()
 
-    return PlainJournal(settings, partition, partitions, commit)
+    return PlainJournal(settings, partition, partitions, publisher, commit_position=commit)
 
 
 async def _check_range(settings: Settings, tp: TopicPartition, start: int, end: int) -> None:

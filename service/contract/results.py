@@ -7,7 +7,8 @@ encodings with the JSON Schemas in `service/contract/schemas/`.
 from __future__ import annotations
 
 import hashlib
-from typing import Final, NamedTuple
+from collections.abc import Sequence
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
@@ -34,6 +35,42 @@ class ResultRecord(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+class FinishedBatch(Protocol):
+    """A closed record batch of magic 2: aiokafka's `BatchBuilder`, or what has its methods."""
+
+    def size(self) -> int:
+        """Bytes of the batch."""
+
+    def record_count(self) -> int:
+        """Records in it."""
+
+
+class FinishedBatches(NamedTuple):
+    """Batches that an engine has built by itself, for one partition of one topic.
+
+    They are marked as transactional where the guarantee is exactly once.
+    """
+
+    batches: Sequence[FinishedBatch]
+
+
+OutputRecord = tuple[bytes | None, bytes | None] | ResultRecord
+"""(key, value), or with headers."""
+Output = Sequence[OutputRecord] | FinishedBatches
+"""What an engine writes to one topic at a seal."""
+Target = str | tuple[str, int]
+"""Where to: a topic, in the partition that the engine reads; or a topic and a partition."""
+
+
+class ResultTopics(NamedTuple):
+    """Names of the counting engine's topics; by default their roles, for an engine in memory."""
+
+    updates: str = "updates"
+    windows: str = "windows"
+    late: str = "late"
+    rejected: str = "rejected"
 
 
 class AccountRow(msgspec.Struct, gc=False):

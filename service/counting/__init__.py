@@ -14,8 +14,8 @@ rule.
     engine.py       the hot loop and the verbs: restore, load, remember, apply, seal
 """
 
-from service.counting.checkpoint import Checkpoint, Counts, Sealed
+from service.counting.checkpoint import Checkpoint, Counts, Publisher, Sealed
 from service.counting.engine import Engine
 from service.counting.rules import Grain, Rules
 
-__all__ = ["Checkpoint", "Counts", "Engine", "Grain", "Rules", "Sealed"]
+__all__ = ["Checkpoint", "Counts", "Engine", "Grain", "Publisher", "Rules", "Sealed"]

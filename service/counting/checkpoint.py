@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
-from service.contract.results import ResultRecord, Update
+from service.contract.results import Output, ResultRecord, ResultTopics, Target, Update
 from service.contract.rule_versions import BEFORE_RANGES, Ranges
 from service.contract.skipped_ranges import Skipped
 
 METADATA_VERSION: Final = 1
 MAX_METADATA_BYTES: Final = 4_095
 MOST_UNFORESEEN: Final = 20
+SAMPLED_KEYS: Final = 8
+"""Number of changed accounts of a seal whose partitioner is looked at."""
 
 
 class Counts(msgspec.Struct, frozen=True, gc=False):
@@ -118,13 +120,35 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
         )
 
 
+class Publisher(NamedTuple):
+    """Where counting writes and how its checkpoints are read, for a journal without an engine."""
+
+    topics: ResultTopics
+
+    @property
+    def table_topics(self) -> tuple[str, ...]:
+        """The one table: a row for each account."""
+        return (self.topics.updates,)
+
+    @property
+    def output_topics(self) -> tuple[str, ...]:
+        """Updates, windows, late, rejected."""
+        return self.topics
+
+    def decode_checkpoint(self, position: int, metadata: str) -> Checkpoint:
+        """Decode; ValueError when it is not counting's."""
+        return Checkpoint.from_metadata(position, metadata)
+
+
 class Sealed(msgspec.Struct, frozen=True, gc=False):
     """What one transaction makes durable: records per result topic, and the checkpoint.
 
-    `updates` and `windows` carry no headers; an update without a value removes the row.
+    `topics`: what the topics are called. `updates` and `windows` carry no headers; an update
+    without a value removes the row.
     """
 
     checkpoint: Checkpoint
+    topics: ResultTopics
     updates: list[Update]
     windows: list[tuple[bytes, bytes]]
     late: list[ResultRecord]
@@ -134,3 +158,19 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
     def records(self) -> int:
         """Result records in it."""
         return len(self.updates) + len(self.windows) + len(self.late) + len(self.rejected)
+
+    @property
+    def outputs(self) -> Mapping[Target, Output]:
+        """Topic -> records, in the order of at least once: the rows come last."""
+        topics = self.topics
+        return {
+            topics.windows: self.windows,
+            topics.late: self.late,
+            topics.rejected: self.rejected,
+            topics.updates: self.updates,
+        }
+
+    @property
+    def sampled_keys(self) -> Sequence[bytes]:
+        """A few of the accounts that have changed."""
+        return [key for key, _ in self.updates[:SAMPLED_KEYS]]

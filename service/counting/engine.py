@@ -17,6 +17,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from types import MappingProxyType
 from typing import Final
 
 from service.contract.input_record import (
@@ -35,6 +36,7 @@ from service.contract.input_record import (
 )
 from service.contract.results import (
     ResultRecord,
+    ResultTopics,
     Source,
     Update,
     Window,
@@ -56,6 +58,7 @@ from service.counting.checkpoint import (
     MOST_UNFORESEEN,
     Checkpoint,
     Counts,
+    Publisher,
     Sealed,
     SweepPosition,
 )
@@ -74,7 +77,7 @@ from service.counting.rows import (
     window_at,
     windows_by_name,
 )
-from service.counting.rules import Rules
+from service.counting.rules import Rules, differences
 from service.counting.seen_ids import BIT_OF, UNFOLLOWED, SeenIds
 from service.counting.sweep import NEVER_MS, Sweep
 
@@ -87,6 +90,9 @@ So waiting windows do not pile up when event time runs faster than the clock.
 """
 LONG_ROW_WINDOWS: Final = 4_096
 """A changed row with more windows is not left to the next seal: it would outgrow a message."""
+
+NO_DEFAULTS: Final[Mapping[str, str | int]] = MappingProxyType({})
+"""Of an engine in memory, whose checkpoints are its own."""
 
 
 class Tally:
@@ -128,16 +134,21 @@ class Tally:
 class Engine:
     """Counts one partition of the input. Mutable; belongs to one shard."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keyword-only, each with its default
         self,
         rules: Rules,
         source: Source,
         *,
+        topics: ResultTopics = ResultTopics(),  # noqa: B008 - it is immutable
         settings: Mapping[str, str | int] | None = None,
+        defaults: Mapping[str, str | int] = NO_DEFAULTS,
         ranked: Iterable[str] = ("1h",),
         version: int = CURRENT,
     ) -> None:
         """`source`: named in late and rejected records. `settings`: written into each checkpoint.
+
+        `topics`: what the result topics are called. `defaults`: what a fingerprint that lacks a
+        setting means by it.
 
         `ranked`: names of the grains whose leaders are kept. `version`: of the rules; a worker
         counts by the current one.
@@ -145,6 +156,8 @@ class Engine:
         self.rules = rules
         self.tally = Tally()
         self._source = source
+        self._publisher = Publisher(topics)
+        self._defaults = defaults
         self._settings = dict(rules.fingerprint() if settings is None else settings)
         self._names = tuple(grain.name for grain in rules.grains)
         self._windows_of = windows_by_name(self._names)
@@ -194,6 +207,41 @@ class Engine:
         smallest = min(self._sizes)
         does_nest = all(size % smallest == 0 for size in self._sizes)
         return self._sizes.index(smallest), smallest if does_nest else 0
+
+    # ---- what the runtime asks (service/runtime/engine_port.py)
+
+    @property
+    def table_topics(self) -> tuple[str, ...]:
+        """The one table: a row for each account."""
+        return self._publisher.table_topics
+
+    @property
+    def output_topics(self) -> tuple[str, ...]:
+        """Updates, windows, late, rejected."""
+        return self._publisher.output_topics
+
+    @property
+    def unforeseen(self) -> str:
+        """The first record that could not be judged: its offset and the error; empty without."""
+        return self.tally.unforeseen
+
+    def decode_checkpoint(self, position: int, metadata: str) -> Checkpoint:
+        """Decode; ValueError when it is not counting's."""
+        return self._publisher.decode_checkpoint(position, metadata)
+
+    def initial_checkpoint(self, start: int) -> Checkpoint:
+        """Make the checkpoint before the first record, at the log start of the input."""
+        rules = ((start, self._version),)
+        return Checkpoint(start, NEVER_MS, Counts(), SweepPosition(), self._settings, rules=rules)
+
+    def differences(
+        self, found: Mapping[str, str | int]
+    ) -> list[tuple[str, str | int | None, str | int | None]]:
+        """Compare a checkpoint's settings with these; -> (name, its value, ours), by name."""
+        return differences(found, self._settings, self._defaults)
+
+    def committed(self, checkpoint: Checkpoint) -> None:
+        """Do nothing: what was sealed has been let go of at the seal."""
 
     # ---- queries
 
@@ -310,8 +358,8 @@ class Engine:
         """Return the first offset of the log that `remember` must read again."""
         return self._seen.replay_from(checkpoint.position)
 
-    def load(self, rows: Iterable[tuple[bytes, bytes]]) -> int:
-        """Load rows of the updates topic (key, value), each key once.
+    def load(self, rows: Iterable[tuple[bytes, bytes]], table: str = "") -> int:  # noqa: ARG002
+        """Load rows (key, value) of the one table, each key once.
 
         Return the largest row offset.
         """
@@ -666,7 +714,8 @@ class Engine:
         late, self._late = self._late, []
         rejected, self._rejected = self._rejected, []
         self._sealed_position = self._position
-        return Sealed(self._checkpoint(), updates, windows, late, rejected)
+        topics = self._publisher.topics
+        return Sealed(self._checkpoint(), topics, updates, windows, late, rejected)
 
     def _checkpoint(self) -> Checkpoint:
         sweep = self._sweep

@@ -7,6 +7,7 @@ once W >= end + grace, and *kept* for corrections until W >= end + keep.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -107,3 +108,21 @@ class Rules:
             "sweep_buckets": self.sweep_buckets,
             **({"expire_after_ms": self.expire_after_ms} if self.expire_after_ms else {}),
         }
+
+
+def differences(
+    found: Mapping[str, str | int],
+    own: Mapping[str, str | int],
+    defaults: Mapping[str, str | int],
+) -> list[tuple[str, str | int | None, str | int | None]]:
+    """Compare the fingerprint of a checkpoint with our own.
+
+    Return (name, its value, own value), by name. A name that one of the two lacks is at its
+    default.
+    """
+    theirs, ours = {**defaults, **found}, {**defaults, **own}
+    return [
+        (name, theirs.get(name), ours.get(name))
+        for name in sorted(theirs.keys() | ours.keys())
+        if theirs.get(name) != ours.get(name)
+    ]

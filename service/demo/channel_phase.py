@@ -12,11 +12,11 @@ from rich.console import Console
 from service.charts.drawing import draw
 from service.commands.account_row import latest
 from service.commands.offline_engine import WindowsOf, decode_window
+from service.commands.result_reader import read_all
 from service.contract.results import AccountRow, decode_row
 from service.demo import channel
 from service.demo import channel_truth as story
 from service.demo.pipeline import Pipeline
-from service.runtime.result_reader import read_all
 from service.synthetic.events import Made, heartbeat
 
 RECORDS: Final = channel.EVENTS + 2  # the baseline before the events, a heartbeat after them

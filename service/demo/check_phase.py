@@ -10,9 +10,9 @@ from service.commands.audit_report import audit_at_rest
 from service.commands.progress_bar import Bar
 from service.commands.replay_summary import counts_line
 from service.counting import Counts
+from service.demo.group_progress import Committed
 from service.demo.pipeline import Pipeline
 from service.local.worker_process import WorkerProcess
-from service.runtime.group_progress import Committed
 from service.synthetic.batch_sender import Outbox
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from service.charts.printable import plain
 from service.charts.series import short
-from service.commands.printable import plain
 from service.demo.update_watcher import Mover
 
 OUTCOMES: Final = ("applied", "late", "duplicate", "rejected", "heartbeat")

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from service.background_tasks import beside
 from service.commands.progress_bar import Bar
+from service.demo.group_progress import Committed, Progress, progress_of
 from service.kafka import topic_admin as topics
 from service.local.worker_process import WorkerProcess
-from service.runtime.group_progress import Committed, Progress, progress_of
 from service.settings import Settings
 from service.synthetic.batch_sender import Outbox, outbox_to
 

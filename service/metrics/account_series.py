@@ -16,6 +16,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from service.counting import Engine
     from service.counting.rows import Row
     from service.runtime.shard import Shard
 
@@ -40,7 +41,7 @@ class AccountSeries:
     def __init__(
         self,
         settings: Settings,
-        shards: Iterable[Shard],
+        shards: Iterable[Shard[Engine]],
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -98,7 +99,7 @@ class AccountSeries:
                     yield Account(key.decode(), row, shard.engine.watermark_ms)
                     break
 
-    def _refresh(self, shards: Iterable[Shard]) -> None:
+    def _refresh(self, shards: Iterable[Shard[Engine]]) -> None:
         """Add the first K of every partition. Drop accounts that have long been behind 2 K."""
         now = self._now()
         if now - self._refreshed_s < _REFRESH_S or not self._top:

@@ -1,8 +1,8 @@
 """Builds the text of /metrics: one text at a time, for at most a tenth of the loop's time.
 
 Requests that come while a text is being built share the next text. So four hundred requests at once
-cost two texts. The samples of all shards are of one moment (service/metrics/collector.py). The text
-is built in slices, and the event loop turns between them.
+cost two texts. The samples of all shards are of one moment (service/metrics/worker_collector.py).
+The text is built in slices, and the event loop turns between them.
 """
 
 from __future__ import annotations

@@ -3,14 +3,14 @@
 `open` fences, *then* sees that nothing is undecided, *then* reads the position, *then* the rows,
 then the records that the engine wants to see again; in another order a previous owner could still
 commit behind our back. `commit` makes one sealed checkpoint durable; whatever it raises is final.
-The journal knows no engine: rows and records are bytes.
+The journal knows of an engine where it writes, and nothing else: rows and records are bytes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -21,12 +21,13 @@ from aiokafka.errors import IllegalOperation, OffsetOutOfRangeError
 from aiokafka.structs import OffsetAndMetadata
 
 from service.contract.input_record import RawRecord
+from service.contract.results import FinishedBatches, Output, OutputRecord, Target
 from service.contract.skipped_ranges import around
-from service.counting import Checkpoint, Sealed
 from service.errors import NetFollowersError, RefusedError
 from service.kafka import clients
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.kafka.aiokafka_ext.stable_offsets import ask_for_stable
+from service.runtime.engine_port import Checkpoint, Publisher, Sealed
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,13 @@ UNDECIDED_S: Final = 30.0
 _ASK_AGAIN_S: Final = 0.2
 
 CHECKPOINT_KEY: Final = b""
+
+
+_Part = list[tuple[Target, Output]]
+
+
+def _topic(target: Target) -> str:
+    return target[0] if isinstance(target, tuple) else target
 
 
 class _CheckpointRecord(msgspec.Struct, frozen=True):
@@ -74,14 +82,15 @@ class ShardFencedError(NetFollowersError):
 class Restored:
     """What an open found: the checkpoint (None: never counted), rows, and records before it.
 
-    `start`: the log start of the input. `rows`: key -> value, latest first to last written.
+    `start`: the log start of the input. `rows`: table topic -> key -> value, latest first to last
+    written.
     `recent`: lists of records from `recent_from` up to the checkpoint's position, in order, read as
     they are asked for: all of them at once would be more than the table.
     """
 
     checkpoint: Checkpoint | None
     start: int
-    rows: dict[bytes, bytes]
+    rows: dict[str, dict[bytes, bytes]]
     recent_from: int
     recent: AsyncGenerator[Sequence[RawRecord]]
 
@@ -135,12 +144,15 @@ class KafkaJournal:
     _way_back = "use another NETFOLLOWERS_APP_ID with its own result topics"
     """From a commit that is not ours."""
 
-    def __init__(self, settings: Settings, partition: int, partitions: int) -> None:
-        """`partitions`: of the input topic, as checked at start."""
+    def __init__(
+        self, settings: Settings, partition: int, partitions: int, publisher: Publisher
+    ) -> None:
+        """`partitions`: of the input topic, as checked at start. `publisher`: often the engine."""
         self._settings = settings
         self._partitions = partitions
+        self._publisher = publisher
         self.source = TopicPartition(settings.input_topic, partition)
-        self.updates = TopicPartition(settings.updates_topic, partition)
+        self.tables = [TopicPartition(topic, partition) for topic in publisher.table_topics]
         self.progress = Progress()
         self._producer: AIOKafkaProducer | None = None
 
@@ -152,7 +164,7 @@ class KafkaJournal:
         try:
             self.progress.enter("ask for the topics")
             await clients.start(reader)
-            reader.assign([self.source, self.updates])
+            reader.assign([self.source, *self.tables])
             await self._check_partitions(reader)
             start = (await reader.beginning_offsets([self.source]))[self.source]
             await self._decided(reader)
@@ -201,7 +213,7 @@ class KafkaJournal:
 
     async def _checkpoint_and_rows(
         self, reader: AIOKafkaConsumer
-    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
+    ) -> tuple[Checkpoint | None, dict[str, dict[bytes, bytes]]]:
         raise NotImplementedError
 
     async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
@@ -209,7 +221,7 @@ class KafkaJournal:
 
     async def _check_partitions(self, reader: AIOKafkaConsumer) -> None:
         """The topics must have the partition count that the worker found when it started."""
-        for topic in (self._settings.input_topic, *self._settings.result_topics):
+        for topic in (self._settings.input_topic, *self._publisher.output_topics):
             found = len(await reader._client._wait_on_metadata(topic))  # noqa: SLF001
             if found != self._partitions:
                 message = (
@@ -233,7 +245,7 @@ class KafkaJournal:
         if found is None or found.offset < 0:
             return None
         try:
-            return Checkpoint.from_metadata(found.offset, found.metadata)
+            return self._publisher.decode_checkpoint(found.offset, found.metadata)
         except ValueError as error:
             what = (
                 f"partition {self.source.partition} of {self.source.topic} has a commit at "
@@ -253,17 +265,20 @@ class KafkaJournal:
             )
             raise OpenRefusedError(message)
 
-    async def _rows(self, reader: AIOKafkaConsumer) -> dict[bytes, bytes]:
+    async def _rows(self, reader: AIOKafkaConsumer) -> dict[str, dict[bytes, bytes]]:
+        return {table.topic: await self._rows_of(reader, table) for table in self.tables}
+
+    async def _rows_of(self, reader: AIOKafkaConsumer, table: TopicPartition) -> dict[bytes, bytes]:
         self.progress.enter("read the rows")
         self.progress.part = 0.0
         rows: dict[bytes, bytes] = {}
         read = 0
-        reader.assign([self.updates])
-        end = await self._end(reader, self.updates)
-        await reader.seek_to_beginning(self.updates)
-        async for records in _until(reader, self.updates, end):
+        reader.assign([table])
+        end = await self._end(reader, table)
+        await reader.seek_to_beginning(table)
+        async for records in _until(reader, table, end):
             read += len(records)
-            position = await reader.position(self.updates)
+            position = await reader.position(table)
             self.progress.at, self.progress.part = read + position, min(1.0, position / end)
             for record in records:
                 if record.value is None:
@@ -314,7 +329,7 @@ class KafkaJournal:
             )
             raise OpenRefusedError(message)
 
-    def _batches(self, records: Iterable[tuple[Any, ...]], producer: AIOKafkaProducer) -> list[Any]:
+    def _batches(self, records: Iterable[OutputRecord], producer: AIOKafkaProducer) -> list[Any]:
         """(key, value[, headers]) -> closed batches."""
         batches: list[Any] = []
         batch = producer.create_batch()
@@ -331,30 +346,36 @@ class KafkaJournal:
             batches.append(batch)
         return batches
 
-    async def _send(self, sealed: Sealed, *topics: str) -> int:
-        """Send the records for `topics`, wait until every one is stored; -> bytes of batches."""
-        assert self._producer is not None
-        names = self._settings
-        records: dict[str, Iterable[tuple[Any, ...]]] = {
-            names.windows_topic: sealed.windows,
-            names.late_topic: sealed.late,
-            names.rejected_topic: sealed.rejected,
-            names.updates_topic: sealed.updates,
-        }
+    async def _send(self, outputs: Iterable[tuple[Target, Output]]) -> int:
+        """Send in this order, wait until every record is stored; -> bytes of batches."""
+        producer = self._producer
+        assert producer is not None
         futures: list[asyncio.Future[Any]] = []
         size = 0
         try:
-            for topic in topics:
-                for batch in self._batches(records[topic], self._producer):
+            for target, output in outputs:
+                at = target if isinstance(target, tuple) else (target, self.source.partition)
+                batches: Iterable[Any] = (
+                    output.batches
+                    if isinstance(output, FinishedBatches)
+                    else self._batches(output, producer)
+                )
+                topic, partition = at
+                for batch in batches:
                     size += batch.size()
-                    sent = self._producer.send_batch(batch, topic, partition=self.source.partition)
-                    futures.append(await sent)
+                    futures.append(await producer.send_batch(batch, topic, partition=partition))
         except IllegalOperation:  # what was sent before has ended the transaction, and knows why
             await asyncio.gather(*futures)
             raise
         if futures:
             await asyncio.gather(*futures)
         return size
+
+    def _parts(self, outputs: Mapping[Target, Output]) -> tuple[_Part, _Part]:
+        """Cut what was sealed in what comes before the tables, and the tables."""
+        tables = self._publisher.table_topics
+        others: _Part = [one for one in outputs.items() if _topic(one[0]) not in tables]
+        return others, [one for one in outputs.items() if _topic(one[0]) in tables]
 
 
 class TransactionalJournal(KafkaJournal):
@@ -372,13 +393,13 @@ class TransactionalJournal(KafkaJournal):
         The offsets follow the results: while the coordinator notes the group, leaders refuse the
         transaction's records as NOT_ENOUGH_REPLICAS (KIP-890), and aiokafka waits 100 ms.
         """
-        producer = self._producer
+        producer, app_id = self._producer, self._settings.app_id
         assert producer is not None
-        names = self._settings
         await producer.begin_transaction()
         position = OffsetAndMetadata(sealed.checkpoint.position, sealed.checkpoint.to_metadata())
-        size = await self._send(sealed, *names.result_topics)
-        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+        others, tables = self._parts(sealed.outputs)
+        size = await self._send(tables + others)
+        await producer.send_offsets_to_transaction({self.source: position}, app_id)
         await producer.commit_transaction()
         if self._sequence() > MAX_SEQUENCE:
             await self._fence()
@@ -392,7 +413,7 @@ class TransactionalJournal(KafkaJournal):
 
     async def _checkpoint_and_rows(
         self, reader: AIOKafkaConsumer
-    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
+    ) -> tuple[Checkpoint | None, dict[str, dict[bytes, bytes]]]:
         checkpoint = await self.committed()
         return checkpoint, await self._rows(reader)
 
@@ -417,7 +438,7 @@ class TransactionalJournal(KafkaJournal):
         """
         self.progress.enter("wait for undecided transactions")
         number = self.source.partition
-        results = [TopicPartition(topic, number) for topic in self._settings.result_topics]
+        results = [TopicPartition(topic, number) for topic in self._publisher.output_topics]
         asker = clients.consumer(self._settings, isolation_level="read_uncommitted")
         try:
             await clients.start(asker)
@@ -452,33 +473,40 @@ class TransactionalJournal(KafkaJournal):
 
 
 class PlainJournal(KafkaJournal):
-    """At least once: windows, late and rejected first, then rows, then the checkpoint.
+    """At least once: results first, then the rows of tables, then the checkpoint.
 
-    The checkpoint is a record of the updates topic whose key is empty (no account's is): Tansu
-    drops the metadata of a commit. The group's offset is committed as well, for tools that show
+    The checkpoint is a record of the first table whose key is empty (no row's is): Tansu drops the
+    metadata of a commit. The group's offset is committed as well, for tools that show
     lag.
     """
 
     is_atomic = False
 
     def __init__(
-        self, settings: Settings, partition: int, partitions: int, commit_position: CommitPosition
+        self,
+        settings: Settings,
+        partition: int,
+        partitions: int,
+        publisher: Publisher,
+        *,
+        commit_position: CommitPosition,
     ) -> None:
         """`commit_position` commits as the group's member (a stranger's commit is refused)."""
-        super().__init__(settings, partition, partitions)
+        super().__init__(settings, partition, partitions, publisher)
+        assert self.tables, "at least once, the checkpoint is kept in a table"
         self._commit_position = commit_position
 
     async def commit(self, sealed: Sealed) -> int:
         """See `Journal.commit`."""
-        names = self._settings
-        size = await self._send(sealed, names.windows_topic, names.late_topic, names.rejected_topic)
-        size += await self._send(sealed, names.updates_topic)
+        others, tables = self._parts(sealed.outputs)
+        size = await self._send(others)
+        size += await self._send(tables)
         checkpoint = sealed.checkpoint
         position, metadata = checkpoint.position, checkpoint.to_metadata()
         value = msgspec.json.encode(_CheckpointRecord(position, metadata))
         assert self._producer is not None
         await self._producer.send_and_wait(
-            names.updates_topic, value, key=CHECKPOINT_KEY, partition=self.source.partition
+            self.tables[0].topic, value, key=CHECKPOINT_KEY, partition=self.source.partition
         )
         await self._commit_position(self.source.partition, position, metadata)
         return size
@@ -489,20 +517,20 @@ class PlainJournal(KafkaJournal):
 
     async def _checkpoint_and_rows(
         self, reader: AIOKafkaConsumer
-    ) -> tuple[Checkpoint | None, dict[bytes, bytes]]:
+    ) -> tuple[Checkpoint | None, dict[str, dict[bytes, bytes]]]:
         rows = await self._rows(reader)
-        value = rows.pop(CHECKPOINT_KEY, None)
+        value = rows[self.tables[0].topic].pop(CHECKPOINT_KEY, None)
         if value is None:
             return await self._of_another_guarantee(), rows
         found = msgspec.json.decode(value, type=_CheckpointRecord)
-        return Checkpoint.from_metadata(found.position, found.metadata), rows
+        return self._publisher.decode_checkpoint(found.position, found.metadata), rows
 
     async def _of_another_guarantee(self) -> Checkpoint | None:
         """Without a record of ours, a commit is another guarantee's, or our table was deleted."""
         checkpoint = await self.committed()
         if checkpoint is not None and checkpoint.settings.get("guarantee") == "at_least_once":
             message = (
-                f"partition {self.source.partition}: {self._settings.updates_topic} has no "
+                f"partition {self.source.partition}: {self.tables[0].topic} has no "
                 f"checkpoint, but group {self._settings.app_id} has committed "
                 f"{checkpoint.position}: the topic was deleted and created again. Count again "
                 "with a new NETFOLLOWERS_APP_ID and new result topics"

@@ -16,7 +16,7 @@ import logging
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -27,6 +27,8 @@ from service.settings import Settings
 
 if TYPE_CHECKING:
     from service.runtime.shard import Shard
+
+    AnyShard = Shard[Any]
 
 log = logging.getLogger(__name__)
 
@@ -56,20 +58,20 @@ class Seen:
 class Lag:
     """What is behind, by partition. `run` asks; the rest answers from what was heard last."""
 
-    def __init__(self, settings: Settings, shards: Iterable[Shard]) -> None:
+    def __init__(self, settings: Settings, shards: Iterable[AnyShard]) -> None:
         """Nothing is asked yet."""
         self._settings = settings
         self._shards = shards
         self._seen: dict[int, Seen] = {}
         self._told: set[int] = set()
 
-    def records(self, shard: Shard) -> int:
+    def records(self, shard: AnyShard) -> int:
         """Records between the last stable offset, as far as known, and the shard's position."""
         seen = self._seen.get(shard.partition)
         asked = seen.end - shard.engine.position if seen else 0
         return max(0, shard.lag, asked)
 
-    def age_s(self, shard: Shard) -> float:
+    def age_s(self, shard: AnyShard) -> float:
         """Age of the oldest record that is not applied; 0 when there is none. INTERVAL_S late."""
         if self.records(shard) == 0:
             return 0.0
@@ -81,14 +83,14 @@ class Lag:
             return max(0.0, now - seen.at_s)
         return max(0.0, now - seen.stamp_ms / 1_000)
 
-    def hidden(self, shard: Shard) -> int:
+    def hidden(self, shard: AnyShard) -> int:
         """Records that an open transaction hides: the last stable offset's lag. INTERVAL_S late."""
         seen = self._seen.get(shard.partition)
         if seen is None or shard.engine.position > seen.end:  # it has ended since we asked
             return 0
         return seen.hidden
 
-    def hidden_s(self, shard: Shard) -> float:
+    def hidden_s(self, shard: AnyShard) -> float:
         """For how long this worker has seen that transaction open, s; 0 without one.
 
         Not by the first record's timestamp: that may be a producer's, of any time.
@@ -98,7 +100,7 @@ class Lag:
             return 0.0
         return max(0.0, time.time() - seen.hidden_since_s)
 
-    def why_hidden(self, shard: Shard) -> str:
+    def why_hidden(self, shard: AnyShard) -> str:
         """Say which open transaction has held a partition up for too long; empty when none has."""
         seconds = self.hidden_s(shard)
         if seconds < self._settings.stuck_after_s:

@@ -12,31 +12,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
+import time
+from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import aclosing
 from enum import Enum
-from typing import Final, NoReturn
+from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar
 
-from service.contract.rule_versions import CURRENT, RulesTooNewError, continued
-from service.counting import Checkpoint, Counts, Engine, Sealed
-from service.counting.checkpoint import SweepPosition
+from service.contract.rule_versions import RulesTooNewError
 from service.kafka.aiokafka_ext.batches import UnpackError
-from service.kafka.partitioning import partitioner_of
-from service.metrics.collector import ShardMetrics
+from service.kafka.partitioning import Partitioner, partitioner_of
+from service.runtime.engine_port import Checkpoint, PartitionEngine, Sealed
 from service.runtime.journal import Journal, OpenRefusedError, Restored, ShardFencedError
 from service.runtime.reader import Batch, Reader
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
+E = TypeVar("E", bound=PartitionEngine[Any])
 Fail = Callable[[str, BaseException | None], None]
 """(what cannot go on, why): ends the process; does not return."""
 
 _LOAD_ROWS: Final = 5_000
 """Rows decoded at a stretch while opening; running shards get their turn in between."""
-_SAMPLED_KEYS: Final = 8
-"""So many changed accounts of a checkpoint are looked at."""
 _SATURATED: Final = 4
 """So many times `flush_records` may wait unsealed behind a commit in flight."""
 
@@ -55,29 +53,47 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Shard:
+class ShardObserver(Protocol):
+    """Is told what happens to a shard, for metrics. Nothing that a shard does depends on it."""
+
+    def opened(self, seconds: float) -> None:
+        """It has been restored, in so many seconds."""
+
+    def sealed(self, seconds: float) -> None:
+        """A checkpoint has been sealed; nothing else was done for so many seconds."""
+
+    def committed(self, seconds: float, size: int, partition: int, position: int) -> None:
+        """A checkpoint is durable: seconds since its seal, bytes of its records, and which."""
+
+    def failed(self) -> None:
+        """A checkpoint failed; the worker ends."""
+
+
+class Shard(Generic[E]):
     """One partition. The engine counts, the journal makes durable, the reader feeds."""
 
     def __init__(  # noqa: PLR0913 - one collaborator each
         self,
         *,
         partition: int,
+        partitions: int,
         settings: Settings,
-        engine: Engine,
+        engine: E,
         journal: Journal,
         new_reader: Callable[[], Reader],
-        metrics: ShardMetrics,
+        observer: ShardObserver,
         fail: Fail,
     ) -> None:
-        """Build it in state OPENING; nothing is connected."""
+        """Build it in state OPENING; nothing is connected. `partitions`: of the input."""
         self.partition: int = partition
         self.state = State.OPENING
-        self.engine: Engine = engine
+        self.engine: E = engine
+        self._partitions = partitions
         self.reader: Reader | None = None
         self._settings = settings
         self._journal = journal
         self._new_reader = new_reader
-        self.metrics: ShardMetrics = metrics
+        self._observer = observer
         self._fail = fail
         self._reading: asyncio.Task[None] | None = None
         self._ending: asyncio.Task[None] | None = None
@@ -89,6 +105,12 @@ class Shard:
         self._last: Checkpoint | None = None
         self.committed_offset = 0
         """Every input record before it is durable in the result topics."""
+        self.committed_s = time.time()
+        """When it last became so, or when the shard was made, seconds since the epoch."""
+        self.dedup_history_lost = 0
+        """Records whose event ids could not be read again: input retention had deleted them."""
+        self.sampled_keys: Counter[Partitioner] = Counter()
+        """Sampled accounts by the partitioner that would put their key into this partition."""
         self._unsealed = 0
         self._has_warned = self._has_told = False
         self.applied_ms = 0
@@ -101,7 +123,7 @@ class Shard:
         assert self.state is State.OPENING, self.state
         began = self._moved_at = loop_time()
         restored = await self._journal.open(self.engine.replay_from)
-        rows = len(restored.rows)
+        rows = sum(map(len, restored.rows.values()))
         if restored.checkpoint is None and rows:
             await self._refuse_rows(restored, self._without_commit())
         self._check_checkpoint(restored)
@@ -113,7 +135,7 @@ class Shard:
         self._journal.progress.enter("")
         seconds = loop_time() - began
         self.state = State.HELD
-        self.metrics.opened(seconds, self.engine)
+        self._observer.opened(seconds)
         log.info(
             "shard open partition=%d position=%d rows=%d remembered=%d seconds=%.2f",
             self.partition,
@@ -137,29 +159,24 @@ class Shard:
         self._journal.progress.enter("commit the start")
         sealed = self.engine.seal()
         await self._journal.commit(sealed)
+        self.engine.committed(sealed.checkpoint)
         return sealed.checkpoint
 
     async def _restore(self, restored: Restored) -> int:
         """Fill the engine; -> the newest offset that a row contains."""
         engine = self.engine
-        engine.restore(
-            restored.checkpoint
-            or Checkpoint(
-                restored.start,
-                -1,
-                Counts(),
-                SweepPosition(),
-                engine.settings,
-                rules=((restored.start, CURRENT),),
-            )
-        )
-        rows, newest = restored.rows, -1
+        try:
+            engine.restore(restored.checkpoint or engine.initial_checkpoint(restored.start))
+        except RulesTooNewError as error:
+            self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
+        tables, newest = restored.rows, -1
         self._journal.progress.enter("load the rows")
-        while rows:  # each leaves as it is packed: never two whole tables in memory
-            some = [rows.popitem() for _ in range(min(_LOAD_ROWS, len(rows)))]
-            self._journal.progress.at += len(some)
-            newest = max(newest, engine.load(some))
-            await asyncio.sleep(0)
+        for table, rows in tables.items():
+            while rows:  # each leaves as it is packed: never two whole tables in memory
+                some = [rows.popitem() for _ in range(min(_LOAD_ROWS, len(rows)))]
+                self._journal.progress.at += len(some)
+                newest = max(newest, engine.load(some, table))
+                await asyncio.sleep(0)
         async with aclosing(restored.recent) as recent:
             async for records in recent:
                 engine.remember(records)
@@ -170,7 +187,7 @@ class Shard:
         checkpoint = restored.checkpoint
         if checkpoint is None:
             return
-        for name, theirs, ours in self._settings.differences(checkpoint.settings, self._partitions):
+        for name, theirs, ours in self.engine.differences(checkpoint.settings):
             way = "Set it back, or count again with a new NETFOLLOWERS_APP_ID and new result topics"
             if name == "partitions":
                 way = "See `Partitions added to the input` in docs/operate/runbook.md"
@@ -178,13 +195,9 @@ class Shard:
                 f"it was counted with {name}={theirs}, this worker has {name}={ours}: results "
                 f"would change. {way}"
             )
-        try:
-            continued(checkpoint.rules, checkpoint.position)
-        except RulesTooNewError as error:
-            self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
         missing = restored.recent_from - self.engine.replay_from(checkpoint)
         if missing > 0:
-            self.metrics.horizon_cut(missing)
+            self.dedup_history_lost = missing
             log.warning(
                 "input retention has cut the log: duplicates of records before offset %d will be "
                 "counted again partition=%d records=%d",
@@ -212,14 +225,18 @@ class Shard:
         if found != checkpoint.rows:
             await self._refuse_rows(
                 restored,
-                f"{self._settings.updates_topic} holds {found} rows, but {checkpoint.rows} were "
+                f"{self._tables} holds {found} rows, but {checkpoint.rows} were "
                 "committed: the topic was deleted and created again, or rows were removed from "
                 "it. Count again with a new NETFOLLOWERS_APP_ID and new result topics",
             )
 
+    @property
+    def _tables(self) -> str:
+        return ", ".join(self.engine.table_topics)
+
     def _without_commit(self) -> str:
         return (
-            f"{self._settings.updates_topic} holds rows, but group {self._settings.app_id} has no "
+            f"{self._tables} holds rows, but group {self._settings.app_id} has no "
             "commit. If the offsets have expired or were deleted, run `netfollowers rebuild`; see "
             "`Checkpoint overwritten` in docs/operate/runbook.md. If another NETFOLLOWERS_APP_ID "
             "uses these topics, give this one result topics of its own"
@@ -256,7 +273,7 @@ class Shard:
             assert batch.is_consistent, (batch.start, batch.end, batch.records[0].offset)
             self.engine.apply(batch.records, batch.end)
             self._unsealed += len(batch.records)
-            if self.engine.tally.unforeseen and not self._has_told:
+            if self.engine.unforeseen and not self._has_told:
                 self._tell_unforeseen()
             if batch.records:
                 self.applied_ms = batch.records[-1].timestamp
@@ -269,12 +286,8 @@ class Shard:
             "a record could not be judged and was rejected as unforeseen: a bug of this service, "
             "please report it partition=%d %s",
             self.partition,
-            self.engine.tally.unforeseen,
+            self.engine.unforeseen,
         )
-
-    @property
-    def _partitions(self) -> int:
-        return int(self.engine.settings.get("partitions", 1))
 
     @property
     def _is_saturated(self) -> bool:
@@ -301,7 +314,7 @@ class Shard:
         sealed = self.engine.seal()
         self._unsealed = 0
         self._last = sealed.checkpoint
-        self.metrics.sealed(sealed, loop_time() - began)
+        self._observer.sealed(loop_time() - began)
         self._sample(sealed)
         self._committing = asyncio.create_task(self._journal.commit(sealed))
         self._committing.add_done_callback(lambda task: self._committed(task, began))
@@ -309,10 +322,9 @@ class Shard:
 
     def _sample(self, sealed: Sealed) -> None:
         """Look at a few keys: which partitioner has put them here?"""
-        partitions = self._partitions
-        for key, _ in sealed.updates[:_SAMPLED_KEYS]:
-            partitioner = partitioner_of(key, self.partition, partitions)
-            self.metrics.sampled(partitioner)
+        for key in sealed.sampled_keys:
+            partitioner = partitioner_of(key, self.partition, self._partitions)
+            self.sampled_keys[partitioner] += 1
             if partitioner != "murmur2" and not self._has_warned:
                 self._has_warned = True
                 log.warning(
@@ -329,12 +341,18 @@ class Shard:
         error = task.exception()
         if error is not None:
             position = self._last.position if self._last else -1
-            self.metrics.failed()
+            self._observer.failed()
             self._fail(f"a checkpoint failed partition={self.partition} position={position}", error)
             return
         assert self._last is not None
+        try:
+            self.engine.committed(self._last)
+        except Exception as error:  # noqa: BLE001 - the loop would swallow it
+            self._fail(f"the engine failed after a commit partition={self.partition}", error)
+            return
         self.committed_offset = self._last.position
-        self.metrics.committed(
+        self.committed_s = time.time()
+        self._observer.committed(
             loop_time() - began, task.result(), self.partition, self._last.position
         )
         if self._backlog and self.state is State.RUNNING:

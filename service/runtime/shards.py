@@ -12,38 +12,39 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
+from typing import Generic
 
 from aiokafka.errors import KafkaError
 
 from service.runtime.journal import OpenRefusedError, ShardFencedError
 from service.runtime.reader import Batch
-from service.runtime.shard import Fail, Shard, State, loop_time
+from service.runtime.shard import E, Fail, Shard, State, loop_time
 
 log = logging.getLogger(__name__)
 
 
-class Shards:
+class Shards(Generic[E]):
     """Partition -> shard. Belongs to one worker; `queue` carries the batches of all readers."""
 
     def __init__(self, fail: Fail) -> None:
         """`fail` ends the process."""
         self.queue: asyncio.Queue[Batch] = asyncio.Queue()
-        self.new_shard: Callable[[int], Shard] | None = None
+        self.new_shard: Callable[[int], Shard[E]] | None = None
         self.is_stopping = False
         self.fail = fail
-        self._shards: dict[int, Shard] = {}
-        self._opening: dict[int, Shard] = {}
+        self._shards: dict[int, Shard[E]] = {}
+        self._opening: dict[int, Shard[E]] = {}
         self._drivers: dict[int, asyncio.Task[None]] = {}
         self._assigned: frozenset[int] = frozenset()
         self._is_known = asyncio.Event()
         self._epoch = 0
 
-    def __iter__(self) -> Iterator[Shard]:
+    def __iter__(self) -> Iterator[Shard[E]]:
         """All shards, whatever their state."""
         return iter(tuple(self._shards.values()))
 
     @property
-    def held(self) -> _Held:
+    def held(self) -> _Held[E]:
         """All shards, those that are still opening included, whenever it is gone through."""
         return _Held(self._shards, self._opening)
 
@@ -68,7 +69,7 @@ class Shards:
         """Partitions of the present assignment; empty from revoke to assign."""
         return self._assigned
 
-    def owner(self, batch: Batch) -> Shard | None:
+    def owner(self, batch: Batch) -> Shard[E] | None:
         """The shard that accepts this batch; None when the batch is of an earlier assignment."""
         shard = self._shards.get(batch.partition)
         return shard if shard is not None and shard.accepts(batch) else None
@@ -171,7 +172,7 @@ class Shards:
             await asyncio.wait([earlier])
             raise
 
-    async def _take_up_unless_revoked(self, partition: int, epoch: int) -> Shard | None:
+    async def _take_up_unless_revoked(self, partition: int, epoch: int) -> Shard[E] | None:
         """Take up a shard. What fails after a revoke is no failure: its next owner has fenced us.
 
         The group gives a partition to another only when we have answered the revoke, so an epoch
@@ -186,7 +187,7 @@ class Shards:
             await self._let_go(partition)
             return None
 
-    async def _take_up(self, partition: int) -> Shard | None:
+    async def _take_up(self, partition: int) -> Shard[E] | None:
         """Open a shard, or take it up again; None when that showed that it is out of date."""
         shard = self._shards.get(partition)
         if shard is None:
@@ -199,7 +200,7 @@ class Shards:
         await self._let_go(partition)
         return None
 
-    async def _open(self, partition: int) -> Shard:
+    async def _open(self, partition: int) -> Shard[E]:
         assert self.new_shard is not None
         shard = self._opening[partition] = self.new_shard(partition)
         try:
@@ -218,11 +219,11 @@ class Shards:
             await shard.close()
 
 
-class _Held:
+class _Held(Generic[E]):
     """Shards that are open, then those that open."""
 
-    def __init__(self, *parts: dict[int, Shard]) -> None:
+    def __init__(self, *parts: dict[int, Shard[E]]) -> None:
         self._parts = parts
 
-    def __iter__(self) -> Iterator[Shard]:
+    def __iter__(self) -> Iterator[Shard[E]]:
         return chain.from_iterable([tuple(part.values()) for part in self._parts])

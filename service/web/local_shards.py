@@ -29,6 +29,7 @@ from service.web.responses import (
 )
 
 if TYPE_CHECKING:
+    from service.counting import Engine
     from service.runtime.lag import Lag
     from service.runtime.shard import Shard
     from service.settings import Settings
@@ -42,7 +43,7 @@ _SILENT_S: Final = 0.5
 class Local:
     """What this worker counts. `url`: where the other workers find it."""
 
-    def __init__(self, settings: Settings, shards: Iterable[Shard], lag: Lag) -> None:
+    def __init__(self, settings: Settings, shards: Iterable[Shard[Engine]], lag: Lag) -> None:
         """`shards`: all shards that the worker holds, also those that are still opening."""
         self.url = ""
         self._settings = settings
@@ -63,7 +64,7 @@ class Local:
         if now - self._beat_s > _STALL_S:
             self._silent_until_s = now + _SILENT_S
 
-    def running(self) -> dict[int, Shard]:
+    def running(self) -> dict[int, Shard[Engine]]:
         """Return the running shards by partition; {} for half a second after a stall.
 
         After a freeze, the socket still holds responses that the broker sent before it. The worker
@@ -99,7 +100,7 @@ class Local:
                 shards = self.running()
         return found
 
-    def look(self, shard: Shard | None, account_id: str) -> Looked:
+    def look(self, shard: Shard[Engine] | None, account_id: str) -> Looked:
         """Look an account up in a shard.
 
         `shard` is None if this worker does not count the partition.
@@ -112,7 +113,7 @@ class Local:
             return Looked(freshness, None)
         return Looked(freshness, self._account(account_id, row, shard, freshness))
 
-    def freshness(self, shard: Shard) -> Freshness:
+    def freshness(self, shard: Shard[Engine]) -> Freshness:
         """Describe the part of the log that the shard contains."""
         engine = shard.engine
         return Freshness(
@@ -124,17 +125,19 @@ class Local:
             self._age_ms(shard),
         )
 
-    def _age_ms(self, shard: Shard) -> int:
+    def _age_ms(self, shard: Shard[Engine]) -> int:
         """Return the milliseconds for which a record may be missing from the answer.
 
         This is the age of the oldest waiting record, or of the last fetch if that is older. A
         record that an open transaction hides is a waiting record too.
         """
-        silent_s = max(0.0, time.time() - (shard.answered_s or shard.metrics.committed_s))
+        silent_s = max(0.0, time.time() - (shard.answered_s or shard.committed_s))
         waiting_s = max(self._lag.age_s(shard), self._lag.hidden_s(shard))
         return round(1_000 * max(silent_s, waiting_s))
 
-    def _account(self, account_id: str, row: Row, shard: Shard, freshness: Freshness) -> Account:
+    def _account(
+        self, account_id: str, row: Row, shard: Shard[Engine], freshness: Freshness
+    ) -> Account:
         net = row.gained - row.lost
         windows = {name: self._windows(row, name, shard) for name in self._names}
         return Account(
@@ -150,7 +153,7 @@ class Local:
             freshness,
         )
 
-    def _windows(self, row: Row, name: str, shard: Shard) -> list[Window]:
+    def _windows(self, row: Row, name: str, shard: Shard[Engine]) -> list[Window]:
         """Return the kept windows.
 
         A row drops expired windows only when it changes, so skip them here.
@@ -184,7 +187,7 @@ class Local:
             await self._add_trails(found, question.trail, turns)
         return found
 
-    def _top(self, shard: Shard, question: TopQuestion) -> ShardTop:
+    def _top(self, shard: Shard[Engine], question: TopQuestion) -> ShardTop:
         leaders = shard.engine.leaders[self._names[question.grain]]
         return ShardTop(
             msgspec.structs.replace(self.freshness(shard), applied_offset=shard.sealed_offset),
@@ -213,7 +216,7 @@ class Local:
                         place.trail.extend(self._trail(shard, place.account_id.encode(), trail))
                     await turns.spent(LOOK + len(place.trail))
 
-    def _trail(self, shard: Shard, key: bytes, name: str) -> list[tuple[int, int]]:
+    def _trail(self, shard: Shard[Engine], key: bytes, name: str) -> list[tuple[int, int]]:
         row = shard.engine.row(key)
         if row is None:
             return []
@@ -225,7 +228,7 @@ class Local:
         """Return the status of every shard of this worker, in any state."""
         return [self._status(shard) for shard in self._shards]
 
-    def _status(self, shard: Shard) -> ShardStatus:
+    def _status(self, shard: Shard[Engine]) -> ShardStatus:
         if not shard.is_running:
             return ShardStatus(shard.partition, self.url, shard.state.value)
         counts = shard.engine.counts

@@ -29,7 +29,13 @@ from service.web.resume_token import from_id
 from service.web.stream import Client, Hub
 
 if TYPE_CHECKING:
-    from service.metrics.collector import Host
+    from collections.abc import Iterable
+
+    from service.counting import Engine
+    from service.kafka.aiokafka_ext.group_health import Membership
+    from service.runtime.lag import Lag
+    from service.runtime.shard import Shard
+    from service.settings import Settings
 
 _PAGE: Final = Path(__file__).parent / "static"
 _FILES: Final = {
@@ -48,23 +54,31 @@ _JSON: Final = "application/json"
 class Api:
     """The API and the page, as routes for the worker's web server."""
 
-    def __init__(self, host: Host, partitions: int, *, refused: Callable[[str], None]) -> None:
-        """`host`: the parts of the worker. `refused` is called with the reason of each refusal.
+    def __init__(  # noqa: PLR0913 - one collaborator each
+        self,
+        settings: Settings,
+        partitions: int,
+        *,
+        shards: Iterable[Shard[Engine]],
+        lag: Lag,
+        membership: Callable[[], Membership | None],
+        refused: Callable[[str], None],
+    ) -> None:
+        """`shards`: all that are held. `refused` is called with the reason of each refusal.
 
         Secrets are read here, once. SettingsError if a secret cannot be used.
         """
-        settings = host.settings
         self._refused = refused
         self._token = settings.secret("api_token_file")
         proofs = Proofs.of(settings)
         self._peers = Peers(proofs)
-        self._local = Local(settings, host.shards, host.lag)
+        self._local = Local(settings, shards, lag)
         self.cluster = Cluster(
             settings,
             partitions,
             local=self._local,
             peers=self._peers,
-            membership=host.membership,
+            membership=membership,
         )
         self._internal = Internal(self.cluster, proofs, rate=settings.api_rate, refused=refused)
         self._visitors = Visitors(settings.hosts)

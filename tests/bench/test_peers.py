@@ -24,9 +24,9 @@ from bench.peers.process import (
     running,
 )
 from bench.positions import positions_of
+from service.commands.result_reader import read_all
 from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker
-from service.runtime.result_reader import read_all
 from service.settings import Settings
 from service.synthetic.events import Shape, Synthetic
 from tests.patience import Patience

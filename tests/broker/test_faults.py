@@ -17,10 +17,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
-from service.contract.results import Source
+from service.contract.results import ResultTopics, Source
 from service.counting import Engine
 from service.kafka import clients
-from service.metrics.collector import Metrics
+from service.metrics.observed import Metrics
 from service.runtime.journal import MAX_SEQUENCE, TransactionalJournal
 from service.runtime.reader import Reader
 from service.runtime.shard import Shard
@@ -226,19 +226,25 @@ class InProcess:
 
     def __init__(self, settings: Settings) -> None:
         self.failed: list[BaseException | None] = []
-        self.shards = Shards(self._fail)
+        self.shards: Shards[Engine] = Shards(self._fail)
         self.settings = settings
         metrics = Metrics()
 
-        def new_shard(partition: int) -> Shard:
-            source = Source(settings.input_topic, partition)
+        def new_shard(partition: int) -> Shard[Engine]:
+            engine = Engine(
+                settings.rules,
+                Source(settings.input_topic, partition),
+                topics=ResultTopics(*settings.result_topics),
+                settings=settings.fingerprint(4),
+            )
             return Shard(
                 partition=partition,
                 settings=settings,
-                engine=Engine(settings.rules, source, settings=settings.fingerprint(4)),
-                journal=TransactionalJournal(settings, partition, 4),
+                partitions=4,
+                engine=engine,
+                journal=TransactionalJournal(settings, partition, 4, engine),
                 new_reader=lambda: Reader(settings, partition, self.shards.queue),
-                metrics=metrics.for_shard(),
+                observer=metrics.for_shard(),
                 fail=self._fail,
             )
 
@@ -425,7 +431,7 @@ async def test_sequence_numbers_near_their_end_are_left_for_a_new_producer(
     await deployment.audit()
 
 
-def numbers(shard: Shard) -> dict[TopicPartition, int]:
+def numbers(shard: Shard[Engine]) -> dict[TopicPartition, int]:
     """The next sequence numbers of the shard's present producer."""
     kept = shard._journal
     assert isinstance(kept, TransactionalJournal)

@@ -24,7 +24,8 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
 
 from service.app import build
-from service.counting import Checkpoint, Counts, Sealed
+from service.contract.results import ResultTopics
+from service.counting import Checkpoint, Counts, Publisher, Sealed
 from service.counting.checkpoint import SweepPosition
 from service.kafka import clients
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
@@ -126,7 +127,10 @@ async def test_a_commit_that_is_fenced_while_it_sends_says_so(
 ) -> None:
     """Aiokafka answers the next send with an IllegalOperation: the log would hide the fence."""
     settings = (await deployed()).settings
-    earlier, later = (journal.TransactionalJournal(settings, 0, 4) for _ in range(2))
+    topics = ResultTopics(*settings.result_topics)
+    earlier, later = (
+        journal.TransactionalJournal(settings, 0, 4, Publisher(topics)) for _ in range(2)
+    )
     for one in (earlier, later):
         restored = await one.open(lambda checkpoint: checkpoint.position)
         await restored.recent.aclose()
@@ -142,7 +146,7 @@ async def test_a_commit_that_is_fenced_while_it_sends_says_so(
 
     monkeypatch.setattr(earlier._producer, "send_batch", slowly)
     checkpoint = Checkpoint(7, -1, Counts(), SweepPosition(), {})
-    sealed = Sealed(checkpoint, [(b"a", b"{}")], [(b"a", b"{}")], late=[], rejected=[])
+    sealed = Sealed(checkpoint, topics, [(b"a", b"{}")], [(b"a", b"{}")], late=[], rejected=[])
     with pytest.raises(ProducerFenced):
         await earlier.commit(sealed)
     assert len(sent) == 1
@@ -156,7 +160,8 @@ async def test_a_commit_is_read_when_no_transaction_can_change_it_any_more(
 ) -> None:
     """KIP-447: aiokafka alone would answer with what was before the transaction."""
     settings = (await deployed()).settings
-    kept = journal.TransactionalJournal(settings, 0, 4)
+    publisher = Publisher(ResultTopics(*settings.result_topics))
+    kept = journal.TransactionalJournal(settings, 0, 4, publisher)
     before = Checkpoint(3, -1, Counts(), SweepPosition(), {})
     after = Checkpoint(7, -1, Counts(), SweepPosition(), {})
     writer = clients.transactional_producer(settings, f"{settings.app_id}-writer")

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from service.metrics.collector import REFUSALS
+from service.metrics.observed import REFUSALS
 from tests.deploy.story import GRAINS, Sent
 from tests.deploy.truth import RATE_S, Process, Truth, Value, Within, World, one
 

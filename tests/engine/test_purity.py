@@ -16,11 +16,11 @@ ROOT = Path(service.__file__).parent
 PURE = [*(ROOT / "counting").glob("*.py"), *(ROOT / "contract").glob("*.py")]
 ALLOWED = {
     "__future__", "bisect", "collections", "collections.abc", "dataclasses", "datetime", "enum",
-    "hashlib", "heapq", "msgspec", "operator", "re", "sys", "typing", "zlib",
+    "hashlib", "heapq", "msgspec", "operator", "re", "sys", "types", "typing", "zlib",
 }  # fmt: skip
 BANNED = (
     *("faust", "aiokafka", "asyncio", "time", "datetime", "logging", "prometheus_client", "os"),
-    *("random", "service.kafka", "service.settings", "service.app", "service.metrics.collector"),
+    *("random", "service.kafka", "service.settings", "service.app", "service.metrics"),
 )
 
 

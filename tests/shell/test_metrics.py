@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -18,7 +19,9 @@ from service.contract.results import Source
 from service.counting import Engine, Rules
 from service.kafka.aiokafka_ext.group_health import Membership
 from service.metrics.account_series import AccountSeries
-from service.metrics.collector import METRICS, READINGS, WORKER, Host, Metrics
+from service.metrics.observed import Metrics
+from service.metrics.readings import METRICS, READINGS, WORKER
+from service.metrics.worker_collector import bind
 from service.runtime.lag import Lag, Seen
 from service.settings import Settings
 
@@ -31,12 +34,15 @@ def a_worker() -> tuple[Metrics, Any]:
     engine = Engine(Rules(), Source("follow-events", 3))
     shard: Any = SimpleNamespace(
         partition=3, engine=engine, is_running=True, lag=0, applied_ms=0, restored_part=1.0,
-        state=SimpleNamespace(value="running"), metrics=metrics.for_shard(),
+        state=SimpleNamespace(value="running"), observer=metrics.for_shard(),
+        committed_s=time.time(), sampled_keys=Counter(), dedup_history_lost=0,
     )  # fmt: skip
     settings = Settings()
-    membership = Membership(10)
-    lag = Lag(settings, [shard])
-    metrics.bind(Host([shard], lag, AccountSeries(settings, [shard]), lambda: membership, settings))
+    worker: Any = SimpleNamespace(
+        settings=settings, held=[shard], lag=Lag(settings, [shard]), membership=Membership(10),
+        table_bytes={},
+    )  # fmt: skip
+    bind(metrics, worker, AccountSeries(settings, [shard]))
     return metrics, shard
 
 
@@ -85,20 +91,18 @@ def test_reasons_grains_and_partitioners_are_there_before_the_first_of_them() ->
 
 def test_a_checkpoint_leaves_its_duration_size_and_which_it_was() -> None:
     metrics, shard = a_worker()
-    before_s = time.time()
-    shard.metrics.committed(0.02, 5_000, 3, 41)
+    shard.observer.committed(0.02, 5_000, 3, 41)
     text = openmetrics(metrics.registry).decode()  # type: ignore[no-untyped-call]
     assert re.search(r'duration_seconds_bucket.* # \{partition="3",position="41"\} 0.02', text)
     found = {
         s.name: s.value for s in exposed(metrics)["netfollowers_checkpoint_size_bytes"].samples
     }
     assert found["netfollowers_checkpoint_size_bytes_sum"] == 5_000
-    assert before_s <= shard.metrics.committed_s <= time.time()
 
 
 def test_a_failed_checkpoint_is_counted() -> None:
     metrics, shard = a_worker()
-    shard.metrics.failed()
+    shard.observer.failed()
     (sample, *_) = exposed(metrics)["netfollowers_checkpoint_failures"].samples
     assert sample.value == 1
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from aiokafka.errors import ProducerFenced
 
 from service.contract.input_record import HEARTBEAT_HEADER, LogRecord, RawRecord
-from service.contract.results import Source
-from service.counting import Checkpoint, Engine, Sealed
-from service.metrics.collector import Metrics
+from service.contract.results import ResultTopics, Source
+from service.counting import Engine
+from service.counting import Sealed as Counted
+from service.metrics.observed import Metrics
+from service.runtime.engine_port import Checkpoint, Sealed
 from service.runtime.journal import Journal, Progress, Restored
 from service.runtime.reader import Reader
 from service.runtime.shard import Shard
@@ -93,7 +96,7 @@ class Silent(Reader):
         await asyncio.Event().wait()
 
 
-def count_a_heartbeat(shards: Shards, offset: int) -> None:
+def count_a_heartbeat(shards: Shards[Engine], offset: int) -> None:
     """Give the only shard something to commit."""
     heartbeat = LogRecord(offset, 1_700_000_000_000, None, b"{}", [(HEARTBEAT_HEADER, b"")])
     (shard,) = shards
@@ -101,19 +104,20 @@ def count_a_heartbeat(shards: Shards, offset: int) -> None:
     assert shard.engine.has_unsealed
 
 
-def shards_over(journal: Journal, failed: list[str]) -> Shards:
+def shards_over(journal: Journal, failed: list[str]) -> Shards[Engine]:
     """Shards of one worker; nothing is assigned, nothing will arrive."""
     settings = Settings()
-    shards = Shards(lambda what, _: failed.append(what))
+    shards: Shards[Engine] = Shards(lambda what, _: failed.append(what))
 
-    def new_shard(partition: int) -> Shard:
+    def new_shard(partition: int) -> Shard[Engine]:
         return Shard(
             partition=partition,
+            partitions=1,
             settings=settings,
             engine=Engine(settings.rules, Source(settings.input_topic, partition)),
             journal=journal,
             new_reader=lambda: Silent(settings, partition, shards.queue),
-            metrics=Metrics().for_shard(),
+            observer=Metrics().for_shard(),
             fail=shards.fail,
         )
 
@@ -200,7 +204,7 @@ async def test_an_open_that_is_fenced_though_it_was_not_revoked_ends_the_worker(
 class Full(Swallowing):
     """It holds the rows that an engine has sealed, and records to be remembered."""
 
-    def __init__(self, sealed: Sealed, records: Sequence[RawRecord]) -> None:
+    def __init__(self, sealed: Counted, records: Sequence[RawRecord]) -> None:
         """`records`: all that the engine has counted."""
         self.sealed = sealed
         self.records = records
@@ -210,7 +214,8 @@ class Full(Swallowing):
     async def open(self, _: Callable[[Checkpoint], int]) -> Restored:
         """Find what was sealed."""
         rows = {key: value for key, value in self.sealed.updates if value is not None}
-        return Restored(self.sealed.checkpoint, 0, rows, 0, self._recent(rows))
+        tables = {ResultTopics().updates: rows}
+        return Restored(self.sealed.checkpoint, 0, tables, 0, self._recent(rows))
 
     async def _recent(self, rows: dict[bytes, bytes]) -> AsyncGenerator[Sequence[RawRecord]]:
         for first in range(0, len(self.records), 1_000):
@@ -243,4 +248,25 @@ async def test_an_open_never_holds_the_table_twice_nor_the_remembered_input_at_o
     assert shard.engine.remembered_ids == len(records)
     assert journal.left == [0] * 12, "rows were kept beside their packed copies"
     await shard.close()
+    assert failed == []
+
+
+async def test_a_shard_notes_by_itself_when_it_last_committed_and_tells_its_observer() -> None:
+    failed: list[str] = []
+    journal = Slow()
+    shards = shards_over(journal, failed)
+    shards.assign([0])
+    while not shards.is_ready:
+        await asyncio.sleep(0)
+    (shard,) = shards
+    shard.committed_s = 0.0
+    count_a_heartbeat(shards, 0)
+    shard.checkpoint_if_due(asyncio.get_running_loop().time() + 60)
+    await turns()
+    assert shard.committed_s == 0.0, "the commit has not ended yet"
+    before_s = time.time()
+    journal.may_end.set()
+    await until(lambda: shard.committed_s > 0, "the commit to end")
+    assert before_s <= shard.committed_s <= time.time()
+    await shards.stop()
     assert failed == []

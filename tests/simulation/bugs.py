@@ -45,8 +45,8 @@ class Bug(NamedTuple):
         return SERVICE / "runtime" / self.file
 
 
-_SEND = """        size = await self._send(sealed, *names.result_topics)
-        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+_SEND = """        size = await self._send(tables + others)
+        await producer.send_offsets_to_transaction({self.source: position}, app_id)
         await producer.commit_transaction()
 """
 
@@ -56,25 +56,25 @@ _READ = "self.reader.run(self.engine.position)"
 
 BUGS: Final = (
     Bug("commit before send", "journal.py", _SEND,
-        """        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+        """        await producer.send_offsets_to_transaction({self.source: position}, app_id)
         await producer.commit_transaction()
         await producer.begin_transaction()
-        size = await self._send(sealed, *names.result_topics)
+        size = await self._send(tables + others)
         await producer.commit_transaction()
 """),
     Bug("offsets outside the transaction", "journal.py", _SEND,
-        """        size = await self._send(sealed, *names.result_topics)
+        """        size = await self._send(tables + others)
         await producer.commit_transaction()
         await producer.begin_transaction()
-        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+        await producer.send_offsets_to_transaction({self.source: position}, app_id)
         await producer.commit_transaction()
 """),
     Bug("late and rejected outside the transaction", "journal.py", _SEND,
-        """        size = await self._send(sealed, names.late_topic, names.rejected_topic)
+        """        size = await self._send(others[1:])
         await producer.commit_transaction()
         await producer.begin_transaction()
-        await self._send(sealed, names.updates_topic, names.windows_topic)
-        await producer.send_offsets_to_transaction({self.source: position}, names.app_id)
+        await self._send(tables + others[:1])
+        await producer.send_offsets_to_transaction({self.source: position}, app_id)
         await producer.commit_transaction()
 """),
     Bug("the transaction is not committed", "journal.py",
@@ -92,15 +92,15 @@ BUGS: Final = (
         'name = f"{self._settings.app_id}-{self.source.partition}"',
         'name = f"{self._settings.app_id}"'),
     Bug("wrong partition", "journal.py",
-        "topic, partition=self.source.partition)", "topic, partition=0)"),
+        "else (target, self.source.partition)", "else (target, 0)"),
     Bug("rows read uncommitted", "journal.py",
         "raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)",
         'raw_consumer(self._settings, isolation_level="read_uncommitted")'),
     Bug("an old row wins", "journal.py",
         "rows[record.key] = record.value", "rows.setdefault(record.key, record.value)"),
     Bug("the last rows are not read", "journal.py",
-        "async for records in _until(reader, self.updates, end):",
-        "async for records in _until(reader, self.updates, end - 3):"),
+        "async for records in _until(reader, table, end):",
+        "async for records in _until(reader, table, end - 3):"),
     Bug("seen ids are not restored", "journal.py",
         "self.input(around(skipped, recent_from, position))", "self.input(())"),
     Bug("seen ids of half the horizon", "journal.py",
@@ -136,13 +136,15 @@ BUGS: Final = (
         "        if self._is_saturated:\n            self._backlog.clear()\n"
         "        self._apply_backlog()"),
     Bug("a shard opens without its rows", "shard.py",
-        "rows, newest = restored.rows, -1",
-        "rows, newest = dict(list(restored.rows.items())[1:]), -1"),
+        "tables, newest = restored.rows, -1",
+        "tables, newest = {topic: dict(list(rows.items())[1:]) for topic, rows in "
+        "restored.rows.items()}, -1"),
     Bug("counts begin anew", "shard.py",
-        "            restored.checkpoint\n            or Checkpoint(",
-        "            restored.checkpoint and Checkpoint(restored.checkpoint.position, "
-        "restored.checkpoint.watermark_ms, Counts(), restored.checkpoint.sweep, engine.settings)\n"
-        "            or Checkpoint("),
+        "engine.restore(restored.checkpoint or engine.initial_checkpoint(restored.start))",
+        "empty = engine.initial_checkpoint(restored.start)\n"
+        "            import msgspec\n"
+        "            engine.restore(restored.checkpoint and "
+        "msgspec.structs.replace(restored.checkpoint, counts=empty.counts) or empty)"),
     Bug("records of a batch are skipped when it is partial", "reader.py",
         "found.get(self._source, ())", "found.get(self._source, ())[-100:][:19]"),
 )  # fmt: skip

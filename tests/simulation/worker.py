@@ -36,7 +36,7 @@ class House:
         for name in ("journal", "reader", "shard", "shards"):
             import_module(f"{package}.runtime.{name}")
         self.engine: ModuleType = import_module(f"{package}.counting.engine")
-        self.metrics: ModuleType = import_module(f"{package}.metrics.collector")
+        self.metrics: ModuleType = import_module(f"{package}.metrics.observed")
         self.results: ModuleType = import_module(f"{package}.contract.results")
         self.settings: ModuleType = import_module(f"{package}.settings")
 
@@ -129,21 +129,32 @@ class Worker:
         house, settings = self._place.house, self.settings
         runtime = house.runtime
         count = self._place.partitions
-        source = house.results.Source(settings.input_topic, partition)
-        fingerprint = settings.fingerprint(count)
+        engine = self._engine(partition)
         journal = (
-            runtime.journal.TransactionalJournal(settings, partition, count)
+            runtime.journal.TransactionalJournal(settings, partition, count, engine)
             if settings.is_exactly_once
-            else runtime.journal.PlainJournal(settings, partition, count, self._commit_position)
+            else runtime.journal.PlainJournal(
+                settings, partition, count, engine, commit_position=self._commit_position
+            )
         )
         return runtime.shard.Shard(
             partition=partition,
+            partitions=count,
             settings=settings,
-            engine=house.engine.Engine(settings.rules, source, settings=fingerprint),
+            engine=engine,
             journal=journal,
             new_reader=lambda: runtime.reader.Reader(settings, partition, self.shards.queue),
-            metrics=self._metrics.for_shard(),
+            observer=self._metrics.for_shard(),
             fail=self.shards.fail,
+        )
+
+    def _engine(self, partition: int) -> Any:
+        house, settings = self._place.house, self.settings
+        return house.engine.Engine(
+            settings.rules,
+            house.results.Source(settings.input_topic, partition),
+            topics=house.results.ResultTopics(*settings.result_topics),
+            settings=settings.fingerprint(self._place.partitions),
         )
 
     async def _commit_position(self, *_: object) -> None:

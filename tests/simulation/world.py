@@ -25,6 +25,7 @@ CATCH_UP_S: Final = 120.0
 SLICE_WINDOWS: Final = 3
 _POLL_S: Final = 0.02
 _PATIENCE_S: Final = 6.0
+_NO_SWEEP: Final = {"closed_to_ms": 0, "closing_to_ms": 0}
 
 
 @dataclass
@@ -50,6 +51,9 @@ Act = Callable[["World", Worker, float], Awaitable[None]]
 class World:
     """The broker, the group, the workers' lives, and who hurts them."""
 
+    life: type[Worker] = Worker
+    """What is hired."""
+
     def __init__(self, scenario: Scenario, house: House, acts: Mapping[Kind, Act]) -> None:
         """Nothing runs yet. `acts`: what each kind of fault does that is not of a request."""
         self.scenario = scenario
@@ -66,7 +70,7 @@ class World:
         self.tampered_until = -1.0
         self.refused = False
         self.history: dict[TopicPartition, list[OffsetAndMetadata]] = {}
-        self._is_over = False
+        self.is_over = False
         self._chores: set[asyncio.Task[None]] = set()
         for topic in (self.names.input_topic, *self.names.result_topics):
             for partition in range(PARTITIONS):
@@ -82,11 +86,12 @@ class World:
         engine = vars(self.house.engine)
         whole, engine["SLICE_WINDOWS"] = engine["SLICE_WINDOWS"], SLICE_WINDOWS
         try:
-            await self._run()
+            await self.live()
         finally:
             engine["SLICE_WINDOWS"] = whole
 
-    async def _run(self) -> None:
+    async def live(self) -> None:
+        """Feed and hurt; then heal, and wait until all is counted."""
         self._do(self.group.run())
         self._do(self._watch_commits())
         for _ in range(self.scenario.workers):
@@ -98,7 +103,7 @@ class World:
         self._heal()
         if not await self.until(self.is_done, CATCH_UP_S):
             self.outcome.wrong.append(f"not done after {CATCH_UP_S:.0f} s: {self._state()}")
-        self._is_over = True
+        self.is_over = True
         for worker in list(self.workers):
             if worker.link.is_alive:
                 await worker.stop()
@@ -123,7 +128,7 @@ class World:
         random = self._random(f"life {self._lives}")
         self._lives += 1
         place = Place(self.house, self.broker, self.group, PARTITIONS)
-        worker = Worker(
+        worker = self.life(
             place,
             self.scenario.settings(random),
             random=random,
@@ -139,7 +144,7 @@ class World:
         self.workers.remove(worker)
         if worker.has_run:
             self._of_a_life(worker)
-        if self._is_over:
+        if self.is_over:
             return
         self.outcome.deaths.append(f"{what}: {why!r}" if why else what)
         if "refused to open" in what:
@@ -153,7 +158,7 @@ class World:
         asyncio.get_running_loop().call_later(0.1 + worker.link.random.random() * 0.5, self._again)
 
     def _again(self) -> None:
-        if not self._is_over:
+        if not self.is_over:
             self.hire()
 
     def _is_expected(self, worker: Worker, why: BaseException) -> bool:
@@ -228,9 +233,10 @@ class World:
             await asyncio.sleep(_POLL_S)
             for tp, at in self.broker.offsets.items():
                 kept = self.history.setdefault(tp, [])
-                if (not kept or kept[-1] != at) and tp not in self.tampered:
+                is_ours = tp.topic == self.names.input_topic
+                if is_ours and (not kept or kept[-1] != at) and tp not in self.tampered:
                     kept.append(at)
-                    sweep = json.loads(at.metadata)["sweep"]
+                    sweep = json.loads(at.metadata).get("sweep", _NO_SWEEP)
                     if sweep["closed_to_ms"] != sweep["closing_to_ms"]:
                         self.ledger.plan(Kind.BURST)
                         self.ledger.struck(Kind.BURST)
@@ -260,11 +266,15 @@ class World:
 
     # ---- the end
 
-    def close(self, loop: VirtualLoop) -> None:
-        """Cancel everything that still runs."""
-        self._is_over = True
+    def end_all(self) -> None:
+        """No worker lives on."""
+        self.is_over = True
         for worker in list(self.workers):
             worker.end("the end", None)
+
+    def close(self, loop: VirtualLoop) -> None:
+        """Cancel everything that still runs."""
+        self.end_all()
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()

@@ -15,12 +15,12 @@ import pytest
 import service.commands
 from service.cli import COMMANDS, EXIT_CODES, build_parser, main
 from service.commands import worker
+from service.demo.group_progress import CatchUpTimeoutError
 from service.errors import NetFollowersError
 from service.exit_codes import ExitCode
 from service.kafka.group_admin import UnknownMemberError
 from service.kafka.topic_admin import TopicsError
 from service.local.kafka_jars import KafkaJarsError
-from service.runtime.group_progress import CatchUpTimeoutError
 from service.runtime.journal import OpenRefusedError
 from service.settings import Settings, SettingsError
 

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from service.background_tasks import beside
 from service.commands import progress_bar as bar
+from service.demo.group_progress import CatchUpTimeoutError, progress_of
 from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker
 from service.local.worker_process import WorkerProcess
-from service.runtime.group_progress import CatchUpTimeoutError, progress_of
 from service.settings import Settings
 from service.synthetic.batch_sender import outbox_to
 from service.synthetic.events import Shape, Synthetic

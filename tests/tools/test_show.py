@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from service.cli import main
+from service.demo.group_progress import progress_of
 from service.exit_codes import ExitCode
 from service.local.broker import LocalBroker
 from service.local.worker_process import WorkerProcess, environment
-from service.runtime.group_progress import progress_of
 from service.settings import Settings
 from service.synthetic.batch_sender import Outbox, outbox_to
 from service.synthetic.events import Shape, Synthetic

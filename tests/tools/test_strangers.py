@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from service.charts.printable import plain, plain_json
 from service.cli import main
 from service.commands.doctor_note import Note
 from service.commands.output import check_outputs
-from service.commands.printable import plain, plain_json
 from service.commands.refused_records import OURS, Refused
 from service.commands.refused_resend import _corrected
 from service.errors import UsageError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from types import SimpleNamespace
@@ -17,7 +18,8 @@ from service.contract.results import Source
 from service.counting import Engine
 from service.kafka.aiokafka_ext.group_health import Membership
 from service.metrics.account_series import AccountSeries
-from service.metrics.collector import Host, Metrics
+from service.metrics.observed import Metrics
+from service.metrics.worker_collector import bind
 from service.runtime.lag import Lag
 from service.settings import Settings
 from service.synthetic.events import Made
@@ -27,14 +29,15 @@ from tests.patience import SILENCE_S
 from tests.web.told import START_MS, event
 
 
-def a_shard(settings: Settings, metrics: Metrics, partition: int) -> Any:
+def a_shard(settings: Settings, partition: int) -> Any:
     """What the API and the metrics look at of a shard that runs; its engine is a real one."""
     engine = Engine(
         settings.rules, Source("follow-events", partition), ranked=settings.ranked_grains
     )
     return SimpleNamespace(
         partition=partition, engine=engine, is_running=True, lag=0, applied_ms=0,
-        restored_part=1.0, state=SimpleNamespace(value="running"), metrics=metrics.for_shard(),
+        restored_part=1.0, state=SimpleNamespace(value="running"), committed_s=time.time(),
+        sampled_keys=Counter(), dedup_history_lost=0,
         committed_offset=0, sealed_offset=0, answered_s=time.time(),
     )  # fmt: skip
 
@@ -92,11 +95,15 @@ async def listening(
     """Open a web port of a worker that runs some of `of` partitions."""
     settings = Settings(**changes)
     metrics, membership = Metrics(), Membership(60.0)
-    shards = [a_shard(settings, metrics, number) for number in partitions]
+    shards = [a_shard(settings, number) for number in partitions]
     lag = Lag(settings, shards)
-    host = Host(shards, lag, AccountSeries(settings, shards), lambda: membership, settings)
-    metrics.bind(host)
-    api = Api(host, of, refused=metrics.refused)
+    worker: Any = SimpleNamespace(
+        settings=settings, held=shards, lag=lag, membership=membership, table_bytes={}
+    )
+    bind(metrics, worker, AccountSeries(settings, shards))
+    api = Api(
+        settings, of, shards=shards, lag=lag, membership=lambda: membership, refused=metrics.refused
+    )
     web = Web(metrics.registry, lambda: "", api)
     await web.start("127.0.0.1", 0)
     url = f"http://127.0.0.1:{web.port}"

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Protocol
 
 import faust
 from aiokafka import TopicPartition
@@ -22,7 +22,23 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from service.kafka.aiokafka_ext.group_health import Membership, usable
-from service.runtime.shards import Shards
+
+
+class AssignedShards(Protocol):
+    """What the group's member asks of `service.runtime.shards.Shards`, which it does not import."""
+
+    queue: asyncio.Queue[Any]
+    """Batches of all readers; each has a `partition`."""
+    fail: Callable[[str, BaseException | None], None]
+
+    def assign(self, partitions: Iterable[int]) -> None:
+        """Hold exactly these partitions."""
+
+    async def revoke(self) -> None:
+        """Hold none, once what was counted is committed."""
+
+    def owner(self, batch: Any) -> object | None:  # noqa: ANN401 - what the queue holds
+        """Find who takes the batch; None when it is of an earlier assignment."""
 
 
 class PausingListener(ConsumerRebalanceListener):
@@ -40,7 +56,7 @@ class BatchConsumer(Consumer):
 
     logger = logging.getLogger("faust.transport")  # it would log under the name of this module
     RebalanceListener = PausingListener
-    shards: Shards
+    shards: AssignedShards
     input_topic: str
     membership: Membership
     _yielded = 0
@@ -140,7 +156,7 @@ class BatchTransport(Transport):
         url: Any,  # noqa: ANN401 - yarl's
         app: faust.App,
         *,
-        shards: Shards,
+        shards: AssignedShards,
         input_topic: str,
         lost_after_s: float,
     ) -> None:
