@@ -71,7 +71,7 @@ def build_parser(names: Iterable[str] = COMMANDS) -> argparse.ArgumentParser:
 
 
 def _failed(error: Exception, settings: Settings) -> ExitCode:
-    """Print what went wrong in one line; a traceback only of what nobody foresaw."""
+    """Print what went wrong in one line. Only an unexpected error gets a traceback."""
     if "aiokafka" in sys.modules:
         from service.kafka.connection_failure import as_broker_error
 

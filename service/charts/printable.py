@@ -1,4 +1,4 @@
-"""A stranger's text on a terminal: no control characters, no line of its own."""
+"""Makes text of unknown origin safe for a terminal: no control characters, no line breaks."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import json
 
 
 def plain(text: str) -> str:
-    """Put U+FFFD in the place of every character that is not printable."""
+    """Replace every character that is not printable by U+FFFD."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def plain_json(text: str) -> str:
-    """Escape what is not printable in a JSON text of one line: it stays the same JSON.
+    """Escape unprintable characters in a JSON text of one line. It stays the same JSON.
 
-    Such characters stand in strings only: without any space between its parts, nothing else can.
+    Such characters are only in strings: the text has no spaces between its parts.
     """
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -22,7 +22,10 @@ HEAD: Final = (
 
 
 def explain_account(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Print the records and their sum. WRONG: it is not what was published, or there is none."""
+    """Print the records and their sum.
+
+    WRONG if it differs from what was published, or without records.
+    """
     return asyncio.run(_run(settings, options))
 
 
@@ -54,7 +57,7 @@ def text_of(line: Line) -> str:
 
 
 def closing(explained: Explained) -> list[str]:
-    """Say the sum, what was published, and whether they agree."""
+    """Return the sum, what was published, and whether they agree."""
     counted = explained.records - explained.refused
     gained, lost = explained.summed["gained"], explained.summed["lost"]
     reach = f"partition {explained.partition}, up to offset {explained.position}"

@@ -21,7 +21,7 @@ _SHOWN: dict[str, str] = {"d": "%Y-%m-%d", "h": "%Y-%m-%d %H:00"}
 
 
 def show(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Find the row and print it. WRONG: there is none."""
+    """Find the row and print it. WRONG if there is no row."""
     value = asyncio.run(latest(settings, options.account))
     if value is None:
         print(
@@ -37,9 +37,9 @@ def show(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 async def latest(settings: Settings, account: str) -> bytes | None:
-    """Read the updates topic to its end; -> the account's last row, None if it has none.
+    """Read the updates topic to its end. Return the last row of the account, or None.
 
-    All partitions: which one an account is in was decided by the producer of its events.
+    It reads all partitions, because the producer of the events chose the account's partition.
     """
     key = account.encode()
     value: bytes | None = None

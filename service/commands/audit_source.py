@@ -41,7 +41,7 @@ async def source_of(settings: Settings, files: str | None) -> AsyncIterator[Sour
 
 
 async def check_partition(source: Source, partition: int | None) -> None:
-    """UsageError when there is no such partition."""
+    """Raise UsageError if there is no such partition."""
     count = await source.partitions()
     if partition is not None and partition >= count:
         message = f"--partition {partition}: there are {count}, numbered from 0"

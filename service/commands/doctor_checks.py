@@ -158,7 +158,7 @@ async def _group(settings: Settings) -> list[Note]:
 
 
 async def _described(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
-    """A broker that never had a group first makes the topic for their commits: ask again."""
+    """Ask again: a broker that never had a group must first create the topic for commits."""
     async with asyncio.timeout(_ANSWER_WITHIN_S):
         while True:
             try:
@@ -170,7 +170,7 @@ async def _described(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
 
 
 async def _commits(settings: Settings) -> list[Note]:
-    """Position, lag and fingerprint of each partition."""
+    """Check position, lag and fingerprint of each partition."""
     reader = clients.consumer(settings, group_id=settings.app_id)
     await clients.start(reader)
     try:
@@ -200,9 +200,9 @@ async def _commits(settings: Settings) -> list[Note]:
 
 
 async def _hidden(settings: Settings, ends: dict[TopicPartition, int]) -> list[Note]:
-    """Open transactions of producers on the input: they hide what comes after.
+    """Check for open transactions of producers on the input, which hide later records.
 
-    Two looks, a second apart: a transaction that has only just begun is none to speak of.
+    It looks twice, one second apart. A transaction that has only just begun does not matter.
     """
     everything = clients.consumer(settings, isolation_level="read_uncommitted")
     stable = clients.consumer(settings)

@@ -1,4 +1,4 @@
-"""What the newest records of the input tell of the producers: keys, ids, partitioners, clocks."""
+"""Judges the producers by the newest input records: keys, ids, partitioners, clocks."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sample:
     """The newest records of every partition, judged one by one."""
 
     def __init__(self, partitions: int) -> None:
-        """Nothing seen yet."""
+        """Start with no records."""
         self.records = 0
         self.partitioners: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
@@ -36,7 +36,7 @@ class Sample:
         self.repeated: list[str] = []
         self.reused: list[str] = []
         self.broken: dict[int, str] = {}
-        """Partition -> why a batch among its newest records cannot be unpacked."""
+        """By partition: why a batch among its newest records cannot be unpacked."""
         self.ahead = 0
         self.newest_ms = -1
         self._partitions = partitions
@@ -65,7 +65,7 @@ class Sample:
 
 
 async def look_at_input(settings: Settings, records: int) -> list[Note]:
-    """Read up to `records` of each partition's newest; -> notes."""
+    """Read up to `records` of each partition's newest records. Return the notes."""
     consumer = raw_consumer(settings)
     await clients.start(consumer)
     try:
@@ -109,7 +109,7 @@ async def _read(
 
 
 async def _skipped(settings: Settings, count: int) -> dict[int, Skipped]:
-    """Partition -> ranges that an operator has stepped over, as the group's commits say."""
+    """Return the skipped ranges of each partition, from the group's commits."""
     reader = clients.consumer(settings, group_id=settings.app_id)
     await clients.start(reader)
     try:
@@ -156,7 +156,7 @@ async def look_at_rows(settings: Settings, records: int) -> list[Note]:
 
 
 def _note_row(record: ConsumerRecord, below: dict[str, int]) -> None:
-    """Note the followers of a row if they are below 0; a later row of the account decides."""
+    """Note the followers of a row if they are below 0. A later row of the account counts."""
     name = (record.key or b"").decode(errors="replace")
     followers = None
     if record.key and record.value is not None:
@@ -208,5 +208,5 @@ def _notes(sample: Sample, partitions: int) -> list[Note]:
 
 
 def _each(counts: Counter[str]) -> str:
-    """Say how many there are of each."""
+    """Return the number of each."""
     return ", ".join(f"{name} {number:,}" for name, number in counts.most_common())

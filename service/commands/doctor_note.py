@@ -15,6 +15,6 @@ class Note(NamedTuple):
     todo: str = ""
 
     def __str__(self) -> str:
-        """One line, or two."""
+        """Return one or two lines."""
         what = f"{self.level:<8} {plain(self.what)}"
         return what + (f"\n         -> {plain(self.todo)}" if self.todo else "")

@@ -1,7 +1,8 @@
-"""Which version each worker of the group runs, as its /metrics says.
+"""Finds the version of each worker of the group, from its /metrics.
 
 The group's assignment names the workers' addresses (docs/design/decisions/0014). A member may
-advertise what it likes: it is asked without any secret, for a short time, and for a bounded answer.
+advertise any address. So the request contains no secret, and the time and the size of the response
+are limited.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _ADDRESS: Final = re.compile(r"https?://[^/\s@]{1,260}/?")
 
 
 async def look_at_workers(assignments: Iterable[bytes]) -> list[Note]:
-    """Ask each worker for its version; `assignments`: of the members, as the group has them."""
+    """Request the version of each worker. `assignments`: of the members of the group."""
     urls = sorted({url for url in map(_address, assignments) if _ADDRESS.fullmatch(url)})
     timeout = aiohttp.ClientTimeout(total=_WITHIN_S)
     async with aiohttp.ClientSession(timeout=timeout) as session:
@@ -42,7 +43,7 @@ async def look_at_workers(assignments: Iterable[bytes]) -> list[Note]:
 
 
 def _address(assignment: bytes) -> str:
-    """The address that a member advertises; "" when it is none of ours."""
+    """Return the address that a member advertises; "" if it is not that of a worker."""
     try:
         told = ConsumerProtocolMemberAssignment.decode(assignment)
         return str(ClientMetadata.loads(zlib.decompress(told.user_data)).url)

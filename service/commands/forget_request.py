@@ -1,4 +1,4 @@
-"""Ask that an account be erased: a control event on the input, so that it is part of the log."""
+"""Requests that an account is erased, by a control event on the input, as a part of the log."""
 
 from __future__ import annotations
 

@@ -38,9 +38,9 @@ def write(shape: Shape, options: argparse.Namespace) -> ExitCode:
 
 
 def as_line(made: Made, *, log_time_ms: int) -> bytes | None:
-    """Write a record as a line with its log time; None for bad ones that are not bad as a line.
+    """Return a record as a line with its log time; None for a bad record that is valid as a line.
 
-    A line has no key of its own: `replay` takes the account_id for it.
+    A line has no key. `replay` uses the account_id as the key.
     """
     value = made.value
     if made.kind != "bad":

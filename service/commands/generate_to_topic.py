@@ -54,7 +54,7 @@ async def _send(settings: Settings, shape: Shape, options: argparse.Namespace) -
 
 
 def _until(stream: Stream, options: argparse.Namespace) -> Callable[[], int]:
-    """-> how many more events may be made now; 0 ends the stream."""
+    """Return the number of events that may be made now; 0 ends the stream."""
     if options.events:
         return lambda: options.events - stream.made
     if options.seconds is None:

@@ -1,4 +1,4 @@
-"""JSON Lines to read: '-' is standard input, a name that ends in .gz is compressed."""
+"""Reads JSON Lines. '-' is standard input; a name that ends in .gz is compressed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 _STEP: Final = 5_000
-"""Lines between two looks at how far a file has been read."""
+"""Number of lines between two updates of the progress."""
 
 
 def read_lines(names: Sequence[str]) -> Iterator[bytes]:
-    """Yield the lines of files one after the other; a progress bar if a person is watching."""
+    """Yield the lines of files one after the other, with a progress bar on a terminal."""
     missing = [name for name in names if name != "-" and not Path(name).is_file()]
     if missing:
         message = f"{missing[0]}: no such file"

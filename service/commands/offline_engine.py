@@ -26,7 +26,7 @@ _decode_line = msgspec.json.Decoder(_Line).decode
 
 
 def record_of(line: bytes, offset: int) -> LogRecord:
-    """Take a line for a record: its account_id is the key, its log_time_ms the log timestamp."""
+    """Turn a line into a record: account_id is its key, log_time_ms its log timestamp."""
     try:
         known = _decode_line(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -37,10 +37,10 @@ def record_of(line: bytes, offset: int) -> LogRecord:
 
 
 class Offline:
-    """One shard in memory. `outlets` are given every sealed checkpoint."""
+    """One shard in memory. Each of `outlets` is called with every sealed checkpoint."""
 
     def __init__(self, rules: Rules, outlets: Iterable[Callable[[Sealed], None]] = ()) -> None:
-        """Begin at offset 0 of a log called 'replay'."""
+        """Start at offset 0 of a log with the name 'replay'."""
         self.rules = rules
         self.engine = Engine(rules, Source("replay", 0))
         self._outlets = list(outlets)
@@ -61,7 +61,7 @@ class Offline:
         return None if value is None else decode_row(value)
 
     def feed(self, lines: Iterable[bytes]) -> None:
-        """Count lines; those without anything in them are no records."""
+        """Count lines. An empty line is not a record."""
         offset = self.engine.position
         remaining = iter(lines)
         while batch := list(islice(remaining, BATCH)):
@@ -99,13 +99,13 @@ class WindowsOf:
     """Keeps one account's windows of one grain: the newest revision of each."""
 
     def __init__(self, account: str, grain: str) -> None:
-        """Begin with none; to be an outlet of `Offline`."""
+        """Start without windows. Use it as an outlet of `Offline`."""
         self.account = account
         self.grain = grain
         self._newest: dict[int, WindowResult] = {}
 
     def __call__(self, sealed: Sealed) -> None:
-        """Look through a checkpoint's window results."""
+        """Take the window results of a checkpoint."""
         key = self.account.encode()
         for found, value in sealed.windows:
             if found == key:
@@ -118,7 +118,7 @@ class WindowsOf:
             self._newest[window.start_ms] = window
 
     def contents(self, row: AccountRow | None = None) -> dict[int, tuple[int, int]]:
-        """Start -> (gained, lost); with a row also its windows that are not final yet."""
+        """Return (gained, lost) by start; with a row also its windows that are not final yet."""
         found = {start: (w.gained, w.lost) for start, w in self._newest.items()}
         for start, gained, lost, _ in row.windows[self.grain] if row else ():
             found[start] = (gained, lost)

@@ -1,4 +1,4 @@
-"""What an option's text may be; argparse prints the functions' names when it is not."""
+"""Parses the texts of options. argparse prints the name of the function if a text is not valid."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def count(text: str) -> int:
 
 
 def moment(text: str) -> int:
-    """Read epoch milliseconds, or RFC 3339; -> epoch ms."""
+    """Parse epoch milliseconds, or RFC 3339. Return epoch ms."""
     if text.isdecimal():
         return int(text)
     try:
@@ -60,7 +60,7 @@ def moment(text: str) -> int:
 
 
 def baseline(text: str) -> tuple[str, int, int | None]:
-    """'ACCOUNT=N[@MS]' -> account, followers, epoch ms or None."""
+    """Parse 'ACCOUNT=N[@MS]'. Return (account, followers, epoch ms or None)."""
     match = re.fullmatch(r"(.+)=(\d+)(?:@(\d+))?", text)
     if match is None:
         message = f"{text!r} is not ACCOUNT=N or ACCOUNT=N@MS"
@@ -70,7 +70,7 @@ def baseline(text: str) -> tuple[str, int, int | None]:
 
 
 def ranges(text: str) -> tuple[tuple[int, int], ...]:
-    """'0:1,81234:2' -> ((first offset, version of the rules), ...), in order."""
+    """Parse '0:1,81234:2'. Return ((first offset, version of the rules), ...), in order."""
     if not re.fullmatch(r"\d+:\d+(,\d+:\d+)*", text, re.ASCII):
         message = f"{text!r} is not OFFSET:VERSION,... such as 0:1,81234:2"
         raise argparse.ArgumentTypeError(message)

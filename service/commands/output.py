@@ -14,7 +14,7 @@ from service.errors import UsageError
 
 
 def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str]) -> None:
-    """UsageError when a file is to be written that is read, or written twice, by whatever name."""
+    """Raise UsageError if a file to write is also read or written twice, also by another name."""
     taken = list(inputs)
     for name in outputs:
         if not name or name == "-":
@@ -27,7 +27,7 @@ def check_outputs(outputs: Iterable[str | None], inputs: Iterable[str]) -> None:
 
 
 def _is_same(name: str, other: str) -> bool:
-    """Tell whether two names are one file; '-' is what standard input comes from."""
+    """Tell whether two names are one file. '-' is the file of standard input."""
     try:
         found = os.fstat(sys.stdin.fileno()) if other == "-" else Path(other).stat()
         return os.path.samestat(Path(name).stat(), found)

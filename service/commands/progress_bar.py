@@ -1,4 +1,4 @@
-"""How far a long reading has come: a bar where a person is watching, else a line now and then."""
+"""Shows the progress of a long reading: a bar on a terminal, else a line from time to time."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 EVERY_S: Final = 5.0
 STILL_EVERY_S: Final = 30.0
-"""As often it says the same again."""
+"""Seconds after which the same line is printed again."""
 
 
 class Bar:
-    """`with Bar() as bar`, then `bar.begin(what, total)` for each thing."""
+    """Use `with Bar() as bar`, then `bar.begin(what, total)` for each part of the work."""
 
     def __init__(self, console: Console | None = None) -> None:
-        """`console`: where to; standard error if None."""
+        """`console`: the output; None: standard error."""
         self._console = console or Console(stderr=True, highlight=False)
         self._is_shown = self._console.is_terminal
         self._progress = Progress(
@@ -32,16 +32,19 @@ class Bar:
         )
 
     def __enter__(self) -> Self:
-        """Show it."""
+        """Show the bar."""
         self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Take it away."""
+        """Remove the bar."""
         self._progress.stop()
 
     def begin(self, what: str, total: int) -> Callable[[int], None]:
-        """Begin something; -> to be told how many more of its `total` are done."""
+        """Start a bar for `total` items.
+
+        Return a function: call it with the number of items just done.
+        """
         if self._is_shown:
             task = self._progress.add_task(what, total=total)
             return lambda number: self._progress.advance(task, number)
@@ -49,7 +52,7 @@ class Bar:
 
 
 class _Lines:
-    """Says how far it is, every few seconds."""
+    """Prints a line with the progress every few seconds."""
 
     def __init__(self, console: Console, what: str, total: int) -> None:
         self._console = console

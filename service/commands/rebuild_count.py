@@ -3,9 +3,9 @@
     offsets   [start ------------ counted_to)[ duplicates, heartbeats )[first event not counted
                counted, results say so        the same counted or not   the position
 
-Behind the last record that a result names, only duplicates and heartbeats can have been counted.
-Nobody can tell how many of them were. It does not matter: they change the counts and the
-watermark, and nothing that was published. So the rebuilt position lies behind all of them.
+After the last record that a result names, only duplicates and heartbeats can have been counted. It
+is unknown how many of them were. This does not matter: they change the counts and the watermark,
+and no published result. So the rebuilt position is after all of them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from service.counting.checkpoint import MOST_UNFORESEEN, SweepPosition
 
 
 class Counted(NamedTuple):
-    """The state of a partition at a position, as far as it is not in the rows."""
+    """The state of a partition at a position, without what is in the rows."""
 
     position: int
     watermark_ms: int
@@ -40,7 +40,7 @@ def checkpoint_of(
     *,
     is_cut: bool,
 ) -> Checkpoint:
-    """Put together what was counted and what the results tell. `is_cut`: see `Traces.sweep`."""
+    """Combine what was counted with what the results show. `is_cut`: see `Traces.sweep`."""
     return Checkpoint(
         counted.position,
         counted.watermark_ms,
@@ -55,19 +55,19 @@ def checkpoint_of(
 
 
 class _Engine(Engine):
-    """Goes on by another version of the rules, as after an upgrade."""
+    """Continues by another version of the rules, as after an upgrade."""
 
     def go_on_by(self, version: int) -> None:
         self._version = version
 
 
 class Recount:
-    """Feed it the input from its start, in order, without the ranges that were stepped over."""
+    """Feed it the input in order from its start, without the skipped ranges."""
 
     def __init__(
         self, rules: Rules, source: Source, start: int, ranges: Ranges, traces: Traces
     ) -> None:
-        """`start`: where the log begins; above 0 retention has cut it."""
+        """`start`: first offset of the log; if it is above 0, retention has cut the log."""
         version = version_at(ranges, start)
         self._engine = _Engine(rules, source, ranked=(), version=version)
         fresh = Checkpoint(start, -1, Counts(), SweepPosition(), {}, rules=((start, version),))
@@ -79,14 +79,14 @@ class Recount:
         self._stopped: Counted | None = None
 
     def feed(self, records: Sequence[RawRecord]) -> bool:
-        """Count records; False when one of them was not counted any more: it is the next one."""
+        """Count records. Return False if one of them was not counted before: it is the next one."""
         counted_to = self._traces.counted_to
         named = [record for record in records if record.offset < counted_to]
         self._count(named)
         return all(self._goes_on_over(record) for record in records[len(named) :])
 
     def counted(self, end: int) -> Counted:
-        """Say where the counting stands; `end`: where the log ends, if nothing stopped it."""
+        """Return the state of the counting. `end`: the end of the log, if no record stopped it."""
         found = self._stopped or Counted(end, self._engine.watermark_ms, self._engine.counts)
         ranges = self._traces.skipped
         stepped_over = sum(stop - max(first, self._start) for first, stop, _ in ranges
@@ -103,7 +103,10 @@ class Recount:
         return self._start > 0
 
     def _count(self, records: Sequence[RawRecord]) -> None:
-        """Count what the results say was counted. What could not be judged then is not judged."""
+        """Count what was counted by the results.
+
+        Records that could not be judged are not judged now.
+        """
         unforeseen = self._traces.unforeseen
         judged = [record for record in records if record.offset not in unforeseen]
         self._unforeseen += len(records) - len(judged)
@@ -119,7 +122,8 @@ class Recount:
     def _goes_on_over(self, record: RawRecord) -> bool:
         """Count a record that no result names, unless it would leave a trace.
 
-        One that does was not counted, unless event time has been further: then its row has ended.
+        A record that would leave a trace was not counted. The exception: event time was further, so
+        that its row has ended.
         """
         engine = self._engine
         before = Counted(record.offset, engine.watermark_ms, engine.counts)

@@ -1,7 +1,8 @@
-"""Rebuild the checkpoint of a partition whose commit is not ours: from the results and the log.
+"""Rebuilds the checkpoint of a partition that another client has overwritten.
 
-A stray client that uses our group id overwrites the commit, and its metadata with it. What it said
-is found again (`rebuild_plan`), and the audit must agree before anything is committed.
+It uses the results and the log. A client with the same group id overwrites the commit and its
+metadata. The lost values are found again (`rebuild_plan`), and the audit must agree before anything
+is committed.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ def _journal(settings: Settings, partition: int, count: int) -> TransactionalJou
 async def _commit(
     settings: Settings, journal: TransactionalJournal, checkpoint: Checkpoint
 ) -> None:
-    """A supervisor may have started a worker meanwhile: it has fenced us, and we commit nothing."""
+    """Commit the checkpoint, unless a worker was started meanwhile: it has fenced this command."""
     await check_stopped(settings)
     try:
         await journal.commit(
@@ -109,7 +110,7 @@ async def _commit(
 
 
 async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]:
-    """Find a checkpoint of ours, and say what is wrong."""
+    """Find a checkpoint that a worker has committed, and say what is wrong."""
     here = f"partition {journal.source.partition}"
     try:
         found = await journal.committed()
@@ -125,7 +126,7 @@ async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]
 
 
 async def _check_settings(settings: Settings, count: int) -> None:
-    """A checkpoint that is left says with which settings the others were made, too."""
+    """Compare the settings with those of each checkpoint that still exists."""
     if not settings.is_exactly_once:
         return
     for partition in range(count):
@@ -154,7 +155,7 @@ def check_settings(settings: Settings, partition: int, found: Checkpoint, count:
 
 
 async def _in_table(settings: Settings, source: Source, partition: int) -> ExitCode:
-    """At least once the checkpoint is a record of the table: no commit of the group is read."""
+    """Say that nothing can be rebuilt: at least once, the checkpoint is a record of the table."""
     snapshot = await source.snapshot(partition)
     if snapshot.committed is None and snapshot.extents["updates"].stop > 0:
         message = (

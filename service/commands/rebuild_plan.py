@@ -1,7 +1,7 @@
-"""Finds the checkpoint that the results and the input tell, and lets the audit judge it.
+"""Finds the checkpoint that fits the results and the input, and lets the audit judge it.
 
-Two implementations must agree: the engine counts the input again, and the audit, which shares no
-code with it, compares its own numbers with that checkpoint and with all that was published.
+Two implementations must agree. The engine counts the input again. The audit, which shares no code
+with it, compares its own numbers with that checkpoint and with all that was published.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from service.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checkpoint to commit, what the audit says of it, and what nobody can know."""
+    """A checkpoint to commit, the findings of the audit, and what remains unknown."""
 
     checkpoint: Checkpoint
     report: Report
@@ -36,10 +36,10 @@ class Plan:
 
 
 class Proposed:
-    """The source of an audit, with a checkpoint in the place of the group's commit."""
+    """The source of an audit, with a checkpoint instead of the group's commit."""
 
     def __init__(self, source: Source, snapshot: Snapshot, checkpoint: Checkpoint) -> None:
-        """`snapshot` of the partition that the checkpoint is for."""
+        """`snapshot`: of the partition of the checkpoint."""
         committed = Committed(checkpoint.position, checkpoint.to_metadata())
         self._source = source
         self._snapshot = snapshot._replace(committed=committed)
@@ -50,13 +50,13 @@ class Proposed:
         self.end = source.end
 
     async def snapshot(self, _: int) -> Snapshot:
-        """As it was looked at before."""
+        """Return the snapshot that was taken before."""
         return self._snapshot
 
 
 @dataclass(slots=True)
 class Planner:
-    """Plans one partition. `settings` of the workers; `partitions`: how many there are."""
+    """Plans one partition. `settings`: of the workers. `partitions`: of the input."""
 
     settings: Settings
     partitions: int
@@ -65,10 +65,11 @@ class Planner:
     begin: Begin
 
     async def plan(self, ranges: Ranges | None, before: Checkpoint | None) -> Plan | None:
-        """Plan the first checkpoint that the audit agrees with; else the first one.
+        """Return the first plan with which the audit agrees, else the first plan.
 
-        `ranges`: versions of the rules, if they are known. `before`: a checkpoint of ours to be
-        replaced. None: nothing was ever counted. RefusedError: what is missing.
+        `ranges`: versions of the rules, if they are known. `before`: the worker's checkpoint that
+        is replaced. Returns None if nothing was ever counted. Refused: the text names what is
+        missing.
         """
         snapshot = await self.source.snapshot(self.journal.source.partition)
         traces = await read_traces(self.source, snapshot, self.settings)
@@ -149,7 +150,7 @@ class Planner:
 
 
 def begun(ranges: Ranges, position: int) -> Ranges:
-    """Leave out versions that begin behind a position: there the next worker's begins."""
+    """Leave out versions that begin after a position. The next worker's version begins there."""
     return (ranges[0], *(one for one in ranges[1:] if one[0] <= position))
 
 

@@ -1,7 +1,7 @@
-"""Where a sweep stands, as the results tell: which windows are published, and which are not yet.
+"""Finds the position of a sweep from the results: which windows are published, and which are not.
 
-A sweep publishes all windows up to a time, bucket by bucket, and then the next one begins. So what
-is published says where the sweeps stand (service/counting/sweep.py):
+A sweep publishes all windows up to a time, bucket by bucket. Then the next sweep begins. So the
+published windows give the position of the sweeps (service/counting/sweep.py):
 
     final_at  ... closed_to][ ... closing_to][ ...
                published     published in buckets    not published
@@ -29,15 +29,15 @@ class Swept(NamedTuple):
 
 
 class SweepGapError(NetFollowersError):
-    """Results are missing that a sweep must have published."""
+    """A sweep must have published results that are missing."""
 
 
 def sweep_position(
     windows: Iterable[Swept], *, watermark_ms: int, newest_final_ms: int
 ) -> SweepPosition:
-    """Find a position that has published exactly what is published. SweepGapError: there is none.
+    """Find a sweep position that fits exactly what is published. SweepGapError without one.
 
-    `newest_final_ms`: the latest time at which a published window became final; -1: none is.
+    `newest_final_ms`: the latest time at which a published window became final; -1 without one.
     """
     final = [one for one in windows if one.final_at_ms <= watermark_ms]
     waiting = [one for one in final if not one.is_published]
@@ -57,14 +57,14 @@ def sweep_position(
 
 
 class FirstSweep:
-    """Of a windows topic whose oldest results are gone: how far the first sweep in it reached.
+    """Finds how far the first sweep reached in a windows topic whose oldest results are gone.
 
-    A sweep goes through the buckets in order, so a smaller bucket is a new sweep. All windows that
-    were final by the end of the first one are published, whether their results are still there.
+    A sweep takes the buckets in order, so a smaller bucket begins a new sweep. All windows that
+    were final by the end of the first sweep are published, even if their results are gone.
     """
 
     def __init__(self) -> None:
-        """Nothing was seen."""
+        """Start with no results."""
         self.reached_ms = NEVER_MS
         self.is_over = False
         self._bucket = -1

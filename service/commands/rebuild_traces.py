@@ -1,11 +1,11 @@
-"""What the four result topics of a partition tell of the input that was counted. Pure.
+"""Finds in the four result topics of a partition which input was counted. Pure.
 
     row        offset of the last input record in it; its windows
-    window     was final, so event time had come so far
+    window     was final, so event time had reached that point
     late       offset of the input record, and the watermark when it came
-    rejected   offset of the input record; ranges stepped over; records that could not be judged
+    rejected   offset of the input record; skipped ranges; records that could not be judged
 
-A duplicate and a heartbeat leave no trace: counting them again changes nothing.
+A duplicate and a heartbeat leave no trace. Counting them again changes no result.
 """
 
 from __future__ import annotations
@@ -56,16 +56,16 @@ class Result(Protocol):
 class Traces:
     """Takes all rows first, then the other results, each topic in its order.
 
-    RefusedError: a record is not ours.
+    RefusedError if a record is not from a worker.
     """
 
     def __init__(self, rules: Rules) -> None:
-        """`rules` of the workers."""
+        """`rules`: of the workers."""
         self.rows: dict[bytes, bytes] = {}
         self.counted_to = 0
         """Offset after the last input record that a result names."""
         self.reached_ms = NEVER_MS
-        """The watermark was no earlier."""
+        """The watermark was at least this time."""
         self.skipped: Skipped = ()
         self.unforeseen: set[int] = set()
         self.has_results = False
@@ -91,7 +91,10 @@ class Traces:
         self._note(row.offset, row.last_event_ms)
 
     def rows_are_read(self) -> None:
-        """Note the windows of the rows as they are now: of these it matters what is published."""
+        """Note the windows that the rows have now.
+
+        For these it matters whether they are published.
+        """
         for key, value in self.rows.items():
             for grain, windows in decode_row(value).windows.items():
                 self._span(grain)
@@ -140,9 +143,9 @@ class Traces:
             self._note(last, NEVER_MS)
 
     def sweep(self, watermark_ms: int, *, is_cut: bool) -> SweepPosition:
-        """Where the sweeps stand at a watermark. `is_cut`: the oldest results are gone.
+        """Return the position of the sweeps at a watermark. `is_cut`: the oldest results are gone.
 
-        What such a topic cannot tell is taken for published.
+        Windows that such a topic cannot show count as published.
         """
         known_ms = self._known_ms(watermark_ms) if is_cut else NEVER_MS
         newest = max(self._newest_final_ms, known_ms)
@@ -155,7 +158,7 @@ class Traces:
             raise RefusedError(message) from None
 
     def _known_ms(self, watermark_ms: int) -> int:
-        """Every window that was final by then is taken for published, in a cut topic."""
+        """Return the time up to which all final windows count as published, in a cut topic."""
         if self._newest_final_ms == NEVER_MS:
             return watermark_ms
         first = self._first_sweep

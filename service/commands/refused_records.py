@@ -1,6 +1,6 @@
-"""Rejected and late records: read them back, choose among them, print them.
+"""Reads rejected and late records, selects among them, and prints them.
 
-A record is named by where it lay in the input: PARTITION:OFFSET.
+The name of a record is its place in the input: PARTITION:OFFSET.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SHOWN: Final = 100
 
 
 class Refused(NamedTuple):
-    """One record of the rejected or the late topic; `headers`: those that it came with."""
+    """One record of the rejected or late topic. `headers`: those of the input record."""
 
     partition: int
     offset: int
@@ -40,7 +40,7 @@ class Refused(NamedTuple):
 
     @classmethod
     def of(cls, record: RawRecord) -> Refused:
-        """Tell what the record brought from what we have noted on it."""
+        """Separate the original headers from those that the service has added."""
         labels = {
             name: (text or b"").decode(errors="replace")
             for name, text in record.headers
@@ -67,7 +67,7 @@ class Refused(NamedTuple):
 
     @property
     def account(self) -> str:
-        """Account by the key, or by the value where that can be read."""
+        """The account from the key, or from the value if it can be read."""
         if self.key:
             return self.key.decode(errors="replace")
         try:
@@ -78,7 +78,7 @@ class Refused(NamedTuple):
 
     @property
     def why(self) -> str:
-        """Reason, or the grains that it missed."""
+        """The reason of a rejection, or the missed grains."""
         return self.labels.get(f"{OURS}reason") or self.labels[f"{OURS}grains-missed"]
 
 
@@ -108,7 +108,7 @@ def _time(text: str | None) -> int | None:
 
 
 async def read(settings: Settings, topic: str) -> AsyncIterator[Refused]:
-    """Yield all records that are on the topic now."""
+    """Yield all records that are now on the topic."""
     async for records in read_all(settings, topic):
         for record in records:
             yield Refused.of(record)

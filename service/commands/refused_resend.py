@@ -1,13 +1,13 @@
-"""Send rejected records to the input again, corrected by a command of the user's.
+"""Sends rejected records to the input again, corrected by a command of the user.
 
 The command gets one JSON line per record on its standard input and answers with one line each:
 
     {"place": "3:17", "reason": "bad_time", "key": "ann", "value": "...", "headers": {...}}
 
-`key` and `value` of the answer are what is sent; an answer without a value (`null`, or an empty
-line) leaves the record out. Without a command the records are sent as they are (after a fix of
-ours). The event id is the producer's own, so a record that is sent twice is counted once; a record
-that has been replayed carries a header and is not replayed again.
+`key` and `value` of the answer are sent. An answer without a value (`null`, or an empty line)
+leaves the record out. Without a command, the records are sent unchanged (after a fix in the
+service). The event id is that of the producer, so a record that is sent twice counts once. A
+replayed record has a header and is not replayed again.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ async def _run(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 def may_be_duplicates(records: Sequence[Refused], generation: int) -> Iterator[str]:
-    """Say which unforeseen records a worker that was started anew may take for duplicates.
+    """Warn of unforeseen records that a restarted worker may treat as duplicates.
 
-    Its checkpoint names the newest of them only. The ids of the others it knows as those of any
-    event, for two generations.
+    Its checkpoint names only the newest of them. It remembers the ids of the others like those of
+    any event, for two generations.
     """
     found = Counter(one.partition for one in records if one.why == Reason.UNFORESEEN)
     for partition, number in sorted(found.items()):
@@ -138,7 +138,7 @@ def _question(one: Refused) -> dict[str, Any]:
 
 
 def _text(data: bytes | None) -> str | dict[str, str] | None:
-    """Bytes as JSON holds them: text, or {"base64": ...} where they are none."""
+    """Return bytes in the form of JSON: text, or {"base64": ...} if they are not UTF-8."""
     if data is None:
         return None
     try:

@@ -36,7 +36,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Correct the records, and send them if that is asked for."""
+    """Correct the records, and send them if the options say so."""
     from service.commands import refused_resend
 
     return refused_resend.resend(settings, options)

@@ -28,10 +28,10 @@ from service.exit_codes import ExitCode
 from service.settings import Settings
 
 EARLIEST_MS: Final = 946_684_800_000
-"""Event time of a baseline that does not say when: before all events, so that it moves nothing."""
+"""Event time of a baseline without a time. It is before all events, so it moves no watermark."""
 
 PLOT_FILE: Final = "plot.png"
-"""Where `--plot` draws to without `--png`."""
+"""The file of `--plot` without `--png`."""
 
 
 def replay(settings: Settings, options: argparse.Namespace) -> ExitCode:
@@ -52,7 +52,7 @@ def replay(settings: Settings, options: argparse.Namespace) -> ExitCode:
 
 
 def _check(rules: Rules, options: argparse.Namespace) -> None:
-    """UsageError when the options do not go together."""
+    """Raise UsageError if the options contradict each other."""
     names = {grain.name: grain for grain in rules.grains}
     wrong = {
         "give files to replay, or --channel": bool(options.files) == options.channel,

@@ -1,4 +1,4 @@
-"""What a replay comes to: the accounts that moved most, totals, and counts that sum."""
+"""Prints the results of a replay: the top accounts, the totals, and the five counts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def top_accounts(shard: Offline, top: int, console: Console) -> None:
 
 
 def counts_line(counts: msgspec.Struct, records: int) -> str:
-    """Say the five outcomes and that they sum to the records."""
+    """Return the five outcomes in one line. They sum to the records."""
     outcomes = msgspec.structs.asdict(counts)
     total = sum(outcomes.values())
     terms = " + ".join(f"{count:,} {name}" for name, count in outcomes.items())
@@ -39,7 +39,7 @@ def counts_line(counts: msgspec.Struct, records: int) -> str:
 
 
 def summary(shard: Offline, seconds: float, console: Console) -> None:
-    """Print outcomes, reasons, and how fast it went."""
+    """Print outcomes, reasons and the speed."""
     engine, tally = shard.engine, shard.engine.tally
     console.print(counts_line(shard.counts, engine.position), soft_wrap=True)
     for name, by in (("rejected", tally.rejected_by_reason), ("late for", tally.late_by_grain)):

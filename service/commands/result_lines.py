@@ -15,7 +15,10 @@ _decode = msgspec.json.Decoder().decode
 
 
 class ResultsFile:
-    """An outlet of `Offline`. A value or key that is no JSON or UTF-8 stands as *_base64."""
+    """An outlet of `Offline`.
+
+    A value that is not JSON, or a key that is not UTF-8, becomes *_base64.
+    """
 
     def __init__(self, out: IO[bytes]) -> None:
         """Write to an open file."""

@@ -1,7 +1,7 @@
-"""Step over a range of the input that nobody can unpack: on purpose, with the group stopped.
+"""Steps over an input range that cannot be unpacked: on purpose, with the group stopped.
 
-The position, the counts, the range and its rejected record become durable in one transaction. (At
-least once: the record first, then the checkpoint in the table, as a worker does it.)
+The position, the counts, the range and its rejected record become durable in one transaction. With
+at least once, the record is written first, then the checkpoint in the table, as a worker does it.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _journal(settings: Settings, partition: int, partitions: int) -> Journal:
 
 
 async def _check_range(settings: Settings, tp: TopicPartition, start: int, end: int) -> None:
-    """RefusedError: the first offset can be unpacked, or the one to go on from cannot."""
+    """Refuse if the first offset can be unpacked, or the offset to continue from cannot."""
     log_end = await end_of(settings, tp)
     if end > log_end:
         message = f"--to {end}: the log ends at {log_end}"

@@ -1,4 +1,4 @@
-"""What changes a commit by hand needs a group without members. `skip` and `rebuild` ask here."""
+"""Checks that a group has no members. `skip` and `rebuild` need this to change a commit."""
 
 from __future__ import annotations
 

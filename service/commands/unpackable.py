@@ -1,4 +1,4 @@
-"""What of the input can be unpacked; whatever a transaction has become, and by new consumers."""
+"""Checks which input can be unpacked, with new consumers, also in open transactions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ async def partition_count(settings: Settings) -> int:
 
 
 async def end_of(settings: Settings, tp: TopicPartition) -> int:
-    """Offset after the last record, of an open transaction too."""
+    """Return the offset after the last record, also of an open transaction."""
     async with _reader(settings) as reader:
         return int((await reader.end_offsets([tp]))[tp])
 
 
 async def why_not(settings: Settings, tp: TopicPartition, offset: int) -> str | None:
-    """Why an offset cannot be unpacked; None when it can."""
+    """Return why an offset cannot be unpacked; None if it can."""
     async with _reader(settings) as reader, asyncio.timeout(_READ_WITHIN_S):
         reader.assign([tp])
         reader.seek(tp, offset)

@@ -38,9 +38,7 @@ NOT_HELD: Final = {
 }
 """Pages that the word list leaves out, and why."""
 DOCSTRINGS_NOT_HELD: Final = (
-    "service/commands",
     "service/runtime",
-    "service/cli.py",
     "service/counting/checkpoint.py",
     "service/kafka/faust_ext/transport.py",
     "service/metrics/worker_collector.py",
