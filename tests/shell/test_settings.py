@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from service.contract.topics import TOPICS
 from service.declarations import declaration_of
 from service.settings import PREFIX, SETTINGS_VARIABLES, Settings, SettingsError
 
@@ -53,7 +54,7 @@ def test_other_variables_do_not_matter() -> None:
         ("MAX_AHEAD_S", "31", "smallest grace"),
         ("MAX_AHEAD_S", "inf", "a finite number"),
         ("EXPIRE_AFTER_DAYS", "nan", "a finite number"),
-        ("LATE_TOPIC", "follow-events", "5 different topics"),
+        ("LATE_TOPIC", "follow-events", f"{len(TOPICS)} different topics"),
         ("SECURITY_PROTOCOL", "TLS", "SASL_SSL"),
         ("SASL_MECHANISM", "GSSAPI", "SCRAM-SHA-512"),
         ("SSL_CHECK_HOSTNAME", "yes", "true or false"),
