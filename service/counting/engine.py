@@ -237,11 +237,11 @@ class Engine:
     def differences(
         self, found: Mapping[str, str | int]
     ) -> list[tuple[str, str | int | None, str | int | None]]:
-        """Compare a checkpoint's settings with these; -> (name, its value, ours), by name."""
+        """Return where settings differ: (name, the checkpoint's value, this engine's), by name."""
         return differences(found, self._settings, self._defaults)
 
     def committed(self, checkpoint: Checkpoint) -> None:
-        """Do nothing: what was sealed has been let go of at the seal."""
+        """Do nothing: the engine drops what it has sealed at the seal."""
 
     # ---- queries
 

@@ -18,7 +18,7 @@ from service.kafka import clients
 from service.settings import Settings
 
 STALLED_AFTER_S: Final = 600.0
-"""The last resort: a worker that stands still ends by itself after a minute, and says why."""
+"""The last resort: a worker that makes no progress ends by itself after a minute, and says why."""
 _POLL_S: Final = 0.1
 
 
@@ -45,7 +45,7 @@ class Progress:
         self._admin = admin
 
     async def committed(self) -> dict[int, Committed]:
-        """Partition -> what the group has committed last, of those with a commit."""
+        """The group's last commit by partition, of the partitions that have one."""
         settings = self._settings
         partitions = [TopicPartition(settings.input_topic, p) for p in range(settings.partitions)]
         found = await self._admin.list_consumer_group_offsets(
@@ -65,7 +65,7 @@ class Progress:
         closed_to_ms: int = -1,
         look: Callable[[], None] = lambda: None,
     ) -> dict[int, Committed]:
-        """Wait until every partition is committed up to its end; -> the commits.
+        """Wait until every partition is committed up to its end. Return the commits.
 
         There is no limit as long as the commits change. CatchUpTimeoutError: they have not for
         `stalled_after_s`. `closed_to_ms`: and until the windows final at that watermark have been

@@ -1,6 +1,6 @@
 """What a worker notes as it happens: durations, sizes and failures. One registry for one worker.
 
-service/metrics/worker_collector.py adds to the registry what is only read when somebody scrapes.
+service/metrics/worker_collector.py adds to the registry what is only read at a scrape.
 This module knows no shard: a shard calls its `ShardObserver` (service/runtime/shard.py), and
 `ShardMetrics` is one.
 """
@@ -86,7 +86,7 @@ class Metrics:
             self._refused.labels(reason)
 
     def refused(self, reason: str) -> None:
-        """Note that the web port has turned somebody away."""
+        """Note that the web port has refused a request."""
         assert reason in REFUSALS, reason
         self._refused.labels(reason).inc()
 

@@ -1,6 +1,6 @@
 """Every metric of a worker in one typed list; base units, prefix `netfollowers_`.
 
-Counts are read from the engines when somebody scrapes: nothing is updated per event, and nothing is
+Counts are read from the engines at a scrape: nothing is updated per event, and nothing is
 kept twice. `METRICS` is the whole list: READINGS of each shard, WORKER readings, the histograms and
 counters of service/metrics/observed.py, and the series of single accounts
 (service/metrics/account_series.py).
@@ -36,7 +36,7 @@ class Worker(Protocol):
     """What metrics read of a worker. `Worker` of service/app.py has all of it.
 
     `held`: every shard, those that open included. `membership`: None before the first assignment.
-    `table_bytes`: partition -> bytes of packed rows, measured on a timer.
+    `table_bytes`: by partition, bytes of packed rows, measured on a timer.
     """
 
     @property
@@ -388,7 +388,7 @@ METRICS: Final[Mapping[str, str]] = {
     REFUSED[0]: "counter",
     **dict.fromkeys(ACCOUNTS, "gauge"),
 }
-"""Every metric of ours by name (a counter is exposed with `_total`), and its kind."""
+"""Every metric of the service by name (a counter is exposed with `_total`), and its kind."""
 
 
 def _tasks() -> int:
