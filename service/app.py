@@ -87,7 +87,7 @@ def exit_now(what: str, error: BaseException | None) -> NoReturn:
 class Worker:
     """The parts that `build` makes.
 
-    `table_bytes`: partition -> bytes of packed rows, measured on a timer.
+    `table_bytes`: bytes of packed rows by partition, measured on a timer.
     """
 
     app: faust.App
