@@ -1,4 +1,4 @@
-"""Reads result topics as any consumer would: read_committed, all partitions, from the beginning."""
+"""Reads result topics like any consumer: read_committed, all partitions, from the beginning."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MOST: Final = 20_000
 
 @asynccontextmanager
 async def reader_of(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
-    """Open a consumer of all partitions of a topic, at the beginning."""
+    """Open a consumer of all partitions of a topic, at its beginning."""
     consumer = raw_consumer(
         settings, auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH_BYTES
     )
@@ -36,7 +36,7 @@ async def reader_of(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaCon
 
 
 async def read_all(settings: Settings, topic: str) -> AsyncIterator[Sequence[RawRecord]]:
-    """Yield what is on the topic now, in batches of one partition."""
+    """Yield the records that are on the topic now, in batches of one partition."""
     async with reader_of(settings, topic) as consumer:
         ends: dict[TopicPartition, int] = {}
         while True:
@@ -52,9 +52,9 @@ async def read_all(settings: Settings, topic: str) -> AsyncIterator[Sequence[Raw
 
 
 def _end(settings: Settings, consumer: AIOKafkaConsumer, tp: TopicPartition) -> int | None:
-    """Where committed records end; None before the first answer.
+    """Return the end of the committed records; None before the first response.
 
-    From fetch answers, not from ListOffsets, which the embedded broker answers wrongly.
+    It comes from responses to fetches, because the embedded broker answers ListOffsets wrongly.
     """
     high: int | None = consumer.highwater(tp)
     if high is None or not settings.is_exactly_once:

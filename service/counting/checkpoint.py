@@ -1,4 +1,4 @@
-"""What a restart needs beside the rows, and what a seal hands to the journal. Immutable."""
+"""What a restart needs besides the rows, and what a seal gives to the journal. Immutable."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
 
 
 class SweepPosition(msgspec.Struct, frozen=True, gc=False):
-    """Where the sweep stands (see `sweep.py`); times in epoch ms, -1 before the first sweep."""
+    """The position of the sweep (see `sweep.py`). Times in epoch ms, -1 before the first sweep."""
 
     closed_to_ms: int = -1
     closing_to_ms: int = -1
@@ -42,7 +42,7 @@ class SweepPosition(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """The JSON that travels with the committed offset; under 4,096 bytes."""
+    """The JSON that is committed with the offset; under 4,096 bytes."""
 
     v: int
     watermark_ms: int | None
@@ -56,13 +56,13 @@ class _Metadata(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, gc=False):
-    """A position in the log and all state at it that is not in the rows.
+    """A position in the log, and all state there that is not in the rows.
 
-    `position`: offset of the next record. `watermark_ms`: -1 before the first event.
-    `settings`: the fingerprint of what changes results. `rows`: how many the table holds; None in
-    a checkpoint of a version that did not say. `rules`: which version judged which offsets.
-    `skipped`: which ranges an operator has stepped over. `unforeseen`: offsets of the records that
-    no restart may remember, because an error kept us from judging them; the newest MOST_UNFORESEEN.
+    `position`: offset of the next record. `watermark_ms`: -1 before the first event. `settings`:
+    the fingerprint of what changes results. `rows`: number of rows in the table; None in a
+    checkpoint of a version that did not store it. `rules`: which version judged which offsets.
+    `skipped`: ranges that an operator has stepped over. `unforeseen`: offsets of records that no
+    restart may remember, because an error prevented their judgement; the newest MOST_UNFORESEEN.
     """
 
     position: int
@@ -76,7 +76,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
     unforeseen: tuple[int, ...] = ()
 
     def to_metadata(self) -> str:
-        """Encode all but the position as JSON."""
+        """Encode all except the position as JSON."""
         watermark = self.watermark_ms if self.watermark_ms >= 0 else None
         settings = dict(self.settings)
         metadata = msgspec.json.encode(
@@ -97,7 +97,7 @@ class Checkpoint(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def from_metadata(cls, position: int, text: str) -> Checkpoint:
-        """Decode; ValueError when the text is not ours or of another version."""
+        """Decode. ValueError if the text is of another format or version."""
         found = msgspec.json.decode(text, type=_Metadata)
         if found.v != METADATA_VERSION:
             message = f"checkpoint metadata of version {found.v}, not {METADATA_VERSION}"
@@ -141,10 +141,9 @@ class Publisher(NamedTuple):
 
 
 class Sealed(msgspec.Struct, frozen=True, gc=False):
-    """What one transaction makes durable: records per result topic, and the checkpoint.
+    """What one transaction makes durable: the records of each result topic, and the checkpoint.
 
-    `topics`: what the topics are called. `updates` and `windows` carry no headers; an update
-    without a value removes the row.
+    `updates` and `windows` have no headers. An update without a value removes the row.
     """
 
     checkpoint: Checkpoint
@@ -161,7 +160,7 @@ class Sealed(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def outputs(self) -> Mapping[Target, Output]:
-        """Topic -> records, in the order of at least once: the rows come last."""
+        """The records by topic, in the order of at least once: the rows come last."""
         topics = self.topics
         return {
             topics.windows: self.windows,

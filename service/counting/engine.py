@@ -237,11 +237,14 @@ class Engine:
     def differences(
         self, found: Mapping[str, str | int]
     ) -> list[tuple[str, str | int | None, str | int | None]]:
-        """Return where settings differ: (name, the checkpoint's value, this engine's), by name."""
+        """Compare a checkpoint's settings with these.
+
+        Return (name, its value, own value), by name.
+        """
         return differences(found, self._settings, self._defaults)
 
     def committed(self, checkpoint: Checkpoint) -> None:
-        """Do nothing: the engine drops what it has sealed at the seal."""
+        """Do nothing: the seal has already dropped what it sealed."""
 
     # ---- queries
 

@@ -1,4 +1,4 @@
-"""How far the group has come: the committed position and the checkpoint of each partition."""
+"""The progress of the group: the committed position and the checkpoint of each partition."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from service.kafka import clients
 from service.settings import Settings
 
 STALLED_AFTER_S: Final = 600.0
-"""The last resort: a worker that makes no progress ends by itself after a minute, and says why."""
+"""A last limit: a worker without progress ends by itself after a minute, and says why."""
 _POLL_S: Final = 0.1
 
 
 class CatchUpTimeoutError(WorkerError):
-    """The worker has stopped coming forward before it came as far as it should."""
+    """The worker has stopped making progress before it reached the end."""
 
 
 class Committed(NamedTuple):
-    """A commit: offset of the next record, and its checkpoint.
+    """A commit: the offset of the next record, and its checkpoint.
 
-    The embedded broker drops the metadata of a commit: there the checkpoint is None.
+    The embedded broker drops the metadata of a commit. Then the checkpoint is None.
     """
 
     position: int
@@ -40,12 +40,12 @@ class Progress:
     """Reads the group's checkpoints."""
 
     def __init__(self, settings: Settings, admin: AIOKafkaAdminClient) -> None:
-        """Take a started admin client."""
+        """`admin`: a started client."""
         self._settings = settings
         self._admin = admin
 
     async def committed(self) -> dict[int, Committed]:
-        """The group's last commit by partition, of the partitions that have one."""
+        """Return the last commit of each partition that has one."""
         settings = self._settings
         partitions = [TopicPartition(settings.input_topic, p) for p in range(settings.partitions)]
         found = await self._admin.list_consumer_group_offsets(
@@ -67,9 +67,9 @@ class Progress:
     ) -> dict[int, Committed]:
         """Wait until every partition is committed up to its end. Return the commits.
 
-        There is no limit as long as the commits change. CatchUpTimeoutError: they have not for
-        `stalled_after_s`. `closed_to_ms`: and until the windows final at that watermark have been
-        published where the watermark is there. `look` is called at every try and may raise.
+        There is no time limit as long as the commits change. Stalled if they have not changed for
+        `stalled_after_s`. `closed_to_ms`: if the watermark has reached it, also wait until the
+        windows that are final then are published. `look` is called at every try and may raise.
         """
         last: dict[int, Committed] | None = None
         until = 0.0
@@ -118,7 +118,7 @@ def _is_swept(commit: Committed, closed_to_ms: int) -> bool:
 
 @asynccontextmanager
 async def progress_of(settings: Settings) -> AsyncIterator[Progress]:
-    """Open an admin client and look through it."""
+    """Open an admin client, and yield a `Progress` with it."""
     admin = clients.admin(settings)
     try:
         await admin.start()

@@ -1,7 +1,7 @@
-"""What a worker notes as it happens: durations, sizes and failures. One registry for one worker.
+"""The metrics that a worker notes when they happen: durations, sizes and failures.
 
-service/metrics/worker_collector.py adds to the registry what is only read at a scrape.
-This module knows no shard: a shard calls its `ShardObserver` (service/runtime/shard.py), and
+Each worker has one registry. service/metrics/worker_collector.py adds what a scrape reads. This
+module knows no shard: a shard calls its `ShardObserver` (service/runtime/shard.py), and
 `ShardMetrics` is one.
 """
 
@@ -67,10 +67,10 @@ REFUSALS: Final = ("connections", "host", "origin", "proof", "rate", "streams", 
 
 
 class Metrics:
-    """The registry of one worker, and what is observed in it."""
+    """The registry of one worker, and the metrics that are observed in it."""
 
     def __init__(self) -> None:
-        """Two workers in one process do not meet: each has its own registry."""
+        """Each worker has its own registry, so that two can live in one process."""
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -86,7 +86,7 @@ class Metrics:
             self._refused.labels(reason)
 
     def refused(self, reason: str) -> None:
-        """Note that the web port has refused a request."""
+        """Note that the web port has refused a request or connection."""
         assert reason in REFUSALS, reason
         self._refused.labels(reason).inc()
 
@@ -104,7 +104,7 @@ class ShardMetrics:
     """Observes one shard: the `ShardObserver` of a worker."""
 
     def __init__(self, metrics: Metrics) -> None:
-        """`metrics` of the worker."""
+        """`metrics`: of the worker."""
         self._metrics = metrics
 
     def opened(self, seconds: float) -> None:
@@ -116,11 +116,11 @@ class ShardMetrics:
         self._metrics.seal_seconds.observe(seconds)
 
     def committed(self, seconds: float, size: int, partition: int, position: int) -> None:
-        """Note a durable checkpoint: its duration, bytes, and which it was."""
+        """Note a durable checkpoint: its duration, its bytes, its partition and position."""
         exemplar = {"partition": str(partition), "position": str(position)}
         self._metrics.checkpoint_seconds.observe(seconds, exemplar)
         self._metrics.checkpoint_bytes.observe(size, exemplar)
 
     def failed(self) -> None:
-        """Note that a checkpoint failed; the worker ends."""
+        """Note that a checkpoint failed. The worker ends."""
         self._metrics.checkpoint_failures.inc()

@@ -1,7 +1,7 @@
 """Every metric of a worker in one typed list; base units, prefix `netfollowers_`.
 
-Counts are read from the engines at a scrape: nothing is updated per event, and nothing is
-kept twice. `METRICS` is the whole list: READINGS of each shard, WORKER readings, the histograms and
+A scrape reads the counts from the engines. Nothing is updated per event, and nothing is stored
+twice. `METRICS` is the whole list: READINGS of each shard, WORKER readings, the histograms and
 counters of service/metrics/observed.py, and the series of single accounts
 (service/metrics/account_series.py).
 """
@@ -33,10 +33,10 @@ Samples = Iterable[tuple[tuple[str, ...], float]]
 
 
 class Worker(Protocol):
-    """What metrics read of a worker. `Worker` of service/app.py has all of it.
+    """The parts of a worker that metrics read. `Worker` of service/app.py has all of them.
 
-    `held`: every shard, those that open included. `membership`: None before the first assignment.
-    `table_bytes`: by partition, bytes of packed rows, measured on a timer.
+    `held`: every shard, also those that are still opening. `membership`: None before the first
+    assignment. `table_bytes`: bytes of packed rows by partition, measured on a timer.
     """
 
     @property
@@ -53,7 +53,7 @@ class Worker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One metric that is read from a shard; its samples are (labels after partition, value)."""
+    """One metric of a shard. Its samples are (labels after partition, value)."""
 
     name: str
     kind: Kind
@@ -64,7 +64,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class WorkerReading:
-    """One metric of the worker as a whole; its samples are (labels, value)."""
+    """One metric of the whole worker. Its samples are (labels, value)."""
 
     name: str
     kind: Kind
@@ -388,11 +388,11 @@ METRICS: Final[Mapping[str, str]] = {
     REFUSED[0]: "counter",
     **dict.fromkeys(ACCOUNTS, "gauge"),
 }
-"""Every metric of the service by name (a counter is exposed with `_total`), and its kind."""
+"""The kind of every metric by name. A counter is exposed with `_total`."""
 
 
 def _tasks() -> int:
-    """Tasks of the loop that we are called in; 0 outside of one."""
+    """Return the number of tasks of the running loop; 0 outside of a loop."""
     try:
         return len(asyncio.all_tasks())
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""Reads a worker when somebody scrapes, and yields the families of all its metrics."""
+"""Reads a worker at every scrape, and yields the families of all its metrics."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from service.metrics.readings import READINGS, WORKER, Reading, Worker, WorkerRe
 
 
 def bind(metrics: Metrics, worker: Worker, accounts: AccountSeries) -> None:
-    """Have the registry read this worker at every scrape."""
+    """Make the registry read this worker at every scrape."""
     metrics.registry.register(_WorkerCollector(worker, accounts))
 
 
 class _WorkerCollector(Collector):
-    """Reads the worker when somebody scrapes."""
+    """Reads the worker at every scrape."""
 
     def __init__(self, worker: Worker, accounts: AccountSeries) -> None:
         self._worker = worker
         self._accounts = accounts
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family: those of shards and worker of one moment, then those of accounts."""
+        """Yield every family: shards and worker at one moment, then the accounts."""
         yield from list(self._at_once())
         yield from self._accounts.collect()
 

@@ -1,15 +1,15 @@
-"""The port of an engine: what the runtime asks of it, and all that it knows of it.
+"""The port of an engine: what the runtime calls, and all that it knows about an engine.
 
-An engine computes one partition of one topic. It is pure and synchronous: records go in, and what
-they have changed comes out at a seal. The runtime reads the records, makes each seal durable in one
+An engine computes one partition of one topic. It is pure and synchronous: it takes records, and a
+seal returns what they have changed. The runtime reads the records, makes each seal durable in one
 transaction with the position, and restores the engine after a restart. `service/counting` is one
-engine; CONTRIBUTING.md has a recipe for the next.
+engine. CONTRIBUTING.md has a recipe for the next.
 
     restore(checkpoint) -> load(rows)... -> remember(records)... -> apply(records)... -> seal()...
                                                                     committed(checkpoint)...
 
-What the engine publishes must be a function of the records and of its `settings`. How they were
-divided into batches, seals and restarts must not change a number.
+What the engine publishes must depend only on the records and on its `settings`. The division into
+batches, seals and restarts must not change a number.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from service.contract.results import Output, Target
 from service.contract.skipped_ranges import Skipped
 
 Fingerprint = Mapping[str, str | int]
-"""Name of a setting that changes results -> its value."""
+"""The value of each setting that changes results, by name."""
 Difference = tuple[str, str | int | None, str | int | None]
 """(name of a setting, its value in a checkpoint, its value here)"""
 
 
 class Checkpoint(Protocol):
-    """A position in the input, and the engine's state at it that is not in its tables.
+    """A position in the input, and the state of the engine there that is not in its tables.
 
-    Immutable; equal when all of it is equal. The engine may keep more in it than is named here.
+    It is immutable. Two checkpoints are equal if all their contents are equal. An engine may keep
+    more in it than is named here.
     """
 
     @property
@@ -39,18 +40,21 @@ class Checkpoint(Protocol):
 
     @property
     def settings(self) -> Fingerprint:
-        """The fingerprint of the engine that has made it."""
+        """The fingerprint of the engine that made it."""
 
     @property
     def rows(self) -> int | None:
-        """Rows of all tables together; None when it does not say."""
+        """Number of rows in all tables; None if it is unknown."""
 
     @property
     def skipped(self) -> Skipped:
-        """Ranges that an operator has stepped over; the input is not read there again."""
+        """Ranges that an operator has stepped over. The input is not read there again."""
 
     def to_metadata(self) -> str:
-        """Encode all but the position; at most 4,095 bytes. It travels with the offset."""
+        """Encode all except the position, in at most 4,095 bytes.
+
+        It is committed with the offset.
+        """
 
 
 C = TypeVar("C")
@@ -65,42 +69,45 @@ class Sealed(Protocol):
 
     @property
     def outputs(self) -> Mapping[Target, Output]:
-        """Topic, or (topic, partition) -> records, or finished batches. Ordered.
+        """Records, or finished batches, by topic or (topic, partition). Ordered.
 
-        The order is the one of at least once, where a crash may leave a part: tables come last, so
-        that no row says that something was published which was not.
+        The order is that of at least once, where a crash may leave a part written. Tables come
+        last, so that no row claims that an unpublished result was published.
         """
 
     @property
     def sampled_keys(self) -> Sequence[bytes]:
-        """A few keys of input records, to see which partitioner has put them here; may be empty."""
+        """A few keys of input records, to find out which partitioner chose them; may be empty."""
 
 
 class Publisher(Protocol):
-    """What a journal must know of an engine: where it writes, and how its checkpoints are read."""
+    """What a journal must know of an engine: its topics, and how to read its checkpoints."""
 
     @property
     def table_topics(self) -> tuple[str, ...]:
-        """Compacted topics that are read back at a restart, key by key; may be empty.
+        """Compacted topics that a restart reads, key by key; may be empty.
 
-        Key -> value; a record without a value removes its row. At least once, the first one also
-        holds the checkpoint, under the empty key, so there must be one.
+        A record without a value removes the row of its key. With at least once, the first table
+        also contains the checkpoint, under the empty key, so there must be one.
         """
 
     @property
     def output_topics(self) -> tuple[str, ...]:
-        """Every topic that it writes, tables included. Each has as many partitions as the input."""
+        """Every topic that it writes, with its tables. Each has as many partitions as the input."""
 
     def decode_checkpoint(self, position: int, metadata: str) -> Checkpoint:
-        """Decode what `to_metadata` has encoded; ValueError when it is not this engine's."""
+        """Decode the text of `to_metadata`. ValueError if it is not from this engine."""
 
 
 class PartitionEngine(Publisher, Protocol[C]):
-    """An engine of one partition. Mutable; it belongs to one shard. `C`: its own checkpoint."""
+    """An engine of one partition.
+
+    Mutable; it belongs to one shard. `C`: the class of its checkpoint.
+    """
 
     @property
     def settings(self) -> Fingerprint:
-        """Its fingerprint; it goes into each checkpoint."""
+        """Its fingerprint, which each checkpoint contains."""
 
     @property
     def position(self) -> int:
@@ -108,52 +115,58 @@ class PartitionEngine(Publisher, Protocol[C]):
 
     @property
     def has_unsealed(self) -> bool:
-        """True when a seal would have something to make durable, be it the position alone."""
+        """True if a seal would have something to make durable, even if it is only the position."""
 
     @property
     def unforeseen(self) -> str:
-        """The first record that it could not judge, as text for the log; empty without one."""
+        """The first record that it could not judge, as text for the log; "" without one."""
 
     @property
     def remembered_ids(self) -> int:
-        """How much `remember` has kept, for the log."""
+        """Number of entries that `remember` has kept, for the log."""
 
     # ---- restore
 
     def initial_checkpoint(self, start: int) -> C:
-        """Make the checkpoint before anything was computed. `start`: the log start of the input."""
+        """Return the checkpoint before any record. `start`: the log start of the input."""
 
     def differences(self, found: Fingerprint) -> list[Difference]:
-        """Compare a checkpoint's settings with its own; empty when it can continue from there."""
+        """Compare the settings of a checkpoint with its own.
+
+        Empty if it can continue from there.
+        """
 
     def replay_from(self, checkpoint: C) -> int:
-        """First offset that `remember` needs to see again; the position itself for none."""
+        """Return the first offset that `remember` must read again; else the position."""
 
     def restore(self, checkpoint: C) -> None:
-        """Take up a checkpoint; called once, first. TooNew: a newer version has made it."""
+        """Start from a checkpoint. Called once, first. TooNew if a newer version made it."""
 
     def load(self, rows: Iterable[tuple[bytes, bytes]], table: str) -> int:
-        """Load rows (key, value) of a table, each key once, in any order, in several calls.
+        """Load rows (key, value) of a table: each key once, in any order, in several calls.
 
-        Returns the largest input offset that one of them contains; -1 when rows contain none.
+        Return the largest input offset that a row contains, or -1 if rows contain no offset.
         """
 
     def remember(self, records: Iterable[RawRecord]) -> None:
-        """See records before the position again, in order, in several calls."""
+        """Read records before the position again, in order, in several calls."""
 
     # ---- compute
 
     def apply(self, records: Sequence[RawRecord], position: int) -> None:
-        """Compute records in order; `position` is the offset after them, gaps included.
+        """Compute records in order. `position`: the offset after them, with gaps.
 
-        It raises for nothing that a record may contain: any error here ends the worker.
+        It must not raise because of the contents of a record: any error here ends the worker.
         """
 
     def seal(self) -> Sealed:
-        """Hand out all that has changed since the last seal, as one unit. It may leave a rest."""
+        """Return what has changed since the last seal, as one unit.
+
+        A part may be left to the next seal.
+        """
 
     def committed(self, checkpoint: C) -> None:
-        """Learn that a seal of this life is durable, once for each, in their order.
+        """Note that a seal of this run is durable. Called once for each seal, in order.
 
-        The checkpoint that an open has found is not told: `restore` has said it.
+        It is not called for the checkpoint that an open has found, because `restore` had it.
         """

@@ -1,9 +1,10 @@
 """The journal: the port between a shard and the broker, and its two Kafka implementations.
 
-`open` fences, *then* sees that nothing is undecided, *then* reads the position, *then* the rows,
-then the records that the engine wants to see again; in another order a previous owner could still
-commit behind our back. `commit` makes one sealed checkpoint durable; whatever it raises is final.
-The journal knows of an engine where it writes, and nothing else: rows and records are bytes.
+The order of `open` matters. It first fences, then checks that no transaction is undecided, then
+reads the position, then the rows, and then the records that the engine must read again. In another
+order a previous owner could still commit unseen. `commit` makes one sealed checkpoint durable, and
+each exception of it is final. The journal knows only where an engine writes: rows and records are
+bytes.
 """
 
 from __future__ import annotations
@@ -34,10 +35,13 @@ log = logging.getLogger(__name__)
 
 RESTORE_FETCH_BYTES: Final = 8 * 1_024 * 1_024
 MAX_SEQUENCE: Final = 2**31 - 2**24
-"""aiokafka's producer wraps its sequence number wrongly after 2^31 records: renew it before."""
+"""aiokafka's producer wraps its sequence number wrongly after 2^31 records.
+
+So it is renewed before.
+"""
 
 UNDECIDED_S: Final = 30.0
-"""A transaction that is undecided for so long after the fence will not be decided any more."""
+"""Seconds after the fence. A transaction that is still undecided then will never be decided."""
 _ASK_AGAIN_S: Final = 0.2
 
 CHECKPOINT_KEY: Final = b""
@@ -51,41 +55,41 @@ def _topic(target: Target) -> str:
 
 
 class _CheckpointRecord(msgspec.Struct, frozen=True):
-    """At least once: what a commit with metadata would hold."""
+    """At least once: the contents of a commit with metadata."""
 
     position: int
     metadata: str
 
 
 CommitPosition = Callable[[int, int, str], Awaitable[None]]
-"""(partition, position, metadata): commit as the member of the group that we are."""
+"""(partition, position, metadata): commit as this member of the group."""
 
 
 class OpenRefusedError(RefusedError):
-    """The log and our own commits contradict each other; the message names the way forward."""
+    """The log and the commits contradict each other. The text says what to do."""
 
 
 class ForeignCommitError(OpenRefusedError):
-    """The group has a commit that no worker has made; `netfollowers rebuild` mends it."""
+    """The group has a commit that no worker has made. `netfollowers rebuild` corrects it."""
 
     def __init__(self, what: str, way_back: str) -> None:
-        """`what` was found, in a sentence."""
+        """`what`: a sentence that says what was found."""
         super().__init__(f"{what}: {way_back}")
         self.what = what
 
 
 class ShardFencedError(NetFollowersError):
-    """Another worker has opened the shard since we did: we are the zombie."""
+    """Another worker has opened the shard since this worker did. This worker must stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What an open found: the checkpoint (None: never counted), rows, and records before it.
+    """The result of an open: the checkpoint (None: never counted), rows, and records before it.
 
-    `start`: the log start of the input. `rows`: table topic -> key -> value, latest first to last
-    written.
-    `recent`: lists of records from `recent_from` up to the checkpoint's position, in order, read as
-    they are asked for: all of them at once would be more than the table.
+    `start`: the log start of the input. `rows`: the latest value of each key, in the order of
+    writing (with several tables, by table topic). `recent`: lists of records from `recent_from` up
+    to the position of the checkpoint, in order. They are read when they are needed, because all of
+    them at once would be larger than the table.
     """
 
     checkpoint: Checkpoint | None
@@ -97,16 +101,16 @@ class Restored:
 
 @dataclass(slots=True)
 class Progress:
-    """How far an open or a reclaim has come, for the watchdog; `step` is "" when none is under way.
+    """The progress of an open or a reclaim, for the watchdog. `step` is "" if neither is running.
 
-    `at` counts records and positions: a long read moves it, and a long gap. A restore may take its
-    time; what must not happen is that neither of the two moves.
+    `at` counts records and positions. A long read moves it, and so does a long gap. A restore may
+    take long, but one of the two must move.
     """
 
     step: str = ""
     at: int = 0
     part: float = 0.0
-    """Of the table's log, how much has been read, 0 to 1."""
+    """Part of the table's log that has been read, from 0 to 1."""
 
     def enter(self, step: str) -> None:
         """Begin the next step."""
@@ -116,13 +120,16 @@ class Progress:
 
 
 class Journal(Protocol):
-    """One partition's durable side. Implemented over Kafka twice, and by the simulation's world."""
+    """The durable side of one partition.
+
+    Kafka has two implementations, and the simulation has one.
+    """
 
     is_atomic: bool
     progress: Progress
 
     async def open(self, replay_from: Callable[[Checkpoint], int]) -> Restored:
-        """Fence, then position, then rows, then the records from `replay_from`."""
+        """Fence, then read the position, then the rows, then the records from `replay_from`."""
 
     async def reclaim(self) -> Checkpoint | None:
         """Fence again and read the committed checkpoint, without the rows."""
@@ -131,18 +138,18 @@ class Journal(Protocol):
         """Read the committed checkpoint."""
 
     async def commit(self, sealed: Sealed) -> int:
-        """Make one checkpoint durable; -> bytes of its records. Any exception is final."""
+        """Make one checkpoint durable. Return the bytes of its records. Any exception is final."""
 
     async def close(self) -> None:
-        """Let go of the broker. Never commits."""
+        """Close the clients. Never commits."""
 
 
 class KafkaJournal:
-    """A partition's journal over Kafka; the subclass says how a checkpoint is written."""
+    """The journal of a partition over Kafka. The subclass writes the checkpoint."""
 
     is_atomic: bool
     _way_back = "use another NETFOLLOWERS_APP_ID with its own result topics"
-    """From a commit that is not ours."""
+    """What to do about a commit that no worker made."""
 
     def __init__(
         self, settings: Settings, partition: int, partitions: int, publisher: Publisher
@@ -182,9 +189,9 @@ class KafkaJournal:
         return Restored(checkpoint, start, rows, recent_from, recent)
 
     async def fence(self) -> None:
-        """Fence the earlier owner and see that nothing is undecided, for `netfollowers rebuild`.
+        """Fence the earlier owner and wait for undecided transactions, for `netfollowers rebuild`.
 
-        It reads the results by other means, before it commits.
+        The command reads the results in another way before it commits.
         """
         reader = raw_consumer(self._settings)
         try:
@@ -209,7 +216,10 @@ class KafkaJournal:
         raise NotImplementedError
 
     async def _decided(self, reader: AIOKafkaConsumer) -> None:
-        """Wait until no transaction hides records from `reader`; nothing to do without any."""
+        """Wait until no transaction hides records from `reader`.
+
+        Without transactions, do nothing.
+        """
 
     async def _checkpoint_and_rows(
         self, reader: AIOKafkaConsumer
@@ -220,7 +230,7 @@ class KafkaJournal:
         raise NotImplementedError
 
     async def _check_partitions(self, reader: AIOKafkaConsumer) -> None:
-        """The topics must have the partition count that the worker found when it started."""
+        """Refuse topics with another partition count than the one found at the start."""
         for topic in (self._settings.input_topic, *self._publisher.output_topics):
             found = len(await reader._client._wait_on_metadata(topic))  # noqa: SLF001
             if found != self._partitions:
@@ -231,7 +241,10 @@ class KafkaJournal:
                 raise OpenRefusedError(message)
 
     async def committed(self) -> Checkpoint | None:
-        """See `Journal.committed`. A consumer of its own: a second `assign` breaks aiokafka's."""
+        """See `Journal.committed`.
+
+        It uses a new consumer, because a second `assign` breaks aiokafka's.
+        """
         self.progress.enter("read the committed offset")
         asker = clients.consumer(self._settings, group_id=self._settings.app_id)
         try:
@@ -296,7 +309,7 @@ class KafkaJournal:
                     yield records
 
     async def _part(self, first: int, position: int) -> AsyncGenerator[Sequence[RawRecord]]:
-        """By a consumer of its own: no fetch in flight may be overtaken by a seek."""
+        """Use a new consumer, because no seek may overtake a fetch in flight."""
         self.progress.enter("read the input again")
         reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
         try:
@@ -317,7 +330,7 @@ class KafkaJournal:
             await reader.stop()
 
     async def _check_end(self, reader: AIOKafkaConsumer, position: int) -> None:
-        """Refuse to wait for records that no longer exist (asked only when none came)."""
+        """Refuse to wait for records that no longer exist. Called only if no record came."""
         listed: int = (await reader.end_offsets([self.source]))[self.source]
         end = max(listed, reader.highwater(self.source) or 0)
         if end < position:
@@ -330,7 +343,7 @@ class KafkaJournal:
             raise OpenRefusedError(message)
 
     def _batches(self, records: Iterable[OutputRecord], producer: AIOKafkaProducer) -> list[Any]:
-        """(key, value[, headers]) -> closed batches."""
+        """Turn (key, value[, headers]) into closed batches."""
         batches: list[Any] = []
         batch = producer.create_batch()
         for key, value, *headers in records:
@@ -347,7 +360,10 @@ class KafkaJournal:
         return batches
 
     async def _send(self, outputs: Iterable[tuple[Target, Output]]) -> int:
-        """Send in this order, wait until every record is stored; -> bytes of batches."""
+        """Send in this order and wait until all records are stored.
+
+        Return the bytes of the batches.
+        """
         producer = self._producer
         assert producer is not None
         futures: list[asyncio.Future[Any]] = []
@@ -372,7 +388,7 @@ class KafkaJournal:
         return size
 
     def _parts(self, outputs: Mapping[Target, Output]) -> tuple[_Part, _Part]:
-        """Cut what was sealed in what comes before the tables, and the tables."""
+        """Divide the outputs of a seal into those before the tables, and the tables."""
         tables = self._publisher.table_topics
         others: _Part = [one for one in outputs.items() if _topic(one[0]) not in tables]
         return others, [one for one in outputs.items() if _topic(one[0]) in tables]
@@ -418,7 +434,7 @@ class TransactionalJournal(KafkaJournal):
         return checkpoint, await self._rows(reader)
 
     async def _fence(self) -> None:
-        """Start a producer: the broker ends the open transaction of any earlier one."""
+        """Start a producer. The broker then ends the open transaction of any earlier producer."""
         await self.close()
         name = f"{self._settings.app_id}-{self.source.partition}"
         producer = clients.transactional_producer(self._settings, name)
@@ -432,9 +448,10 @@ class TransactionalJournal(KafkaJournal):
     async def _decided(self, reader: AIOKafkaConsumer) -> None:
         """Refuse to read a table in which a transaction is still undecided.
 
-        After the fence all of ours are. But a broker that was killed while it wrote the markers may
-        come back without one of them: the commit is there, its rows stay hidden, and the next
-        commit of ours would bring them back (docs/design/decisions/0013).
+        After the fence, all transactions of this id are decided. But a broker that was killed while
+        it wrote the markers may come back without one of them. Then the commit is there, but its
+        rows stay hidden, and the next commit would make them visible again
+        (docs/design/decisions/0013).
         """
         self.progress.enter("wait for undecided transactions")
         number = self.source.partition
@@ -475,9 +492,8 @@ class TransactionalJournal(KafkaJournal):
 class PlainJournal(KafkaJournal):
     """At least once: results first, then the rows of tables, then the checkpoint.
 
-    The checkpoint is a record of the first table whose key is empty (no row's is): Tansu drops the
-    metadata of a commit. The group's offset is committed as well, for tools that show
-    lag.
+    The checkpoint is a record of the first table with an empty key (no row has it), because Tansu
+    drops the metadata of a commit. The group's offset is committed too, for tools that show lag.
     """
 
     is_atomic = False
@@ -491,7 +507,10 @@ class PlainJournal(KafkaJournal):
         *,
         commit_position: CommitPosition,
     ) -> None:
-        """`commit_position` commits as the group's member (a stranger's commit is refused)."""
+        """`commit_position`: commits as a member of the group.
+
+        The commit of a non-member is refused.
+        """
         super().__init__(settings, partition, partitions, publisher)
         assert self.tables, "at least once, the checkpoint is kept in a table"
         self._commit_position = commit_position
@@ -512,7 +531,7 @@ class PlainJournal(KafkaJournal):
         return size
 
     async def reclaim(self) -> Checkpoint | None:
-        """Nothing fences, so nothing in memory can be trusted: a shard always opens anew."""
+        """There is no fencing, so the memory cannot be trusted: a shard always opens again."""
         return None
 
     async def _checkpoint_and_rows(
@@ -526,7 +545,10 @@ class PlainJournal(KafkaJournal):
         return self._publisher.decode_checkpoint(found.position, found.metadata), rows
 
     async def _of_another_guarantee(self) -> Checkpoint | None:
-        """Without a record of ours, a commit is another guarantee's, or our table was deleted."""
+        """Judge a commit without a checkpoint record.
+
+        It is from another guarantee, or the table was deleted.
+        """
         checkpoint = await self.committed()
         if checkpoint is not None and checkpoint.settings.get("guarantee") == "at_least_once":
             message = (
@@ -544,7 +566,10 @@ class PlainJournal(KafkaJournal):
         await clients.start(self._producer)
 
     async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
-        """High watermark of a fetch: the embedded broker answers ListOffsets(latest) wrongly."""
+        """Return the high watermark of a fetch.
+
+        The embedded broker answers ListOffsets(latest) wrongly.
+        """
         await reader.seek_to_beginning(tp)
         while reader.highwater(tp) is None:
             await reader.getmany(tp, timeout_ms=100, max_records=1)
@@ -552,9 +577,9 @@ class PlainJournal(KafkaJournal):
 
 
 async def _until(reader: AIOKafkaConsumer, tp: TopicPartition, end: int) -> Any:  # noqa: ANN401
-    """Yield lists of records until the position has reached `end` (markers and gaps included).
+    """Yield lists of records until the position has reached `end`, also over markers and gaps.
 
-    A list is empty where nothing came.
+    A list is empty if no record came.
     """
     while await reader.position(tp) < end:
         found = await reader.getmany(tp, timeout_ms=200, max_records=20_000)

@@ -1,12 +1,11 @@
-"""How far behind each partition is: asked of the broker on a timer, not of our own fetches.
+"""Measures the lag of each partition: from the broker on a timer, not from fetches.
 
-A reader that is stuck reports no lag that it has not fetched; the broker does. What a worker is
-behind in time is the age of the record at its position, and that record's timestamp is asked for
-with a fetch of one record.
+A stuck reader does not report the lag that it has not fetched, but the broker does. The lag in time
+is the age of the record at the worker's position. A fetch of one record reads its timestamp.
 
-There is a second lag. While a producer's transaction is open, consumers of committed records get
-nothing from its first record on: the last stable offset stands still, and the log grows. A
-consumer that reads uncommitted records asks for the end of the log.
+There is a second lag. While the transaction of a producer is open, consumers of committed records
+get nothing from its first record on. The last stable offset does not move, and the log grows. A
+consumer that reads uncommitted records finds the end of the log.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ _FETCH_BYTES: Final = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the broker said about a partition at `at_s`, seconds since the epoch.
+    """The broker's response about a partition at `at_s`, in seconds since the epoch.
 
-    `end`: its last stable offset. `stamp_ms`: when the record at `position` was written, epoch ms;
-    None without such a record or an answer. `hidden`: records and markers between the last
-    stable offset and the end of the log; `hidden_since_s`: since when this worker has seen the last
-    stable offset stand there.
+    `end`: its last stable offset. `stamp_ms`: when the record at `position` was written, in epoch
+    ms; None without such a record or a response. `hidden`: records and markers between the last
+    stable offset and the end of the log. `hidden_since_s`: since when this worker has seen that
+    last stable offset.
     """
 
     at_s: float
@@ -56,23 +55,26 @@ class Seen:
 
 
 class Lag:
-    """What is behind, by partition. `run` asks; the rest answers from what was heard last."""
+    """The lag by partition. `run` sends requests; the other methods use the last responses."""
 
     def __init__(self, settings: Settings, shards: Iterable[AnyShard]) -> None:
-        """Nothing is asked yet."""
+        """Start without responses."""
         self._settings = settings
         self._shards = shards
         self._seen: dict[int, Seen] = {}
         self._told: set[int] = set()
 
     def records(self, shard: AnyShard) -> int:
-        """Records between the last stable offset, as far as known, and the shard's position."""
+        """Return the records between the last known stable offset and the shard's position."""
         seen = self._seen.get(shard.partition)
         asked = seen.end - shard.engine.position if seen else 0
         return max(0, shard.lag, asked)
 
     def age_s(self, shard: AnyShard) -> float:
-        """Age of the oldest record that is not applied; 0 when there is none. INTERVAL_S late."""
+        """Return the age of the oldest record that is not applied; 0 without one.
+
+        INTERVAL_S late.
+        """
         if self.records(shard) == 0:
             return 0.0
         now, position = time.time(), shard.engine.position
@@ -84,16 +86,16 @@ class Lag:
         return max(0.0, now - seen.stamp_ms / 1_000)
 
     def hidden(self, shard: AnyShard) -> int:
-        """Records that an open transaction hides: the last stable offset's lag. INTERVAL_S late."""
+        """Return the number of records that an open transaction hides. INTERVAL_S late."""
         seen = self._seen.get(shard.partition)
         if seen is None or shard.engine.position > seen.end:  # it has ended since we asked
             return 0
         return seen.hidden
 
     def hidden_s(self, shard: AnyShard) -> float:
-        """For how long this worker has seen that transaction open, s; 0 without one.
+        """Return the seconds for which this worker has seen that transaction open; 0 without one.
 
-        Not by the first record's timestamp: that may be a producer's, of any time.
+        It does not use the first record's timestamp, because a producer can set it to any time.
         """
         seen = self._seen.get(shard.partition)
         if not self.hidden(shard) or seen is None:
@@ -101,7 +103,7 @@ class Lag:
         return max(0.0, time.time() - seen.hidden_since_s)
 
     def why_hidden(self, shard: AnyShard) -> str:
-        """Say which open transaction has held a partition up for too long; empty when none has."""
+        """Return which open transaction has blocked a partition for too long; "" without one."""
         seconds = self.hidden_s(shard)
         if seconds < self._settings.stuck_after_s:
             return ""
@@ -113,7 +115,7 @@ class Lag:
         )
 
     async def run(self) -> None:
-        """Ask for ever. A broker that does not answer leaves what is known, which ages."""
+        """Send requests without end. Without a response the last values stay, and become older."""
         while True:
             consumer = clients.consumer(self._settings, max_partition_fetch_bytes=_FETCH_BYTES)
             everything = clients.consumer(self._settings, isolation_level="read_uncommitted")
@@ -132,7 +134,7 @@ class Lag:
             await asyncio.sleep(INTERVAL_S)
 
     def _tell(self) -> None:
-        """Log once that a transaction holds a partition up, and once that it has ended."""
+        """Log once that a transaction blocks a partition, and once that it has ended."""
         for shard in self._shards:
             why, partition = self.why_hidden(shard), shard.partition
             if why and partition not in self._told:
@@ -170,7 +172,7 @@ class Lag:
 async def _stamps(
     consumer: AIOKafkaConsumer, positions: dict[TopicPartition, int]
 ) -> dict[TopicPartition, int]:
-    """Log timestamps, epoch ms, of the first record at or after each position."""
+    """Return the log timestamp, in epoch ms, of the first record at or after each position."""
     consumer.assign(list(positions))
     for tp, position in positions.items():
         consumer.seek(tp, position)

@@ -3,9 +3,9 @@
     OPENING --open--> HELD --run--> RUNNING --revoke--> HELD --reclaim, run--> RUNNING
        any state --close--> CLOSED
 
-Each verb asserts its state; nothing is shared between shards; no lock is held across broker I/O.
-While HELD a shard takes no batch and starts no checkpoint. Whatever goes
-wrong ends the worker through `fail`, which does not return.
+Each verb asserts its state. Shards share nothing. No lock is held across broker I/O. A shard that
+is HELD takes no batch and starts no checkpoint. Any error ends the worker through `fail`, which
+does not return.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ log = logging.getLogger(__name__)
 
 E = TypeVar("E", bound=PartitionEngine[Any])
 Fail = Callable[[str, BaseException | None], None]
-"""(what cannot go on, why): ends the process; does not return."""
+"""(what failed, why): ends the process and does not return."""
 
 _LOAD_ROWS: Final = 5_000
-"""Rows decoded at a stretch while opening; running shards get their turn in between."""
+"""Rows decoded in one step while opening. Running shards work between the steps."""
 _SATURATED: Final = 4
-"""So many times `flush_records` may wait unsealed behind a commit in flight."""
+"""Multiples of `flush_records` that may wait unsealed behind a commit in flight."""
 
 
 def loop_time() -> float:
-    """Monotonic seconds; the loop's, so that a simulation can have a time of its own."""
+    """Return the monotonic seconds of the event loop, so that a simulation can set the time."""
     return asyncio.get_running_loop().time()
 
 
 class State(Enum):
-    """Where a shard is between assignment and loss."""
+    """The state of a shard between assignment and loss."""
 
     OPENING = "opening"
     RUNNING = "running"
@@ -54,23 +54,23 @@ class State(Enum):
 
 
 class ShardObserver(Protocol):
-    """Is told what happens to a shard, for metrics. Nothing that a shard does depends on it."""
+    """Called when things happen to a shard, for metrics. A shard never depends on it."""
 
     def opened(self, seconds: float) -> None:
-        """It has been restored, in so many seconds."""
+        """Note that the shard was restored, and how many seconds it took."""
 
     def sealed(self, seconds: float) -> None:
-        """A checkpoint has been sealed; nothing else was done for so many seconds."""
+        """Note a sealed checkpoint, and the seconds in which the loop did nothing else."""
 
     def committed(self, seconds: float, size: int, partition: int, position: int) -> None:
-        """A checkpoint is durable: seconds since its seal, bytes of its records, and which."""
+        """Note a durable checkpoint: seconds since its seal, bytes of its records, its position."""
 
     def failed(self) -> None:
-        """A checkpoint failed; the worker ends."""
+        """Note that a checkpoint failed. The worker ends."""
 
 
 class Shard(Generic[E]):
-    """One partition. The engine counts, the journal makes durable, the reader feeds."""
+    """One partition. The engine counts, the journal makes results durable, the reader feeds it."""
 
     def __init__(  # noqa: PLR0913 - one collaborator each
         self,
@@ -84,7 +84,7 @@ class Shard(Generic[E]):
         observer: ShardObserver,
         fail: Fail,
     ) -> None:
-        """Build it in state OPENING; nothing is connected. `partitions`: of the input."""
+        """Build the shard in state OPENING. Nothing is connected. `partitions`: of the input."""
         self.partition: int = partition
         self.state = State.OPENING
         self.engine: E = engine
@@ -106,15 +106,15 @@ class Shard(Generic[E]):
         self.committed_offset = 0
         """Every input record before it is durable in the result topics."""
         self.committed_s = time.time()
-        """When it last became so, or when the shard was made, seconds since the epoch."""
+        """When it last moved, or when the shard was made, in seconds since the epoch."""
         self.dedup_history_lost = 0
-        """Records whose event ids could not be read again: input retention had deleted them."""
+        """Number of records whose event ids are lost, because input retention had deleted them."""
         self.sampled_keys: Counter[Partitioner] = Counter()
-        """Sampled accounts by the partitioner that would put their key into this partition."""
+        """Sampled accounts, by the partitioner that would choose this partition for their key."""
         self._unsealed = 0
         self._has_warned = self._has_told = False
         self.applied_ms = 0
-        """Log timestamp of the last record that was applied, epoch ms; 0 before the first."""
+        """Log timestamp of the last applied record, in epoch ms; 0 before the first."""
 
     # ---- open
 
@@ -146,7 +146,7 @@ class Shard(Generic[E]):
         )
 
     def run(self) -> None:
-        """Start to read at the engine's position."""
+        """Start to read at the position of the engine."""
         assert self.state is State.HELD, self.state
         self.state = State.RUNNING
         self._sealed_at = self._moved_at = self._answered_at = loop_time()
@@ -155,7 +155,7 @@ class Shard(Generic[E]):
         self._reading.add_done_callback(self._ended_reading)
 
     async def _commit_start(self) -> Checkpoint:
-        """Commit before the first row is written: rows without a commit are then always wrong."""
+        """Commit before the first row is written. So rows without a commit are always wrong."""
         self._journal.progress.enter("commit the start")
         sealed = self.engine.seal()
         await self._journal.commit(sealed)
@@ -163,7 +163,7 @@ class Shard(Generic[E]):
         return sealed.checkpoint
 
     async def _restore(self, restored: Restored) -> int:
-        """Fill the engine; -> the newest offset that a row contains."""
+        """Fill the engine. Return the newest offset that a row contains."""
         engine = self.engine
         try:
             engine.restore(restored.checkpoint or engine.initial_checkpoint(restored.start))
@@ -218,7 +218,10 @@ class Shard(Generic[E]):
             )
 
     async def _check_row_count(self, restored: Restored, found: int) -> None:
-        """A transaction holds rows and their number: another number is a damaged table."""
+        """Compare the number of rows with the one in the commit.
+
+        A difference means a damaged table.
+        """
         checkpoint = restored.checkpoint
         if checkpoint is None or checkpoint.rows is None or not self._settings.is_exactly_once:
             return
@@ -243,7 +246,7 @@ class Shard(Generic[E]):
         )
 
     async def _refuse_rows(self, restored: Restored, why: str) -> NoReturn:
-        """Rows ahead of the commit are wrong, unless their commit has come since we looked."""
+        """Refuse rows ahead of the commit, unless their commit has come meanwhile."""
         if await self._journal.committed() != restored.checkpoint:
             message = "another worker took over the partition while this worker opened it"
             raise ShardFencedError(message)
@@ -256,11 +259,11 @@ class Shard(Generic[E]):
     # ---- apply
 
     def accepts(self, batch: Batch) -> bool:
-        """Tell whether the batch is of this shard's present assignment."""
+        """Tell whether the batch belongs to the present assignment of this shard."""
         return self.state is State.RUNNING and batch.reader is self.reader
 
     def take(self, batch: Batch) -> None:
-        """Count a batch, now or, while a slow commit holds too much back, after the commit."""
+        """Count a batch now, or after the commit if a slow commit delays too many records."""
         assert self.accepts(batch)
         self._backlog.append(batch)
         if not self._is_saturated:
@@ -280,7 +283,7 @@ class Shard(Generic[E]):
             batch.release()
 
     def _tell_unforeseen(self) -> None:
-        """Log the first record that could not be judged; the metric counts the others."""
+        """Log the first record that could not be judged. The metric counts the others."""
         self._has_told = True
         log.error(
             "a record could not be judged and was rejected as unforeseen: a bug of this service, "
@@ -297,7 +300,7 @@ class Shard(Generic[E]):
     # ---- checkpoint
 
     def checkpoint_if_due(self, now: float) -> None:
-        """Start a checkpoint if it is time for one and none is in flight."""
+        """Start a checkpoint if one is due and no other is in flight."""
         if self.state is not State.RUNNING or self._committing is not None:
             return
         is_time = now - self._sealed_at >= self._settings.flush_interval_s
@@ -321,7 +324,7 @@ class Shard(Generic[E]):
         return self._committing
 
     def _sample(self, sealed: Sealed) -> None:
-        """Look at a few keys: which partitioner has put them here?"""
+        """Check a few keys: which partitioner chose this partition for them?"""
         for key in sealed.sampled_keys:
             partitioner = partitioner_of(key, self.partition, self._partitions)
             self.sampled_keys[partitioner] += 1
@@ -362,12 +365,12 @@ class Shard(Generic[E]):
 
     @property
     def restored_part(self) -> float:
-        """Of the table's log, how much has been read, 0 to 1; 1 once the shard is open."""
+        """Part of the table's log that has been read, from 0 to 1; 1 when the shard is open."""
         return self._journal.progress.part if self.state is State.OPENING else 1.0
 
     @property
     def is_running(self) -> bool:
-        """True while it counts."""
+        """True while the shard counts."""
         return self.state is State.RUNNING
 
     @property
@@ -377,17 +380,17 @@ class Shard(Generic[E]):
 
     @property
     def answered_s(self) -> float:
-        """When the broker last answered this shard's reader, seconds since the epoch; 0: never."""
+        """When the broker last answered the reader, in seconds since the epoch; 0: never."""
         return self.reader.answered_s if self.reader is not None else 0.0
 
     @property
     def lag(self) -> int:
-        """Records between the last stable offset and what has been counted; 0 while unknown."""
+        """Records between the last stable offset and the position; 0 if it is unknown."""
         end = self.reader.end if self.reader else None
         return 0 if end is None else max(0, end - self.engine.position)
 
     def why_stuck(self, now: float) -> str:
-        """Say what has stood still for too long; empty when all is well."""
+        """Return what has made no progress for too long; "" if all is well."""
         in_flight_s = now - self._sealed_at
         if self._committing is not None and in_flight_s > self._settings.transaction_timeout_s + 1:
             return f"a checkpoint has not ended for {in_flight_s:.0f} s"
@@ -417,7 +420,7 @@ class Shard(Generic[E]):
     # ---- revoke, reclaim, close
 
     async def revoke(self) -> None:
-        """Stop reading, drop what is queued, then make durable what has been counted."""
+        """Stop reading, drop queued batches, then make the counted records durable."""
         assert self.state is State.RUNNING, self.state
         self.state = State.HELD
         await self._stop_reading()
@@ -426,7 +429,10 @@ class Shard(Generic[E]):
             await self._checkpoint()
 
     async def reclaim(self) -> bool:
-        """Assigned again: True when nobody else has committed since, and reading goes on."""
+        """Take the shard back.
+
+        Return True if no other worker has committed since, so reading continues.
+        """
         assert self.state is State.HELD, self.state
         self._moved_at = loop_time()
         try:
@@ -436,7 +442,7 @@ class Shard(Generic[E]):
         return found == self._last
 
     async def close(self) -> None:
-        """Let go of everything without another commit."""
+        """Close everything without another commit."""
         self.state = State.CLOSED
         await self._stop_reading()
         await self._settled()
@@ -461,7 +467,7 @@ class Shard(Generic[E]):
             self._reading_failed(error)
 
     async def _commit_and_fail(self, error: BaseException) -> None:
-        """Commit what comes before: `skip` can begin at the committed offset only."""
+        """Commit all earlier records, because `skip` can only begin at the committed offset."""
         try:
             while self._committing is not None:
                 await self._settled()

@@ -1,9 +1,9 @@
-"""The shards of one worker: what an assignment opens, what a revoke stops, what a stop leaves.
+"""The shards of one worker: an assignment opens them, a revoke stops them, a stop closes them.
 
-Called by the transport in the main loop. Each open is a task of its own: running shards go on, and
-a revoke never waits for one. An open that is still under way when its partition comes back
-continues, and is then checked like a retained shard; one whose partition does not come back is
-cancelled.
+The transport calls it in the main loop. Each open is a separate task, so running shards continue,
+and a revoke never waits for an open. If a partition comes back while its open still runs, the open
+continues and is then checked like a retained shard. If the partition does not come back, the open
+is cancelled.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 
 class Shards(Generic[E]):
-    """Partition -> shard. Belongs to one worker; `queue` carries the batches of all readers."""
+    """The shards by partition. Belongs to one worker. `queue` has the batches of all readers."""
 
     def __init__(self, fail: Fail) -> None:
-        """`fail` ends the process."""
+        """`fail`: ends the process."""
         self.queue: asyncio.Queue[Batch] = asyncio.Queue()
         self.new_shard: Callable[[int], Shard[E]] | None = None
         self.is_stopping = False
@@ -40,19 +40,19 @@ class Shards(Generic[E]):
         self._epoch = 0
 
     def __iter__(self) -> Iterator[Shard[E]]:
-        """All shards, whatever their state."""
+        """All shards, in any state."""
         return iter(tuple(self._shards.values()))
 
     @property
     def held(self) -> _Held[E]:
-        """All shards, those that are still opening included, whenever it is gone through."""
+        """All shards, also those that are still opening, at the time of each iteration."""
         return _Held(self._shards, self._opening)
 
     @property
     def is_ready(self) -> bool:
-        """True when the group has said what is ours, and all of it is running.
+        """True if the group has assigned partitions, and all of them are running.
 
-        Nothing may be ours: more workers than partitions, and this one stands by.
+        The assignment may be empty: with more workers than partitions, this worker stands by.
         """
         return self.is_known and all(
             partition in self._shards and self._shards[partition].state is State.RUNNING
@@ -70,12 +70,12 @@ class Shards(Generic[E]):
         return self._assigned
 
     def owner(self, batch: Batch) -> Shard[E] | None:
-        """The shard that accepts this batch; None when the batch is of an earlier assignment."""
+        """Return the shard that accepts this batch; None for a batch of an earlier assignment."""
         shard = self._shards.get(batch.partition)
         return shard if shard is not None and shard.accepts(batch) else None
 
     def take(self, batch: Batch) -> None:
-        """Count a batch; one of an earlier assignment is dropped."""
+        """Count a batch. A batch of an earlier assignment is dropped."""
         try:
             shard = self.owner(batch)
             if shard is not None:
@@ -91,7 +91,7 @@ class Shards(Generic[E]):
             shard.checkpoint_if_due(now)
 
     def watch(self) -> None:
-        """End the worker when a shard has stood still for too long, running or opening."""
+        """End the worker if a shard has made no progress for too long, running or opening."""
         now = loop_time()
         for shard in (*self, *self._opening.values()):
             if why := shard.why_stuck(now):
@@ -99,7 +99,10 @@ class Shards(Generic[E]):
                 self.fail(f"{why} {at}", None)
 
     async def revoke(self) -> None:
-        """Stop taking records at once; make durable what has been counted. Eager: all of it."""
+        """Stop taking records at once, then make the counted records durable.
+
+        Eager: all partitions.
+        """
         self._epoch += 1
         self._is_known.clear()
         self._assigned = frozenset()
@@ -107,7 +110,7 @@ class Shards(Generic[E]):
         await asyncio.gather(*(shard.revoke() for shard in running))
 
     def assign(self, partitions: Iterable[int]) -> None:
-        """Open, take up again or let go, so that exactly `partitions` are held."""
+        """Open, take back or close shards, so that exactly `partitions` are held."""
         if self.is_stopping:
             return
         self._epoch += 1
@@ -121,7 +124,7 @@ class Shards(Generic[E]):
                 self._drive(partition, driver)
 
     async def stop(self) -> None:
-        """Final checkpoint of every running shard, then let go of all. For a clean end."""
+        """Make a final checkpoint of every running shard, then close all. For a clean end."""
         self.is_stopping = True
         drivers = list(self._drivers.values())
         for driver in drivers:
@@ -165,7 +168,7 @@ class Shards(Generic[E]):
                     return
 
     async def _outlast(self, earlier: asyncio.Task[None]) -> None:
-        """Wait for a cancelled driver, even when cancelled: two producers of one id would fence."""
+        """Wait for a cancelled driver, even if cancelled: two producers of one id would fence."""
         try:
             await asyncio.wait([earlier])
         except asyncio.CancelledError:
@@ -173,10 +176,12 @@ class Shards(Generic[E]):
             raise
 
     async def _take_up_unless_revoked(self, partition: int, epoch: int) -> Shard[E] | None:
-        """Take up a shard. What fails after a revoke is no failure: its next owner has fenced us.
+        """Take up a shard.
 
-        The group gives a partition to another only when we have answered the revoke, so an epoch
-        that is still the same means that nobody had a right to fence.
+        An error after a revoke is no failure, because the next owner has fenced it.
+
+        The group gives a partition to another worker only after this worker has answered the
+        revoke. So if the epoch is still the same, no other worker had the right to fence.
         """
         try:
             return await self._take_up(partition)
@@ -188,7 +193,7 @@ class Shards(Generic[E]):
             return None
 
     async def _take_up(self, partition: int) -> Shard[E] | None:
-        """Open a shard, or take it up again; None when that showed that it is out of date."""
+        """Open a shard, or take it back. Return None if the shard turned out to be out of date."""
         shard = self._shards.get(partition)
         if shard is None:
             return await self._open(partition)
@@ -220,7 +225,7 @@ class Shards(Generic[E]):
 
 
 class _Held(Generic[E]):
-    """Shards that are open, then those that open."""
+    """Yields the open shards, then those that are still opening."""
 
     def __init__(self, *parts: dict[int, Shard[E]]) -> None:
         self._parts = parts

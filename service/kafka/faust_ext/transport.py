@@ -1,10 +1,10 @@
-"""Faust's transport, cut down to group membership; a Faust message is a whole batch.
+"""Faust's transport, reduced to group membership. A Faust message is a whole batch.
 
 Faust's own consumer is a member of the group and fetches nothing: its partitions are paused in
-aiokafka the moment they are assigned. The shards read for themselves; `getmany` hands their batches
-to Faust one by one. Positions travel in our own commits, so acks, commits and seeks of Faust's do
-nothing here. Every override has a test in tests/broker/test_libraries.py that fails when a library
-changes.
+aiokafka as soon as they are assigned. The shards read for themselves, and `getmany` gives their
+batches to Faust one by one. The service commits positions itself, so acks, commits and seeks of
+Faust do nothing here. Every override has a test in tests/broker/test_libraries.py that fails if a
+library changes.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ class AssignedShards(Protocol):
         """Hold exactly these partitions."""
 
     async def revoke(self) -> None:
-        """Hold none, once what was counted is committed."""
+        """Hold no shard, when the counted records are committed."""
 
     def owner(self, batch: Any) -> object | None:  # noqa: ANN401 - what the queue holds
-        """Find who takes the batch; None when it is of an earlier assignment."""
+        """Return the owner of the batch; None for a batch of an earlier assignment."""
 
 
 class PausingListener(ConsumerRebalanceListener):
-    """Pauses what is assigned before anything can be fetched."""
+    """Pauses assigned partitions before Faust can fetch from them."""
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Run in the consumer's thread, straight after the assignment."""
+        """Runs in the consumer's thread, directly after the assignment."""
         partitions = list(assigned)
         self._thread._ensure_consumer().pause(*partitions)  # noqa: SLF001 - aiokafka's own pause
         await super().on_partitions_assigned(partitions)
 
 
 class BatchConsumer(Consumer):
-    """The group's member; yields the shards' batches."""
+    """The member of the group. It yields the batches of the shards."""
 
     logger = logging.getLogger("faust.transport")  # it would log under the name of this module
     RebalanceListener = PausingListener
@@ -62,7 +62,7 @@ class BatchConsumer(Consumer):
     _yielded = 0
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Checkpoint what was counted before the group goes on."""
+        """Make a checkpoint of the counted records before the group continues."""
         self.membership.revoked()
         try:
             await self.shards.revoke()
@@ -71,13 +71,16 @@ class BatchConsumer(Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        """Hand the assignment to the shards; their opens go on by themselves."""
+        """Give the assignment to the shards. They open in their own tasks."""
         self.membership.assigned(generation_id, self._owners())
         self.shards.assign(tp.partition for tp in assigned)
         await super().on_partitions_assigned(assigned, generation_id)
 
     def _owners(self) -> dict[int, str]:
-        """Partition -> address, from each member's metadata (docs/design/decisions/0014)."""
+        """Return the address of each partition, from the metadata of each member.
+
+        See docs/design/decisions/0014.
+        """
         found = self.app.assignor.external_topic_distribution
         return usable(
             {
@@ -88,7 +91,7 @@ class BatchConsumer(Consumer):
         )
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, ConsumerMessage]]:  # noqa: ASYNC109
-        """Yield one message per batch; its value is the batch."""
+        """Yield one message per batch. Its value is the batch."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)
         try:
@@ -105,15 +108,16 @@ class BatchConsumer(Consumer):
         )  # fmt: skip
 
     async def commit_position(self, partition: int, position: int, metadata: str) -> None:
-        """Commit as the member that we are; raises what the broker answers."""
+        """Commit as this member of the group. Raises the error of the broker."""
         thread = self._thread
         where = {TopicPartition(self.input_topic, partition): OffsetAndMetadata(position, metadata)}
         await thread.call_thread(thread._ensure_consumer().commit, where)  # noqa: SLF001
 
     def why_lost(self) -> BaseException | None:
-        """What has ended our membership of the group; None while all is well.
+        """Return the error that has ended the membership of the group; None if all is well.
 
-        aiokafka would tell it to who polls its consumer, and wait until then: nobody does.
+        aiokafka raises this error only inside `poll()`. Nothing here polls that consumer, so this
+        method reads the error itself.
         """
         consumer = self._thread and self._thread._consumer  # noqa: SLF001
         coordinator = consumer and consumer._coordinator  # noqa: SLF001
@@ -131,7 +135,7 @@ class BatchConsumer(Consumer):
         """Do nothing: a shard's reader is positioned once, when it starts."""
 
     async def commit(self, *_: Any, **__: Any) -> bool:  # noqa: ANN401
-        """Do nothing: the position travels in our own commit."""
+        """Do nothing: the journal commits the position."""
         return True
 
     def ack(self, message: Any) -> bool:  # noqa: ANN401
@@ -147,7 +151,7 @@ class BatchConsumer(Consumer):
 
 
 class BatchTransport(Transport):
-    """Faust's aiokafka transport with our consumer."""
+    """Faust's aiokafka transport with `BatchConsumer`."""
 
     Consumer = BatchConsumer
 
@@ -160,14 +164,14 @@ class BatchTransport(Transport):
         input_topic: str,
         lost_after_s: float,
     ) -> None:
-        """`shards` get the assignments; batches of `input_topic` come from them."""
+        """`shards`: they get the assignments, and give the batches of `input_topic`."""
         super().__init__(url, app)
         self._lost_after_s = lost_after_s
         self._shards = shards
         self._input_topic = input_topic
 
     def create_consumer(self, callback: Any, **kwargs: Any) -> BatchConsumer:  # noqa: ANN401
-        """Build the group's member."""
+        """Build the member of the group."""
         consumer: BatchConsumer = super().create_consumer(callback, **kwargs)
         consumer.shards = self._shards
         consumer.input_topic = self._input_topic
@@ -176,10 +180,10 @@ class BatchTransport(Transport):
 
 
 class BatchSchema(faust.Schema):
-    """Passes a batch through: there is nothing left to deserialize."""
+    """Passes a batch through, because nothing is left to deserialize."""
 
     def loads_key(self, *_: Any, **__: Any) -> None:  # noqa: ANN401
-        """No key: a message is many records."""
+        """Return no key, because a message is many records."""
         return
 
     def loads_value(self, _: faust.App, message: ConsumerMessage, **__: Any) -> Any:  # noqa: ANN401
