@@ -50,7 +50,7 @@ BIN := $(VENV)/bin
 RUNNABLE := $(VENV)/.installed-tools
 INSTALLED := $(VENV)/.installed
 SITE_INSTALLED := $(VENV)/.installed-site
-SOURCES := service tests deploy $(wildcard bench)
+SOURCES := service tests verify scripts deploy $(wildcard bench)
 LOCK := build/lock-venv
 
 .DEFAULT_GOAL := help
@@ -102,7 +102,7 @@ test-all: install ## every test
 	@$(PYTEST)
 
 test-repeat: install ## `make test` six times, every second time beside a busy core: make test-repeat RUNS=6
-	@$(BIN)/python -m tests.repeat --runs $(RUNS)
+	@$(BIN)/python -m verify.repeat --runs $(RUNS)
 
 check: $(INSTALLED) contract ## lint, format, types, contract: everything that needs no test run
 	$(BIN)/ruff check $(SOURCES) examples
@@ -111,20 +111,20 @@ check: $(INSTALLED) contract ## lint, format, types, contract: everything that n
 	@$(BIN)/python -m bench.figures
 
 contract: $(INSTALLED) ## compare the contract with the last released one; fails on a breaking change
-	@$(BIN)/python -m tests.contract.gate
+	@$(BIN)/python -m verify.contract
 
 format: $(INSTALLED) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix $(SOURCES) examples
 	$(BIN)/ruff format $(SOURCES) examples
 
 coverage: $(INSTALLED) ## engine tests; every branch of service/counting must be covered
-	@$(PYTEST) tests/engine -m unit --cov
+	@$(PYTEST) tests/unit/counting -m unit --cov
 
 simulate: $(INSTALLED) ## hurt a simulated world by seeds: make simulate SEEDS=1000 START=0
-	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --start $(START) --least $(LEAST)
+	@$(BIN)/python -m verify.simulation --seeds $(SEEDS) --start $(START) --least $(LEAST)
 
 chaos: install toxiproxy ## hurt a real deployment, audit it: make chaos MINUTES=10 SEED=1
-	@$(BIN)/python -m tests.chaos --minutes $(MINUTES) --seed $(SEED) --report $(REPORT)
+	@$(BIN)/python -m verify.chaos --minutes $(MINUTES) --seed $(SEED) --report $(REPORT)
 
 toxiproxy: ## fetch and build the proxy that cuts connections in `make chaos`, if Go is there
 	@if [ -x $(TOXIPROXY) ]; then :; elif [ -z "$(GO)" ]; then \
@@ -133,13 +133,13 @@ toxiproxy: ## fetch and build the proxy that cuts connections in `make chaos`, i
 		echo "toxiproxy could not be built: connections will not be cut." >&2; fi
 
 sabotage: $(INSTALLED) ## plant every bug of the list; each must be caught
-	@$(BIN)/python -m tests.sabotage
+	@$(BIN)/python -m verify.sabotage
 
 mutation: $(INSTALLED) ## change the engine in every small way and print the score (hours; MUTATIONS=200: a sample)
-	@$(BIN)/python -m tests.mutation --most $(MUTATIONS)
+	@$(BIN)/python -m verify.mutation --most $(MUTATIONS)
 
 fuzz: $(INSTALLED) ## mutated records against a second decoder: make fuzz INPUTS=1000000
-	@$(BIN)/python -m tests.engine.fuzz --inputs $(INPUTS)
+	@$(BIN)/python -m verify.fuzz --inputs $(INPUTS)
 
 bench: install ## measure this service beside plain Faust, Kafka Streams and the floor (25 min)
 	@$(BIN)/python -m bench $(BENCH)
@@ -154,10 +154,10 @@ soak: install ## hold one worker under load, judge what grows (make soak MINUTES
 	@$(BIN)/python -m bench.soak --minutes $(MINUTES) --rate $(RATE)
 
 dashboards: $(INSTALLED) ## write deploy/grafana/dashboards/*.json anew from deploy/dashboards
-	@$(BIN)/python -m deploy.dashboards
+	@$(BIN)/python -m scripts.write_dashboards
 
 panels: install ## measure what every panel and alert shows against known truth, write docs/measured/panels.md
-	@$(BIN)/python -m tests.deploy.panels
+	@$(BIN)/python -m verify.panels
 
 site: $(SITE_INSTALLED) ## build the documentation as a web site in build/site; a broken link fails
 	@$(BIN)/python -m deploy.site
@@ -166,7 +166,7 @@ stack: broker-jars ## Kafka, two workers, Prometheus, Grafana if it is there, ev
 	@$(BIN)/python -m deploy.stack --rate $(STACK_RATE)
 
 fresh: ## the README's commands on a bare Debian, without and with Java; needs root (SHORT=1: a part)
-	@$(PYTHON) -m tests.fresh $(if $(filter 1,$(SHORT)),--short)
+	@$(PYTHON) -m verify.fresh $(if $(filter 1,$(SHORT)),--short)
 
 hook: ## have git run `make check unit` before each commit (.ci/pre-commit)
 	@hook="$$(git rev-parse --git-path hooks)/pre-commit"; \

@@ -4,8 +4,8 @@
     python -m bench.capacity --events 60000 --accounts 1000000     # one load, printed
     python -m bench.capacity --page docs/measured/capacity.md      # the page, for three loads
 
-Figures come from docs/measured/bench.json (uniform over 1,000,000 accounts: the dearest input there is).
-What is decided and not measured has a name below and is said on the page.
+Figures come from docs/measured/bench.json (uniform over 1,000,000 accounts: the dearest input there
+is). What is decided and not measured has a name below and is said on the page.
 """
 
 from __future__ import annotations
@@ -172,9 +172,10 @@ def page(saved: Mapping[str, Any]) -> str:
 
 {measured_line(told)}
 
-Made by `python -m bench.capacity --page docs/measured/capacity.md` from [bench.json](bench.json) (commit
-{told["commit"]}): uniform events over 1,000,000 accounts, the dearest input there is, exactly once, one worker
-process, {told["cores"]} cores shared with the broker. Put your own machine's figures in by `make bench` there.
+Made by `python -m bench.capacity --page docs/measured/capacity.md` from [bench.json](bench.json)
+(commit {told["commit"]}): uniform events over 1,000,000 accounts, the dearest input there is,
+exactly once, one worker process, {told["cores"]} cores shared with the broker. Put your own
+machine's figures in by `make bench` there.
 
 | measured, per worker process | |
 |---|---|
@@ -196,14 +197,15 @@ process, {told["cores"]} cores shared with the broker. Put your own machine's fi
 With `E` events per second at the peak and `A` accounts:
 
     workers    = max(E / ({BUSY} r), A b / memory, A / ({RESTORE_S} q))
-    partitions = {PER_WORKER} x workers          they can never be changed afterwards: take those of the largest load
-    table      = A x row bytes x {UNCOMPACTED} x replicas
+    partitions = {PER_WORKER} x workers          they can never be changed afterwards: take those of
+    the largest load table      = A x row bytes x {UNCOMPACTED} x replicas
     input      = E x event bytes x seconds kept x replicas
     finals     = a record per account, grain and window in which it changed
 
 ## Worked out
 
-The peak is one event per account in 500 s. Finals: three in ten accounts change in a day, in one window of each grain.
+The peak is one event per account in 500 s. Finals: three in ten accounts change in a day, in one
+window of each grain.
 
 {table}
 
@@ -213,11 +215,14 @@ What breaks first:
 
 ## What else to know
 
-- Hot accounts are cheaper than this: rows that change many times in a flush are written once ([bench.md](bench.md)).
-- A partition is one shard on one core: a single account's events are all in one, and a worker's speed is its limit.
+- Hot accounts are cheaper than this: rows that change many times in a flush are written once
+  ([bench.md](bench.md)).
+- A partition is one shard on one core: a single account's events are all in one, and a worker's
+  speed is its limit.
 - Time per event by accounts, grains, late share, event size and partitions: [growth.md](growth.md).
-- Event ids are remembered for 131,072 to 262,144 offsets of each partition: about 45 MB of resident memory per partition
-  that has seen so many, which `b` includes at 4 partitions per worker and 64 partitions per worker would not.
+- Event ids are remembered for 131,072 to 262,144 offsets of each partition: about 45 MB of resident
+  memory per partition that has seen so many, which `b` includes at 4 partitions per worker and 64
+  partitions per worker would not.
 """
 
 

@@ -1,8 +1,8 @@
 """Fixtures for every test: a real Kafka, the embedded broker, tools, names of one's own.
 
 Brokers start once, when the first test asks for one. Where a broker or a tool cannot be had, its
-tests skip (tests/optional.py says how). Each test gets the marker of its tier (tests/tiers.py).
-No test has a second try (docs/design/decisions/0019).
+tests skip (tests/support/optional.py says how). Each test gets the marker of its tier
+(tests/tiers.py). No test has a second try (docs/design/decisions/0019).
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ import pytest
 
 from service.counting import Engine, Sealed
 from service.local.broker import LocalBroker, start_local_broker
-from tests import property_examples
-from tests.contract.records import first, wrong_in
-from tests.optional import a_real_kafka, skip, tool
+from tests.support import property_examples
+from tests.support.contract.records import first, wrong_in
+from tests.support.optional import a_real_kafka, skip, tool
 from tests.tiers import FIXTURES, TIERS, NoRowError, tier_of, tiers_in
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -32,13 +32,9 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 NO_TOOLS: Final = {"tansu"}
 """Fixtures of a higher tier that need nothing beside Python's packages."""
 NO_TOOL_PATHS: Final = (
-    "tests/audit",
-    "tests/engine",
-    "tests/install",
-    "tests/shell",
-    "tests/simulation",
-    "tests/suite",
-    "tests/web/test_openapi.py",
+    "tests/unit",
+    "tests/integration/install",
+    "tests/integration/web/test_openapi.py",
 )
 """Where the same is true of every test, also of those that are in the last tier for their time."""
 

@@ -1,12 +1,13 @@
-"""Which tests belong to which tier: the one table of `make unit`, `make test`, `make test-all`.
+"""Which tests belong to which tier: what `make unit`, `make test` and `make test-all` run.
 
 unit  no broker, no Java, no browser, nothing that keeps a core busy for long: `make unit`
 test  real brokers and workers, and all that computes for long: `make test` runs it and unit
 rest  a second tool beside Kafka (Prometheus, a browser, other languages), clusters of its own,
       disasters, or minutes of computing: `make test-rest`; `make test-all` runs all three
 
-The longest path that fits decides. A test whose fixtures need more than its path says goes higher.
-A test file without a row is an error: who adds one decides where it belongs.
+The folder says it: a test in tests/unit is of unit, one in tests/integration of test. The table has
+the exceptions; the longest path that fits decides. A test whose fixtures need more than its path
+says goes higher. A test file elsewhere is an error.
 """
 
 from __future__ import annotations
@@ -18,89 +19,88 @@ from typing import Final
 TIERS: Final = ("unit", "test", "rest")
 TABLE: Final = MappingProxyType(
     {
-        "tests/audit": "unit",
-        "tests/audit/test_files.py": "test",  # audits of tens of thousands of records
-        "tests/audit/test_files.py::"
+        "tests/unit": "unit",
+        "tests/integration": "test",
+        "tests/unit/demo/test_channel.py": "test",  # half a million real events
+        "tests/unit/verify/test_simulated_broker.py": "test",
+        "tests/unit/verify/test_simulation.py": "test",  # hundreds of worlds
+        "tests/unit/verify/test_two_engines.py": "test",
+        "tests/unit/audit/test_files.py": "test",  # audits of tens of thousands of records
+        "tests/unit/audit/test_files.py::"
         "test_memory_grows_with_kept_windows_and_not_with_events": "rest",
-        "tests/bench": "unit",
-        "tests/bench/test_peers.py": "rest",  # Kafka Streams, built by Maven
-        "tests/broker": "test",
-        "tests/broker/test_at_least_once.py::test_the_same_on_a_real_kafka": "rest",
-        "tests/broker/test_certify.py::"
+        "tests/integration/bench/test_peers.py": "rest",  # Kafka Streams, built by Maven
+        "tests/integration/kafka/test_at_least_once.py::test_the_same_on_a_real_kafka": "rest",
+        "tests/integration/kafka/test_certify.py::"
         "test_five_ways_to_count_one_input_have_one_certificate": "rest",
-        "tests/broker/test_counting.py::"
+        "tests/integration/kafka/test_counting.py::"
         "test_the_real_channel_is_exact_after_a_kill_and_with_much_sent_twice": "rest",
-        "tests/broker/test_disasters.py": "rest",  # a broker of its own for each test
-        "tests/broker/test_failover.py": "rest",
-        "tests/broker/test_faults.py::"
+        "tests/integration/kafka/test_disasters.py": "rest",  # a broker of its own for each test
+        "tests/integration/kafka/test_failover.py": "rest",
+        "tests/integration/kafka/test_faults.py::"
         "test_each_that_joins_takes_a_share_and_one_too_many_stands_by": "rest",
-        "tests/broker/test_faults.py::"
+        "tests/integration/kafka/test_faults.py::"
         "test_sequence_numbers_near_their_end_are_left_for_a_new_producer": "rest",
-        "tests/broker/test_local_broker.py": "rest",  # brokers that are killed and started again
-        "tests/broker/test_loudness.py": "rest",  # a broker that is away, for as long as it takes
+        # brokers that are killed and started again
+        "tests/integration/kafka/test_local_broker.py": "rest",
+        # a broker that is away, for as long as it takes
+        "tests/integration/kafka/test_loudness.py": "rest",
         **dict.fromkeys(
             (
-                f"tests/broker/test_rebuild.py::"
+                f"tests/integration/kafka/test_rebuild.py::"
                 f"test_a_stray_commit_is_undone_and_every_number_is_as_if_it_had_never_been[{where}]"
                 for where in ("ahead", "foreign", "start")
             ),
             "rest",
         ),
-        "tests/broker/test_rebuild.py::"
+        "tests/integration/kafka/test_rebuild.py::"
         "test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too": "rest",
-        "tests/broker/test_rebuild.py::"
+        "tests/integration/kafka/test_rebuild.py::"
         "test_after_a_kill_in_the_middle_and_with_events_that_wait": "rest",
-        "tests/broker/test_stepping_over.py::"
+        "tests/integration/kafka/test_stepping_over.py::"
         "test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_kill"
         "[at_least_once]": "rest",
-        "tests/broker/test_refused.py::"
+        "tests/integration/kafka/test_rejected.py::"
         "test_ten_thousand_poisoned_records_are_found_understood_mended_and_replayed": "rest",
-        "tests/broker/test_upgrade.py": "rest",  # two releases, several workers each
-        "tests/broker/test_versioning.py::"
+        "tests/integration/kafka/test_upgrade.py": "rest",  # two releases, several workers each
+        "tests/integration/kafka/test_versioning.py::"
         "test_settings_that_change_results_are_rolled_out_beside_the_old": "rest",
-        "tests/broker/test_security.py": "rest",  # a broker with TLS, SASL and many users
-        "tests/channel": "test",  # half a million real events
-        "tests/chaos": "unit",
-        "tests/chaos/test_chaos.py": "rest",
-        "tests/contract": "unit",
-        "tests/deploy": "unit",
-        "tests/deploy/test_stack.py": "rest",
-        "tests/deploy/test_stack_alone.py": "rest",
-        "tests/engine": "unit",
-        "tests/engine/test_decoding.py": "test",  # tens of thousands of random records
-        "tests/engine/test_fuzz.py": "test",  # thousands of random records, many lives
-        "tests/engine/test_sabotage.py": "test",  # each planted bug lives through random logs
-        "tests/engine/test_speed.py": "rest",  # ratios of CPU time, from processes of their own
-        "tests/engine/test_work.py": "test",  # counts each line that the engine runs
-        "tests/engine/test_work.py::test_a_planted_quadratic_is_found": "rest",
-        "tests/examples": "rest",  # toolchains of five languages
-        "tests/install": "unit",
-        "tests/install/test_locks.py": "rest",  # installs the locks with old and new pips
-        "tests/shell": "unit",
-        "tests/shell/test_accounts.py::"
+        # a broker with TLS, SASL and many users
+        "tests/integration/kafka/test_security.py": "rest",
+        "tests/integration/verify/test_chaos.py": "rest",
+        "tests/integration/deploy/test_stack.py": "rest",
+        "tests/integration/deploy/test_stack_alone.py": "rest",
+        "tests/unit/counting/test_decoding.py": "test",  # tens of thousands of random records
+        "tests/unit/verify/test_fuzz.py": "test",  # thousands of random records, many lives
+        # each planted bug lives through random logs
+        "tests/unit/verify/test_engine_sabotage.py": "test",
+        # ratios of CPU time, from processes of their own
+        "tests/unit/verify/test_speed.py": "rest",
+        "tests/unit/verify/test_work.py": "test",  # counts each line that the engine runs
+        "tests/unit/verify/test_work.py::test_a_planted_quadratic_is_found": "rest",
+        "tests/integration/examples": "rest",  # toolchains of five languages
+        # installs the locks with old and new pips
+        "tests/integration/install/test_locks.py": "rest",
+        "tests/unit/metrics/test_account_series.py::"
         "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "rest",
-        "tests/simulation": "test",
-        "tests/simulation/test_simulation.py::"
+        "tests/unit/verify/test_simulation.py::"
         "test_a_failing_seed_shrinks_to_few_faults_and_records": "rest",
-        "tests/simulation/test_simulation.py::"
+        "tests/unit/verify/test_simulation.py::"
         "test_every_kind_of_fault_strikes_a_shard_that_counts": "rest",  # hundred worlds
         # Each planted bug lives through many simulated worlds.
-        "tests/simulation/test_simulation.py::test_a_planted_bug_of_the_shell_is_caught": "rest",
-        "tests/suite": "unit",
-        "tests/suite/test_optional.py": "rest",  # collects all tests in a process of its own
-        "tests/tools": "unit",
-        "tests/tools/test_demo.py": "rest",  # whole demos, with brokers of their own
-        "tests/tools/test_replay.py::test_the_real_channel_comes_to_its_truth_day_by_day": "test",
-        "tests/tools/test_rebuild.py::"
+        "tests/unit/verify/test_simulation.py::test_a_planted_bug_of_the_shell_is_caught": "rest",
+        "tests/unit/suite/test_optional.py": "rest",  # collects all tests in a process of its own
+        "tests/integration/demo/test_demo.py": "rest",  # whole demos, with brokers of their own
+        "tests/unit/commands/test_replay.py::"
+        "test_the_real_channel_comes_to_its_truth_day_by_day": "test",
+        "tests/unit/commands/test_rebuild.py::"
         "test_of_a_compacted_table_nearly_every_checkpoint_is_rebuilt_and_the_others_are_refused": (
             "test"  # whole lives
         ),
-        "tests/tools/test_rebuild_sabotage.py": "test",  # planted bugs, through random logs
-        "tests/web": "unit",
-        "tests/web/test_openapi.py::"
+        "tests/unit/verify/test_rebuild_sabotage.py": "test",  # planted bugs, through random logs
+        "tests/integration/web/test_openapi.py::"
         "test_a_live_worker_keeps_to_it_whatever_schemathesis_asks": "rest",
-        "tests/web/test_page.py": "rest",  # a browser
-        "tests/web/test_page_alone.py": "rest",
+        "tests/integration/web/test_page.py": "rest",  # a browser
+        "tests/integration/web/test_page_alone.py": "rest",
     }
 )
 FIXTURES: Final = MappingProxyType(
@@ -116,7 +116,7 @@ FIXTURES: Final = MappingProxyType(
 
 
 class NoRowError(LookupError):
-    """A test file that the table does not know."""
+    """A test file that is neither in tests/unit nor in tests/integration."""
 
 
 def tiers_in(expression: str) -> set[str]:
@@ -129,7 +129,7 @@ def tier_of(node: str, fixtures: Iterable[str] = ()) -> str:
     """-> the tier of a test. `node`: its id, from the root of the repository. NoRowError."""
     rows = [row for row in TABLE if _holds(row, node)]
     if not rows:
-        message = f"{node.partition('::')[0]} has no row in tests/tiers.py"
+        message = f"{node.partition('::')[0]} is neither in tests/unit nor in tests/integration"
         raise NoRowError(message)
     by_path = TABLE[max(rows, key=len)]
     needed = [FIXTURES[name] for name in fixtures if name in FIXTURES]

@@ -1,8 +1,8 @@
 """The counting engine: takes raw records, gives counts and sealed checkpoints.
 
 Pure and synchronous. Nothing in this package may know a broker, a clock, a log, a metric or the
-environment. Time arrives in the records. `tests/engine/test_purity.py` and `ruff.toml` enforce the
-rule.
+environment. Time arrives in the records. `tests/unit/counting/test_purity.py` and `ruff.toml`
+enforce the rule.
 
     rules.py        grains and the other settings that change results
     rows.py         one account's totals and windows, packed or awake

@@ -1,8 +1,8 @@
 """TLS and SASL of every client: contexts, secrets from files, and the cause of a failure.
 
 Two errors of aiokafka are corrected here. It takes a token that the broker refuses as accepted, and
-it only logs the cause of a failed connection. `tests/broker/test_security.py` fails if aiokafka
-changes. No message and no log line may contain a secret.
+it only logs the cause of a failed connection. `tests/integration/kafka/test_security.py` fails if
+aiokafka changes. No message and no log line may contain a secret.
 """
 
 from __future__ import annotations

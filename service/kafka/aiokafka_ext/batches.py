@@ -12,8 +12,8 @@ partition see the same records. Five things differ from aiokafka:
   of them silently. If the right offsets are not known, such a batch cannot be unpacked.
 - The attributes of a record are one byte. aiokafka reads them as a number of several bytes.
 
-tests/shell/test_batches.py compares it with aiokafka's decoder. tests/broker/test_libraries.py
-fails if aiokafka changes.
+tests/unit/kafka/test_batches.py compares it with aiokafka's decoder.
+tests/integration/kafka/test_libraries.py fails if aiokafka changes.
 """
 
 from __future__ import annotations

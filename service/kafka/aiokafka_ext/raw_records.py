@@ -2,8 +2,8 @@
 
 aiokafka has no option for this. A consumer made by `raw_consumer` has the marker `RAW` as its key
 deserializer. aiokafka passes it down to the place where records are built, and `_record` looks for
-it there. Other consumers in the process do not change. `tests/broker/test_libraries.py` fails if
-aiokafka changes.
+it there. Other consumers in the process do not change. `tests/integration/kafka/test_libraries.py`
+fails if aiokafka changes.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 After a transaction has been committed, the group coordinator may not have applied it yet, and may
 answer with older offsets. aiokafka uses a version of the request (3) that cannot ask the
 coordinator to wait for this. That needs version 7, which is defined here. An older broker gets
-version 3. `tests/broker/test_libraries.py` fails if aiokafka changes.
+version 3. `tests/integration/kafka/test_libraries.py` fails if aiokafka changes.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Faust's own consumer is a member of the group and fetches nothing: its partitions are paused in
 aiokafka as soon as they are assigned. The shards read for themselves, and `getmany` gives their
 batches to Faust one by one. The service commits positions itself, so acks, commits and seeks of
-Faust do nothing here. Every override has a test in tests/broker/test_libraries.py that fails if a
-library changes.
+Faust do nothing here. Every override has a test in tests/integration/kafka/test_libraries.py that
+fails if a library changes.
 """
 
 from __future__ import annotations

@@ -1,1 +1,0 @@
-"""The files that deploy the service name only what exists."""

@@ -1,5 +1,0 @@
-"""Deployments, as the broker tests have them."""
-
-from tests.broker.conftest import deployed
-
-__all__ = ["deployed"]

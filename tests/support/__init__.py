@@ -1,0 +1,1 @@
+"""What tests of several areas share. An area imports from here, never from another area."""

@@ -1,0 +1,1 @@
+"""The contract as tests need it: schemas, channels, and who judges records."""

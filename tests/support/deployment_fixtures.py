@@ -1,0 +1,66 @@
+"""Fixtures of integration tests: a deployment with topics of its own on the session's broker."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.settings import Settings
+from tests.support.deployment import Deployment, deploy
+
+Deploy = Callable[..., Awaitable[Deployment]]
+SHORT_SESSION_S = 6.0
+"""For who kills or freezes a worker: the others get its partitions after so long."""
+
+
+def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
+    """Settings with topics and an app id of their own. Who crashes is out of the group soon."""
+    return Settings(
+        brokers=brokers, session_timeout_s=10.0, heartbeat_interval_s=0.5, flush_interval_s=0.1
+    ).with_prefix(name, **changes)
+
+
+async def ended(made: list[Deployment]) -> None:
+    """End their workers; whatever they wrote must have obeyed the contract."""
+    for deployment in made:
+        deployment.end_all()
+    for deployment in made:
+        deployment.settings = deployment.witness.settings  # a test may have had others at its end
+        await deployment.obeys_the_contract()
+    gc.collect()  # a connection that aiokafka forgot is closed while there is a loop to close it in
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def deployed(kafka: Any, unique: str, tmp_path: Path) -> AsyncIterator[Deploy]:
+    """A factory of deployments on the real Kafka; their workers end with the test."""
+    made: list[Deployment] = []
+
+    async def make(**changes: Any) -> Deployment:
+        deployment = await deploy(settings_for(kafka.bootstrap, unique, **changes), tmp_path)
+        made.append(deployment)
+        return deployment
+
+    yield make
+    await ended(made)
+
+
+@pytest.fixture
+async def deployed_on_tansu(tansu: Any, unique: str, tmp_path: Path) -> AsyncIterator[Deploy]:
+    """The same on the embedded broker, at least once."""
+    made: list[Deployment] = []
+
+    async def make(**changes: Any) -> Deployment:
+        changes = {"guarantee": "at_least_once", **changes}
+        settings = settings_for(tansu.bootstrap, unique, **changes)
+        deployment = await deploy(settings, tmp_path, is_tansu=True)
+        made.append(deployment)
+        return deployment
+
+    yield make
+    await ended(made)

@@ -1,0 +1,1 @@
+"""Programs that prove the service, each started by `python -m verify.X`."""

@@ -1,0 +1,1 @@
+"""Today's contract against the released ones."""

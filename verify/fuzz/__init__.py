@@ -1,0 +1,1 @@
+"""Mutated records by the million, against the second decoder."""

@@ -1,0 +1,1 @@
+"""Every panel and alert on a real Prometheus, against known truth."""
