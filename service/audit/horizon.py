@@ -15,8 +15,8 @@ records before that event can have reached.
 
 from typing import Final
 
-from service.audit.arrival import LogRecord
-from service.audit.model import Model, Rules
+from service.audit.model.counting import Model, Rules
+from service.audit.model.input_record import LogRecord
 
 NEVER_MS: Final = 2**63
 """No window begins then."""

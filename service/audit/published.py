@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from service.audit.arrival import LogRecord
+from service.audit.model.input_record import LogRecord
 
 MAX_VALUE_BYTES: Final = 65_536
 MAX_KEY_BYTES: Final = 1_024

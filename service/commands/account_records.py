@@ -7,8 +7,8 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
-from service.audit.account_lines import Line
-from service.audit.explain import Explained, Question, explain
+from service.audit.explanation.account_lines import Line
+from service.audit.explanation.explain import Explained, Question, explain
 from service.charts.printable import plain
 from service.commands.audit_source import check_partition, source_of
 from service.commands.progress_bar import Bar

@@ -6,8 +6,8 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from service.audit.check import Begin, Report, audit, unwatched
-from service.audit.files import dump
+from service.audit.run import Begin, Report, audit, unwatched
+from service.audit.sources.files import dump
 from service.commands.audit_source import check_partition, source_of, verdict
 from service.commands.progress_bar import Bar
 from service.exit_codes import ExitCode
@@ -40,7 +40,7 @@ async def _run(settings: Settings, options: argparse.Namespace) -> ExitCode:
 async def audit_at_rest(settings: Settings, begin: Begin = unwatched) -> Report:
     """Audit the topics that the settings name. The workers must be at rest.
 
-    `begin`: see `service.audit.check.audit`.
+    `begin`: see `service.audit.run.audit`.
     """
     async with source_of(settings, None) as source:
         return await audit(source, expect_swept=True, begin=begin)

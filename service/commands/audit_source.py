@@ -8,10 +8,10 @@ from pathlib import Path
 
 from aiokafka.errors import OffsetOutOfRangeError
 
-from service.audit.check import Report
-from service.audit.files import FilesSource
-from service.audit.kafka import KafkaSource
-from service.audit.source import AuditSourceError, Source
+from service.audit.run import Report
+from service.audit.sources.files import FilesSource
+from service.audit.sources.kafka import KafkaSource
+from service.audit.sources.source import AuditSourceError, Source
 from service.errors import UsageError
 from service.exit_codes import ExitCode
 from service.kafka import clients

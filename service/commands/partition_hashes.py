@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import sys
 
-from service.audit.certify import certify, recompute
+from service.audit.certificate.certify import certify, recompute
 from service.commands.audit_source import check_partition, source_of
 from service.commands.progress_bar import Bar
 from service.exit_codes import ExitCode

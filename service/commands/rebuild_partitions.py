@@ -12,7 +12,7 @@ import asyncio
 
 from aiokafka.errors import ProducerFenced
 
-from service.audit.source import Source
+from service.audit.sources.source import Source
 from service.commands.audit_source import check_partition, source_of, verdict
 from service.commands.progress_bar import Bar
 from service.commands.rebuild_plan import Plan, Planner

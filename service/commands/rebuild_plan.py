@@ -11,9 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from service.audit.check import Begin, Report, audit
 from service.audit.published import Committed
-from service.audit.source import INPUT, Extent, Snapshot, Source, Topics
+from service.audit.run import Begin, Report, audit
+from service.audit.sources.source import INPUT, Extent, Snapshot, Source, Topics
 from service.commands.rebuild_count import Counted, Recount, checkpoint_of
 from service.commands.rebuild_traces import Result, Traces
 from service.contract.results import Source as Place

@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 import orjson
 
-from service.audit import model
-from service.audit.compare import Comparison, compare
+from service.audit.checks.rejects import unforeseen_in
+from service.audit.comparison import Comparison, compare
 from service.audit.findings import Findings
+from service.audit.model import counting
+from service.audit.model.committed_rules import rules_of
 from service.audit.published import Committed, Place, Published
-from service.audit.refused import unforeseen_in
-from service.audit.settings import rules_of
 from service.contract.input_record import LogRecord, Reason, Rejection
 from service.contract.results import Source, rejected_record
 from service.counting import Checkpoint, Engine, Rules, Sealed
@@ -30,10 +30,10 @@ MOST_RESTARTS = 20
 NewEngine = Callable[..., Any]
 
 
-def judges_rules(rules: Rules, metadata: str = "") -> model.Rules:
+def judges_rules(rules: Rules, metadata: str = "") -> counting.Rules:
     """The same rules in the judge's own words; their versions are those of a commit."""
-    grains = [model.Grain(g.name, g.size_ms, g.grace_ms, g.keep_ms) for g in rules.grains]
-    told = model.Rules(
+    grains = [counting.Grain(g.name, g.size_ms, g.grace_ms, g.keep_ms) for g in rules.grains]
+    told = counting.Rules(
         tuple(grains), rules.max_ahead_ms, rules.dedup_generation, rules.expire_after_ms
     )
     read = rules_of(metadata) if metadata else None
@@ -186,7 +186,7 @@ class World:
         comparison.model.unforeseen = unforeseen_in(self.results["rejected"])
         for one in self.log:
             comparison.feed(
-                model.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
+                counting.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
             )
         committed = Committed(*self.commits[-1]) if self.commits else None
         compare(comparison, committed, dict(self.results), expect_swept=True)

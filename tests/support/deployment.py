@@ -18,7 +18,7 @@ from typing import Any
 from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
-from service.audit.check import Report
+from service.audit.run import Report
 from service.commands.audit_report import audit_at_rest
 from service.kafka import clients
 from service.kafka import topic_admin as topics

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from service.audit import arrival
+from service.audit.model import input_record
 from service.contract.input_record import (
     Baseline,
     Forget,
@@ -42,13 +42,13 @@ def said(verdict: object) -> Words:
 
 def judged(record: LogRecord, version: int) -> tuple[Words, tuple[str, ...]]:
     """The auditor's words, and every reason that it finds true."""
-    found = arrival.read(
-        arrival.LogRecord(
+    found = input_record.read(
+        input_record.LogRecord(
             record.offset, record.timestamp, record.key, record.value, record.headers
         ),
         version,
     )
-    if isinstance(found, arrival.Faults):
+    if isinstance(found, input_record.Faults):
         return ("rejected",), found.reasons
     if found.action == "heartbeat":
         return ("heartbeat", found.occurred_ms), ()

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from service.audit import model
-from service.audit.compare import RESULT_KINDS, Comparison
+from service.audit.checks.rejects import unforeseen_in
+from service.audit.comparison import RESULT_KINDS, Comparison
 from service.audit.findings import Findings
+from service.audit.model import counting
 from service.audit.published import Committed, Place
-from service.audit.refused import unforeseen_in
 from service.commands.rebuild_count import Recount, checkpoint_of
 from service.commands.rebuild_traces import Traces
 from service.contract.rule_versions import CURRENT, Ranges
@@ -59,7 +59,7 @@ def judged(world: World, checkpoint: Checkpoint) -> Findings:
     for one in world.log:
         if one.offset < checkpoint.position:
             record = (one.offset, one.timestamp, one.key, one.value, one.headers)
-            comparison.feed(model.LogRecord(*record))
+            comparison.feed(counting.LogRecord(*record))
     for kind in RESULT_KINDS:
         for result in world.results[kind]:
             comparison.check(kind).see(result)

@@ -12,7 +12,7 @@ from functools import partial
 from random import Random
 from typing import Final, NamedTuple, NoReturn
 
-from service.audit.refused import unforeseen_in
+from service.audit.checks.rejects import unforeseen_in
 from service.contract.input_record import LogRecord
 from service.contract.skipped_ranges import MOST
 from service.counting import Engine

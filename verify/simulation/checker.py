@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from random import Random
 from typing import NamedTuple
 
-from service.audit.compare import Comparison, compare
+from service.audit.comparison import Comparison, compare
 from service.audit.findings import Findings
-from service.audit.model import LogRecord as JudgesRecord
+from service.audit.model.counting import LogRecord as JudgesRecord
 from service.audit.published import Committed, Place, Published
 from service.contract.input_record import LogRecord
 from service.contract.results import ResultRecord, Source

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord
 
-from service.audit.model import LogRecord, Model
+from service.audit.model.counting import LogRecord, Model
 
 ROW = ("account_id", "gained", "lost", "net", "followers")
 WINDOW = ("account_id", "grain", "start_ms", "gained", "lost", "net", "revision")

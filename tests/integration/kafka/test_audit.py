@@ -204,7 +204,7 @@ async def test_a_commit_whose_results_are_still_hidden_is_waited_for(
     await stranger.start()
     await stranger.begin_transaction()
     await stranger.send_and_wait(names.windows_topic, b"{}", key=b"a", partition=0)
-    monkeypatch.setattr("service.audit.kafka.LOOKS", 20)
+    monkeypatch.setattr("service.audit.sources.kafka.LOOKS", 20)
     assert await run(deployment, monkeypatch, "audit") not in {ExitCode.OK, ExitCode.WRONG}
     told = capsys.readouterr()
     assert "neither committed nor aborted" in told.out + told.err

@@ -4,9 +4,9 @@ import hashlib
 import json
 from dataclasses import dataclass, field
 
-from service.audit.compare import Comparison, compare
+from service.audit.comparison import Comparison, compare
 from service.audit.findings import Findings
-from service.audit.model import LogRecord, Model, Rules
+from service.audit.model.counting import LogRecord, Model, Rules
 from service.audit.published import Committed, Place, Published
 from tests.unit.audit.records import DAY, HOUR, MINUTE, baseline, event, heartbeat, record
 

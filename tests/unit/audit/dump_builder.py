@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from service.audit.arrival import LogRecord as JudgesRecord
-from service.audit.files import line_of, write_snapshot
-from service.audit.source import KINDS
+from service.audit.model.input_record import LogRecord as JudgesRecord
+from service.audit.sources.files import line_of, write_snapshot
+from service.audit.sources.source import KINDS
 from service.contract.input_record import Headers, LogRecord
 from service.contract.results import Source
 from service.counting import Engine, Rules, Sealed

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from service.audit.model import Grain, LogRecord, Model, Rules
+from service.audit.model.counting import Grain, LogRecord, Model, Rules
 
 T0 = 1_600_041_600_000  # 2020-09-14T00:00:00Z
 SECOND = 1_000

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from service.audit.arrival import REASONS, Arrival, Faults, LogRecord, read
+from service.audit.model.input_record import REASONS, Arrival, Faults, LogRecord, read
 from tests.unit.audit.records import T0, baseline, event
 
 GOOD = event(0)

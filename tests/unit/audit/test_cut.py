@@ -7,12 +7,12 @@ from random import Random
 
 import pytest
 
-from service.audit import model
-from service.audit.compare import Comparison, compare
+from service.audit.checks.rejects import unforeseen_in
+from service.audit.comparison import Comparison, compare
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
+from service.audit.model import counting
 from service.audit.published import Committed, Place
-from service.audit.refused import unforeseen_in
 from service.contract.input_record import Headers, LogRecord
 from service.counting import Rules
 from tests.support.crash_harness import SOURCE, World, judges_rules
@@ -50,7 +50,7 @@ def judged(world: World, cut: int = 0, *, is_at_rest: bool = True) -> list[str]:
     for one in world.log:
         if one.offset >= cut:
             comparison.feed(
-                model.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
+                counting.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
             )
     committed = Committed(*world.commits[-1])
     compare(comparison, committed, dict(world.results), expect_swept=is_at_rest)
@@ -160,11 +160,11 @@ def test_the_headers_that_a_refused_record_came_with_are_compared(
 
 def test_a_range_that_was_stepped_over_at_the_cut_dates_nothing() -> None:
     """It has no log time; all ids that were known before the cut lie behind it."""
-    rules = model.Rules(dedup_generation=4)
+    rules = counting.Rules(dedup_generation=4)
     horizon = Horizon(rules, 18)
-    judge = model.Model(model.Rules(dedup_generation=4, skipped=((18, 25),)), is_cut=True)
+    judge = counting.Model(counting.Rules(dedup_generation=4, skipped=((18, 25),)), is_cut=True)
     for record in (LogRecord(18, -1, None, None), event(25, "a", T0)):
-        fed = model.LogRecord(
+        fed = counting.LogRecord(
             record.offset, record.timestamp, record.key, record.value, record.headers
         )
         judge.feed(fed)

@@ -8,14 +8,14 @@ from random import Random
 
 import pytest
 
-from service.audit import model
-from service.audit.account_lines import Explanation, Span
-from service.audit.hash_input import InputEntries
-from service.audit.hash_results import ResultEntries
+from service.audit.certificate.hash_input import InputEntries
+from service.audit.certificate.hash_results import ResultEntries
+from service.audit.explanation.account_lines import Explanation, Span
 from service.audit.horizon import Horizon
+from service.audit.model import counting
+from service.audit.model.types import WindowKey
 from service.audit.published import Committed
-from service.audit.results import named_result
-from service.audit.words import WindowKey
+from service.audit.result_names import named_result
 from service.contract.input_record import LogRecord
 from service.counting import Rules
 from tests.support.crash_harness import World, judges_rules
@@ -149,9 +149,9 @@ def published(world: World) -> str:
     return entries.digest()
 
 
-def judges(records: list[LogRecord]) -> list[model.LogRecord]:
+def judges(records: list[LogRecord]) -> list[counting.LogRecord]:
     return [
-        model.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
+        counting.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
         for one in records
     ]
 

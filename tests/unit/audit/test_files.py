@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from service.audit import finals
-from service.audit.finals import FinalsCheck
+from service.audit.checks import windows
+from service.audit.checks.windows import FinalsCheck
 from service.cli import main
 from service.counting import Grain, Rules
 from service.exit_codes import ExitCode
@@ -232,7 +232,7 @@ def most_windows(
         forget(check, log_time_ms)
 
     monkeypatch.setattr(FinalsCheck, "forget_settled", spy)
-    monkeypatch.setattr(finals, "SPARE_WINDOWS", 100)
+    monkeypatch.setattr(windows, "SPARE_WINDOWS", 100)
     assert audit(dump) == ExitCode.OK
     told = capsys.readouterr().out.splitlines()
     final = next(line for line in told if line.endswith("final windows"))
@@ -286,8 +286,8 @@ def test_a_line_that_is_none_ends_with_2_and_names_the_file(
 def test_the_judge_shares_no_code_with_what_it_judges() -> None:
     script = (
         "import pkgutil, sys, importlib, service.audit as judge\n"
-        "for one in pkgutil.iter_modules(judge.__path__):\n"
-        "    importlib.import_module(f'service.audit.{one.name}')\n"
+        "for one in pkgutil.walk_packages(judge.__path__, 'service.audit.'):\n"
+        "    importlib.import_module(one.name)\n"
         "print(sorted(n for n in sys.modules if n.startswith('service')"
         " and not n.startswith('service.audit')))"
     )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from service.audit.model import Final, Late, LogRecord, Model, Rules
+from service.audit.model.counting import Final, Late, LogRecord, Model, Rules
 from tests.unit.audit.records import (
     DAY,
     HOUR,

@@ -2,8 +2,8 @@
 
 import json
 
-from service.audit.model import Rules
-from service.audit.settings import rules_of
+from service.audit.model.committed_rules import rules_of
+from service.audit.model.counting import Rules
 
 SETTINGS = {
     "grains": "1m:30000:900000,1h:60000:10800000,1d:300000:172800000",

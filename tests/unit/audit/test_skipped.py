@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from service.audit.arrival import SKIPPED, LogRecord
-from service.audit.model import Model, Rules
-from service.audit.settings import rules_of
-from service.audit.source import Extent, parts_of
+from service.audit.model.committed_rules import rules_of
+from service.audit.model.counting import Model, Rules
+from service.audit.model.input_record import SKIPPED, LogRecord
+from service.audit.sources.source import Extent, parts_of
 
 RANGE = ((3, 6),)
 PLACEHOLDER = LogRecord(3, -1, None, None, [])

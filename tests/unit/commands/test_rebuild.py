@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import service.counting.engine as engine_module
-from service.audit.source import Extent
+from service.audit.sources.source import Extent
 from service.commands.option_types import ranges
 from service.commands.rebuild_count import Recount, checkpoint_of
 from service.commands.rebuild_plan import check_log

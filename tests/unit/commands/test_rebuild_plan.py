@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from aiokafka import TopicPartition
 
-from service.audit.arrival import LogRecord as JudgesRecord
-from service.audit.check import audit, unwatched
+from service.audit.model.input_record import LogRecord as JudgesRecord
 from service.audit.published import Committed
-from service.audit.source import INPUT, KINDS, Extent, Snapshot
+from service.audit.run import audit, unwatched
+from service.audit.sources.source import INPUT, KINDS, Extent, Snapshot
 from service.commands.rebuild_partitions import check_settings
 from service.commands.rebuild_plan import Plan, Planner
 from service.contract.input_record import RawRecord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from service.audit.source import KINDS
+from service.audit.sources.source import KINDS
 from service.contract.topics import INPUT, RESULTS, TOPICS, TopicNames
 from service.settings import PREFIX, SETTINGS_VARIABLES, Settings
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from service.audit import arrival
+from service.audit.model import input_record
 from service.contract.input_record import (
     Baseline,
     LogRecord,
@@ -185,8 +185,8 @@ def test_of_an_attribute_that_comes_twice_the_last_one_counts(name: str, first: 
     value = (whole.value or b"").replace(b"{", b'{"%s":%s,' % (name.encode(), first.encode()), 1)
     twice = LogRecord(0, -1, whole.key, value, whole.headers)
     assert judge(twice) == judge(whole)
-    found = arrival.read(arrival.LogRecord(0, -1, twice.key, value, twice.headers))
-    assert isinstance(found, arrival.Arrival)
+    found = input_record.read(input_record.LogRecord(0, -1, twice.key, value, twice.headers))
+    assert isinstance(found, input_record.Arrival)
     assert found.event_id == "/app#17"
 
 

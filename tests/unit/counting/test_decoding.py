@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from service.audit import model
+from service.audit.model import counting
 from service.contract.input_record import (
     HEARTBEAT_HEADER,
     MAX_VALUE_BYTES,
@@ -312,9 +312,11 @@ def verdict(record: LogRecord) -> tuple[str, str | None]:
 def assert_agreement(record: LogRecord) -> None:
     """The engine and the model say the same of a record, and the engine has a true reason."""
     outcome, reason = verdict(record)
-    judges = model.Model()
+    judges = counting.Model()
     due = judges.feed(
-        model.LogRecord(record.offset, record.timestamp, record.key, record.value, record.headers)
+        counting.LogRecord(
+            record.offset, record.timestamp, record.key, record.value, record.headers
+        )
     )
     true_reasons = judges.faults.get(record.offset)
     assert outcome == due, (reason, true_reasons)

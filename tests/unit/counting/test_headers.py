@@ -7,10 +7,10 @@ from io import BytesIO
 
 import pytest
 
-from service.audit import arrival
-from service.audit.files import _record, line_of
+from service.audit.checks.rejects import labels_of
+from service.audit.model import input_record
 from service.audit.published import Published
-from service.audit.refused import labels_of
+from service.audit.sources.files import _record, line_of
 from service.commands.refused_records import Refused
 from service.commands.result_lines import ResultsFile
 from service.contract.input_record import Headers, LogRecord, PlainEvent, Reason, Rejection, judge
@@ -35,9 +35,9 @@ def record(headers: Headers, value: bytes | None = VALUE) -> LogRecord:
     return LogRecord(0, T0, b"a", value, headers)
 
 
-def auditors(one: LogRecord) -> arrival.Arrival | arrival.Faults:
-    return arrival.read(
-        arrival.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
+def auditors(one: LogRecord) -> input_record.Arrival | input_record.Faults:
+    return input_record.read(
+        input_record.LogRecord(one.offset, one.timestamp, one.key, one.value, one.headers)
     )
 
 
@@ -52,18 +52,18 @@ def test_a_null_attribute_is_an_attribute_left_out(name: str) -> None:
         expected = judge(record(without))  # type: ignore[assignment]
     assert judge(record(with_null)) == expected
     theirs = auditors(record(with_null))
-    assert isinstance(theirs, arrival.Faults) == isinstance(expected, Rejection)
+    assert isinstance(theirs, input_record.Faults) == isinstance(expected, Rejection)
 
 
 def test_a_null_header_that_nobody_reads_changes_nothing() -> None:
     assert isinstance(judge(record([("trace", None), ("content-type", None)])), PlainEvent)
-    assert isinstance(auditors(record([("trace", None)])), arrival.Arrival)
+    assert isinstance(auditors(record([("trace", None)])), input_record.Arrival)
 
 
 def test_the_first_of_two_headers_counts_also_when_it_is_null() -> None:
     headers = [("ce_id", None), *WHOLE]
     assert judge(record(headers)) == Rejection(Reason.BAD_ENVELOPE, "no id")
-    assert isinstance(auditors(record(headers)), arrival.Faults)
+    assert isinstance(auditors(record(headers)), input_record.Faults)
 
 
 def test_a_heartbeat_needs_no_value_of_its_header() -> None:
@@ -75,7 +75,7 @@ def test_a_heartbeat_needs_no_value_of_its_header() -> None:
 def test_a_name_that_is_not_utf_8_is_refused_with_its_bytes(more: Headers) -> None:
     found = record([*more, (LATIN, b"1")])
     assert judge(found) == Rejection(Reason.BAD_HEADER_NAME, r"caf\xe9")
-    assert auditors(found) == arrival.Faults(("bad_header_name",))
+    assert auditors(found) == input_record.Faults(("bad_header_name",))
 
 
 def rejected(headers: Headers, value: bytes = VALUE) -> tuple[bytes | None, bytes | None, Headers]:
@@ -105,5 +105,7 @@ def test_whoever_reads_refused_records_survives_a_null() -> None:
 
 
 def test_a_dump_keeps_both() -> None:
-    one = arrival.LogRecord(0, T0, b"a", VALUE, [("trace", None), (LATIN, b"\xff"), ("x", b"")])
+    one = input_record.LogRecord(
+        0, T0, b"a", VALUE, [("trace", None), (LATIN, b"\xff"), ("x", b"")]
+    )
     assert _record(json.loads(line_of(one))) == one

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from service.audit import arrival
+from service.audit.model import input_record
 from service.contract.input_record import MAX_VALUE_BYTES, Headers, LogRecord, read
 from service.contract.results import Source
 from service.counting import Checkpoint, Counts, Engine, Rules
@@ -67,8 +67,10 @@ def remember(record: LogRecord) -> None:
 
 
 def auditor(record: LogRecord) -> object:
-    return arrival.read(
-        arrival.LogRecord(record.offset, record.timestamp, record.key, record.value, record.headers)
+    return input_record.read(
+        input_record.LogRecord(
+            record.offset, record.timestamp, record.key, record.value, record.headers
+        )
     )
 
 

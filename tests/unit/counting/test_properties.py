@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import service.counting.engine as engine_module
-from service.audit.model import LogRecord as JudgesRecord
-from service.audit.model import Model
+from service.audit.model.counting import LogRecord as JudgesRecord
+from service.audit.model.counting import Model
 from service.contract.input_record import LogRecord
 from service.counting import Rules
 from tests.support.crash_harness import World, judges_rules

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from service.audit.compare import Comparison, compare
+from service.audit.comparison import Comparison, compare
 from service.audit.findings import Findings
-from service.audit.model import LogRecord as JudgesRecord
+from service.audit.model.committed_rules import rules_of
+from service.audit.model.counting import LogRecord as JudgesRecord
 from service.audit.published import Committed, Place, Published
-from service.audit.settings import rules_of
 from service.contract.input_record import LogRecord
 from service.contract.results import Source
 from service.counting import Checkpoint, Engine

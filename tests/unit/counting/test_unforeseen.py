@@ -7,9 +7,10 @@ from random import Random
 
 import pytest
 
-from service.audit import arrival, model
-from service.audit.compare import Comparison, compare
+from service.audit.comparison import Comparison, compare
 from service.audit.findings import Findings
+from service.audit.model import counting as model
+from service.audit.model import input_record
 from service.audit.published import Committed, Place
 from service.commands.refused_records import Refused
 from service.commands.refused_resend import may_be_duplicates
@@ -183,7 +184,7 @@ def test_an_error_in_the_auditors_own_reader_is_a_mismatch_and_no_end(
 
     world = World(Rules(), [event(0)])
     world.run(Random(1))
-    monkeypatch.setattr(arrival, "_event_faults", broken)
+    monkeypatch.setattr(input_record, "_event_faults", broken)
     findings = Findings()
     comparison = Comparison(model.Rules(), Place(*SOURCE), findings)
     for one in world.log:

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import service.counting.engine as engine_module
-from service.audit.hash_input import InputEntries
-from service.audit.hash_results import ResultEntries
-from service.audit.model import LogRecord as JudgesRecord
+from service.audit.certificate.hash_input import InputEntries
+from service.audit.certificate.hash_results import ResultEntries
+from service.audit.model.committed_rules import rules_of
+from service.audit.model.counting import LogRecord as JudgesRecord
 from service.audit.published import Committed
-from service.audit.settings import rules_of
 from service.contract.input_record import PlainEvent, Reason, Rejection, judge
 from service.contract.rule_versions import (
     BEFORE_RANGES,

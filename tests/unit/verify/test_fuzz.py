@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from service.audit import envelope
+from service.audit.model import cloudevents as envelope
 from service.contract import cloudevents
 from service.contract import input_record as events
 from service.contract.input_record import LogRecord, Reason

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from itertools import takewhile
 from typing import NamedTuple
 
-from service.audit.arrival import UNFORESEEN
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
+from service.audit.model.input_record import UNFORESEEN
+from service.audit.model.types import Late
 from service.audit.published import MAX_VALUE_BYTES, ORIGINAL, Original, Place, Published
-from service.audit.words import Late
 
 Labels = dict[str, tuple[str, ...]]
 """Header name and its allowed values; no values: the header must exist with any value."""

@@ -6,10 +6,10 @@ watermark, and their event ids can make a record a duplicate.
 
 from typing import Final, NamedTuple
 
-from service.audit.arrival import Faults, LogRecord, fields_of, stamped_ms
 from service.audit.horizon import Horizon
-from service.audit.model import Model, Rules
-from service.audit.words import Account, Judgement
+from service.audit.model.counting import Model, Rules
+from service.audit.model.input_record import Faults, LogRecord, fields_of, stamped_ms
+from service.audit.model.types import Account, Judgement
 
 CHANGES: Final = {"follow": 1, "unfollow": -1}
 

@@ -9,10 +9,10 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import ConsumerRecord
 
-from service.audit.arrival import LogRecord
-from service.audit.group import GroupCommits, is_swept
+from service.audit.model.input_record import LogRecord
 from service.audit.published import Committed, json_object
-from service.audit.source import INPUT, KINDS, AuditSourceError, Extent, Snapshot, Topics
+from service.audit.sources.group import GroupCommits, is_swept
+from service.audit.sources.source import INPUT, KINDS, AuditSourceError, Extent, Snapshot, Topics
 
 BATCH_RECORDS: Final = 10_000
 FETCH_BYTES: Final = 4 * 1_024 * 1_024

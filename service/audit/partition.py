@@ -9,13 +9,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from service.audit.arrival import LogRecord
-from service.audit.compare import Comparison
-from service.audit.finals import FinalsCheck
+from service.audit.checks.rejects import LabelledCheck, unforeseen_in
+from service.audit.checks.windows import FinalsCheck
+from service.audit.comparison import Comparison
 from service.audit.horizon import NEVER_MS
+from service.audit.model.input_record import LogRecord
 from service.audit.published import Committed, Published, json_object
-from service.audit.refused import LabelledCheck, unforeseen_in
-from service.audit.source import Extent, Snapshot, Source, input_of
+from service.audit.sources.source import Extent, Snapshot, Source, input_of
 
 Watch = Callable[[int], None]
 """Called with the number of input records read since the last call."""

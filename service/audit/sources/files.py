@@ -15,10 +15,10 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any, Final
 
-from service.audit.arrival import LogRecord
+from service.audit.model.committed_rules import rules_of
+from service.audit.model.input_record import LogRecord
 from service.audit.published import Committed
-from service.audit.settings import rules_of
-from service.audit.source import (
+from service.audit.sources.source import (
     INPUT,
     KINDS,
     AuditSourceError,

@@ -2,13 +2,13 @@
 
 from typing import Final
 
-from service.audit.arrival import UNFORESEEN
-from service.audit.canonical import Entries
-from service.audit.model import Rules
+from service.audit.certificate.canonical import Entries
+from service.audit.checks.rejects import labels_of, source_offset
+from service.audit.model.counting import Rules
+from service.audit.model.input_record import UNFORESEEN
+from service.audit.model.types import WindowKey
 from service.audit.published import Committed, Published, json_object
-from service.audit.refused import labels_of, source_offset
-from service.audit.results import named_result, windows_of
-from service.audit.words import WindowKey
+from service.audit.result_names import named_result, windows_of
 
 SPARE_WINDOWS: Final = 20_000
 

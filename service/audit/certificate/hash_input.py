@@ -2,12 +2,12 @@
 
 from typing import Final
 
-from service.audit.arrival import LogRecord
-from service.audit.canonical import Entries, last_content, source_label
-from service.audit.model import Model, Rules
+from service.audit.certificate.canonical import Entries, last_content, source_label
+from service.audit.checks.rejects import late_labels, rejected_labels
+from service.audit.checks.totals import due_totals
+from service.audit.model.counting import Model, Rules
+from service.audit.model.input_record import LogRecord
 from service.audit.published import Original
-from service.audit.refused import late_labels, rejected_labels
-from service.audit.totals import due_totals
 
 SPARE_WINDOWS: Final = 20_000
 

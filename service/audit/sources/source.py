@@ -7,7 +7,7 @@ where each topic ended at that moment. Later records do not concern the audit.
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from service.audit.arrival import LogRecord
+from service.audit.model.input_record import LogRecord
 from service.audit.published import Committed
 
 INPUT: Final = "input"

@@ -6,7 +6,7 @@ Times are epoch milliseconds.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.audit.arrival import NEWEST, Arrival
+from service.audit.model.input_record import NEWEST, Arrival
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

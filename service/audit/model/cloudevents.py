@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from service.audit.text import parse, top_level
+from service.audit.model.strict_json import parse, top_level
 
 Fields = dict[str, object]
 

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from service.audit.model import Grain, Rules
+from service.audit.model.counting import Grain, Rules
 from service.audit.published import json_object
 
 _UNIT_MS: Final = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}

@@ -3,13 +3,13 @@
 At the committed offset both must be equal. The input can also be hashed up to any other offset.
 """
 
-from service.audit.canonical import Certificate, Entries
-from service.audit.check import Begin, rules_at, unwatched
-from service.audit.hash_input import InputEntries
-from service.audit.hash_results import ResultEntries
-from service.audit.lockstep import read_results
-from service.audit.model import Rules
-from service.audit.source import INPUT, AuditSourceError, Extent, Source, input_of
+from service.audit.certificate.canonical import Certificate, Entries
+from service.audit.certificate.hash_input import InputEntries
+from service.audit.certificate.hash_results import ResultEntries
+from service.audit.model.counting import Rules
+from service.audit.partition import read_results
+from service.audit.run import Begin, rules_at, unwatched
+from service.audit.sources.source import INPUT, AuditSourceError, Extent, Source, input_of
 
 
 async def certify(source: Source, partition: int, *, begin: Begin = unwatched) -> Certificate:

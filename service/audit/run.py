@@ -5,14 +5,14 @@ The worker may be running. Each partition is judged at one of its commits.
 
 from collections.abc import Callable
 
-from service.audit.compare import Comparison
+from service.audit.comparison import Comparison
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
-from service.audit.lockstep import Watch, audit_partition
-from service.audit.model import Rules
+from service.audit.model.committed_rules import rules_of
+from service.audit.model.counting import Rules
+from service.audit.partition import Watch, audit_partition
 from service.audit.published import Place
-from service.audit.settings import rules_of
-from service.audit.source import INPUT, KINDS, Snapshot, Source
+from service.audit.sources.source import INPUT, KINDS, Snapshot, Source
 
 Report = Findings
 Begin = Callable[[str, int], Watch]

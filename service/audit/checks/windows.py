@@ -6,13 +6,13 @@ Results may come while the input is still being fed. Each is judged when the mod
 
 from typing import Final
 
+from service.audit.checks.rows import RowsCheck
 from service.audit.findings import Findings
 from service.audit.horizon import NEVER_MS, Horizon
-from service.audit.model import Model
+from service.audit.model.counting import Model
+from service.audit.model.types import WindowKey
 from service.audit.published import Place, Published
-from service.audit.results import named_result
-from service.audit.rows import RowsCheck
-from service.audit.words import WindowKey
+from service.audit.result_names import named_result
 
 SPARE_WINDOWS: Final = 20_000
 """Look for settled windows again when there are twice as many windows as last time, plus this."""

@@ -1,22 +1,22 @@
 """Compares one partition: the model of its input with everything that was published for it.
 
 Pure: no broker. `Comparison` takes the input and the four results, each in its own order, and then
-the commit. Results may come after the whole input (`compare`) or along with it (`lockstep`).
+the commit. Results may come after the whole input (`compare`) or along with it (partition.py).
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from service.audit.arrival import Arrival, read
-from service.audit.commit import CommitCheck
-from service.audit.finals import FinalsCheck
+from service.audit.checks.commit import CommitCheck
+from service.audit.checks.rejects import Due, LabelledCheck, late_labels, rejected_labels
+from service.audit.checks.rows import RowsCheck
+from service.audit.checks.windows import FinalsCheck
 from service.audit.findings import Findings
 from service.audit.horizon import NEVER_MS, Horizon
-from service.audit.model import LogRecord, Model, Rules
+from service.audit.model.counting import LogRecord, Model, Rules
+from service.audit.model.input_record import Arrival, read
 from service.audit.published import Committed, Original, Place, Published
-from service.audit.refused import Due, LabelledCheck, late_labels, rejected_labels
-from service.audit.rows import RowsCheck
-from service.audit.source import KINDS
+from service.audit.sources.source import KINDS
 
 RESULT_KINDS: Final = KINDS[1:]
 

@@ -1,6 +1,6 @@
 """What a row must say about an account's totals: all of them, or what a cut log still shows."""
 
-from service.audit.words import Account
+from service.audit.model.types import Account
 
 Fields = dict[str, object]
 

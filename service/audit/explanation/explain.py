@@ -8,14 +8,14 @@ from typing import Final, NamedTuple
 
 from aiokafka.partitioner import murmur2
 
-from service.audit.account_lines import Explanation, Line, Span
-from service.audit.check import Begin, rules_at, unwatched
+from service.audit.explanation.account_lines import Explanation, Line, Span
 from service.audit.horizon import Horizon
-from service.audit.lockstep import read_results, read_unforeseen
-from service.audit.model import Rules
+from service.audit.model.counting import Rules
+from service.audit.partition import read_results, read_unforeseen
 from service.audit.published import json_object
-from service.audit.results import named_result, windows_of
-from service.audit.source import AuditSourceError, Snapshot, Source, input_of
+from service.audit.result_names import named_result, windows_of
+from service.audit.run import Begin, rules_at, unwatched
+from service.audit.sources.source import AuditSourceError, Snapshot, Source, input_of
 
 _POSITIVE: Final = 0x7FFFFFFF
 

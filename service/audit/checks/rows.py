@@ -5,13 +5,13 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Final
 
+from service.audit.checks.totals import contradictions, due_totals, last_part
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
-from service.audit.model import Model
+from service.audit.model.counting import Model
+from service.audit.model.types import Account, WindowKey
 from service.audit.published import Place, Published, json_object
-from service.audit.results import windows_of
-from service.audit.totals import contradictions, due_totals, last_part
-from service.audit.words import Account, WindowKey
+from service.audit.result_names import windows_of
 
 EXPIRY_PARTS: Final = 32
 """An expired row must be gone after this part of the expiry time has passed again."""

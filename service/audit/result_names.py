@@ -1,7 +1,7 @@
 """Reads which window a published result or row belongs to. Never raises, whatever the bytes are."""
 
+from service.audit.model.types import WindowKey
 from service.audit.published import Published, json_object
-from service.audit.words import WindowKey
 
 
 def named_result(record: Published) -> tuple[WindowKey | None, int, dict[str, object]]:

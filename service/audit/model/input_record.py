@@ -6,8 +6,8 @@ Knows the contract of the input topic, and nothing of counting. Times are epoch 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from service.audit.envelope import EnvelopeError, binary, media_type, structured
-from service.audit.text import parse, rfc_3339_ms
+from service.audit.model.cloudevents import EnvelopeError, binary, media_type, structured
+from service.audit.model.strict_json import parse, rfc_3339_ms
 
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
 MAX_VALUE_BYTES: Final = 65_536

@@ -8,8 +8,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from service.audit.arrival import SKIPPED, UNFORESEEN, Arrival, Faults, LogRecord, read
-from service.audit.words import (
+from service.audit.model.input_record import SKIPPED, UNFORESEEN, Arrival, Faults, LogRecord, read
+from service.audit.model.types import (
     Account,
     Content,
     Final,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from service.audit.findings import Findings
 from service.audit.horizon import Horizon
-from service.audit.model import Model
+from service.audit.model.counting import Model
 from service.audit.published import Committed, json_object
 
 STATELESS = ("rejected", "heartbeat")

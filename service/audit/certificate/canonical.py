@@ -20,8 +20,8 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final, NamedTuple
 
-from service.audit.refused import source_offset
-from service.audit.words import Content, Rules, WindowKey
+from service.audit.checks.rejects import source_offset
+from service.audit.model.types import Content, Rules, WindowKey
 
 VERSION: Final = 1
 TOTALS: Final = (

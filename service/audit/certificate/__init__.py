@@ -1,0 +1,1 @@
+"""One hash over all that is a function of the input."""

@@ -1,0 +1,1 @@
+"""The rules, written a second time: bytes to records, records to numbers."""

@@ -1,0 +1,1 @@
+"""Where an audit reads from: a broker, or files."""
