@@ -108,7 +108,7 @@ check: $(INSTALLED) contract ## lint, format, types, contract: everything that n
 	$(BIN)/ruff check $(SOURCES) examples
 	$(BIN)/ruff format --check $(SOURCES) examples
 	$(BIN)/mypy $(SOURCES)
-	@$(BIN)/python -m bench.figures
+	@$(BIN)/python -m bench.report.figures
 
 contract: $(INSTALLED) ## compare the contract with the last released one; fails on a breaking change
 	@$(BIN)/python -m verify.contract
@@ -145,13 +145,13 @@ bench: install ## measure this service beside plain Faust, Kafka Streams and the
 	@$(BIN)/python -m bench $(BENCH)
 
 growth: install ## how the time of an event grows with accounts, grains, lateness, size, partitions
-	@$(BIN)/python -m bench.growth
+	@$(BIN)/python -m bench.runs.growth
 
 failover: install ## measure how long updates pause when workers are stopped, killed, replaced (8 min)
-	@$(BIN)/python -m bench.failover --rounds $(ROUNDS)
+	@$(BIN)/python -m bench.runs.failover --rounds $(ROUNDS)
 
 soak: install ## hold one worker under load, judge what grows (make soak MINUTES=20 RATE=20000)
-	@$(BIN)/python -m bench.soak --minutes $(MINUTES) --rate $(RATE)
+	@$(BIN)/python -m bench.runs.soak --minutes $(MINUTES) --rate $(RATE)
 
 dashboards: $(INSTALLED) ## write deploy/grafana/dashboards/*.json anew from deploy/dashboards
 	@$(BIN)/python -m scripts.write_dashboards

@@ -23,17 +23,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from bench.boundary import boundary
-from bench.inputs import backfill_loads, load_all, loads
-from bench.latency import RATES, latency
-from bench.machine import OUTPUT, machine
+from bench.common.environment import OUTPUT, machine
+from bench.common.inputs import backfill_loads, load_all, loads
+from bench.common.large_shard import big_shard
 from bench.peers.process import FLOOR, PEERS, TUNED, Peer, build
-from bench.plots import draw
-from bench.report import markdown
-from bench.restore import restore
-from bench.scaling import PARTITIONS, scaling
-from bench.shard import big_shard
-from bench.throughput import in_turn
+from bench.report.markdown import markdown
+from bench.report.plots import draw
+from bench.runs.hour_boundary import boundary
+from bench.runs.latency import RATES, latency
+from bench.runs.restore import restore
+from bench.runs.scaling import PARTITIONS, scaling
+from bench.runs.throughput import in_turn
 from service.errors import WorkerError
 from service.local.broker import start_local_broker
 from service.local.kafka_jars import KafkaJarsError

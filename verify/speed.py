@@ -23,7 +23,7 @@ from typing import Final
 
 import msgspec
 
-from bench import backfill
+from bench.common import backfill
 from service.contract.input_record import LogRecord, RawRecord
 from service.contract.results import Source, Window
 from service.counting import Engine, Rules, Sealed

@@ -22,7 +22,7 @@ from types import FrameType
 from typing import Any, Final
 
 import service.counting
-from bench import backfill
+from bench.common import backfill
 from service.contract.input_record import LogRecord
 from service.contract.results import Source, Window
 from service.counting import Engine, Rules, leaders

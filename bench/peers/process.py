@@ -17,8 +17,8 @@ from typing import Final
 
 from aiokafka.admin import NewTopic
 
-from bench.machine import OUTPUT, ROOT
-from bench.timing import By
+from bench.common.environment import OUTPUT, ROOT
+from bench.common.stopwatch import By
 from service.kafka import clients
 from service.local.kafka_jars import KafkaJarsError, java
 from service.settings import Settings

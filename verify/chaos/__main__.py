@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.machine import machine
+from bench.common.environment import machine
 from verify.chaos import report as reports
 from verify.chaos.markdown import page
 from verify.chaos.plot import draw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bench.figures import measured_line
+from bench.report.figures import measured_line
 
 _HEAD: Final = """# Chaos on a real broker
 

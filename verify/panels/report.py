@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bench.figures import measured_line
-from bench.machine import machine
+from bench.common.environment import machine
+from bench.report.figures import measured_line
 from tests.support.dashboard_queries import ROOT
 from verify.panels.expected_accounts import CHOSEN
 from verify.panels.run import STORY_S, Line, Measured

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import pytest
 
-from bench.inputs import fill
-from bench.names import named
+from bench.common.inputs import fill
+from bench.common.progress import positions_of
+from bench.common.settings import named
 from bench.peers.process import (
     FLOOR,
     IDIOMATIC,
@@ -23,7 +24,6 @@ from bench.peers.process import (
     create_topics,
     running,
 )
-from bench.positions import positions_of
 from service.commands.result_reader import read_all
 from service.kafka import topic_admin as topics
 from service.local.broker import LocalBroker

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.figures import ALSO, HOT, WITHOUT_FIGURES, main, measured_line
-from bench.machine import ROOT
+from bench.common.environment import ROOT
+from bench.report.figures import ALSO, HOT, WITHOUT_FIGURES, main, measured_line
 from tests.support.optional import find, without
 
 pytestmark = pytest.mark.skipif(not find("git"), reason=without("git"))

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
-from bench.flat import slope_per_hour, verdict
-from bench.gaps import Gaps
-from bench.samples import sample, sums
+from bench.common.pauses import Gaps
+from bench.common.process_stats import sample, sums
+from bench.common.trend import slope_per_hour, verdict
 
 SECONDS = [5.0 * index for index in range(120)]
 METRICS = """\

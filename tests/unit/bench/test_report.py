@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bench.__main__ import publish
-from bench.budget import Row
-from bench.report import markdown
-from bench.restore import parse
-from bench.sender import Plan, ticks
+from bench.common.sender import Plan, ticks
+from bench.report.budget import Row
+from bench.report.markdown import markdown
+from bench.runs.restore import parse
 
 
 def run(who: str, load: str, events: int, wall_s: float, cpu_s: float) -> dict[str, Any]:

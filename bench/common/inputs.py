@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final
 
-from bench import backfill
-from bench.names import named
+from bench.common import backfill
+from bench.common.settings import named
 from service.kafka import clients
 from service.kafka import topic_admin as topics
 from service.settings import Settings

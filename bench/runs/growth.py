@@ -1,6 +1,6 @@
 """How the time of an event grows: with accounts, grains, late events, size, history, partitions.
 
-    python -m bench.growth [--report docs]
+    python -m bench.runs.growth [--report docs]
 
 CPU microseconds per event. All but the partitions are the engine alone, in a new process for each
 point: records in, `apply`, `seal` every 20,000, rows and windows encoded; the fastest of some
@@ -26,13 +26,13 @@ from typing import Final
 
 from matplotlib.figure import Figure
 
-from bench.backfill import DAY_MS, Backfill
-from bench.backfill import records as backfilled
-from bench.figures import measured_line
-from bench.inputs import Load, load_all
-from bench.machine import OUTPUT, machine, rss_bytes
-from bench.names import named
-from bench.throughput import run_ours
+from bench.common.backfill import DAY_MS, Backfill
+from bench.common.backfill import records as backfilled
+from bench.common.environment import OUTPUT, machine, rss_bytes
+from bench.common.inputs import Load, load_all
+from bench.common.settings import named
+from bench.report.figures import measured_line
+from bench.runs.throughput import run_ours
 from service.contract.input_record import LogRecord
 from service.contract.results import Source
 from service.counting import Engine, Grain, Rules
@@ -262,7 +262,7 @@ def draw(points: Sequence[Point], path: Path) -> None:
 
 def main() -> None:
     """Measure, print, save."""
-    parser = argparse.ArgumentParser(prog="python -m bench.growth", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.runs.growth", description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="for the partitions")
     parser.add_argument("--report", type=Path, help="copy growth.md and growth.png there")
     asked = parser.parse_args()
@@ -284,7 +284,7 @@ def main() -> None:
 
 def _measured() -> Callable[[Case], Point]:
     """By its module's name: `__main__` of a spawned process is another."""
-    from bench.growth import measure as imported  # noqa: PLC0415
+    from bench.runs.growth import measure as imported  # noqa: PLC0415
 
     return imported
 

@@ -1,6 +1,6 @@
 """One worker under steady load for a long time: does anything grow?
 
-    python -m bench.soak [--minutes 20] [--rate 20000] [--audit]
+    python -m bench.runs.soak [--minutes 20] [--rate 20000] [--audit]
 
 A real Kafka, one worker, the synthetic generator at a rate with duplicates, late and bad records,
 every few seconds a sample of what the worker holds. The verdicts are about the second half: the
@@ -25,10 +25,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.flat import Verdict, verdict
-from bench.machine import OUTPUT, machine
-from bench.samples import Sample, sample
-from bench.soak_plot import draw
+from bench.common.environment import OUTPUT, machine
+from bench.common.process_stats import Sample, sample
+from bench.common.trend import Verdict, verdict
+from bench.report.soak_plot import draw
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
 from service.local.worker_process import ROOT, WorkerProcess, environment
@@ -218,7 +218,7 @@ def soak(plan: Plan) -> int:
 
 def main() -> int:
     """Parse and run."""
-    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.runs.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--rate", type=float, default=20_000)
     parser.add_argument("--audit", action="store_true", help="recompute everything at the end")

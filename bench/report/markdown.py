@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from bench.budget import ROWS, Found
-from bench.figures import measured_line
-from bench.tables import (
+from bench.report.budget import ROWS, Found
+from bench.report.figures import measured_line
+from bench.report.tables import (
     Rows,
     boundary,
     latency,

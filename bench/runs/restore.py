@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-from bench.machine import OUTPUT, rss_bytes
-from bench.shard import BigShard
+from bench.common.environment import OUTPUT, rss_bytes
+from bench.common.large_shard import BigShard
 from service import app
 from service.local.worker_process import WorkerProcess
 from service.runtime import journal
 from service.settings import Settings
 
 _STEP: Final = re.compile(r"^step at=([\d.]+) (.*)$", re.MULTILINE)
-_TIMED: Final = "from bench.restore import timed_worker; raise SystemExit(timed_worker())"
+_TIMED: Final = "from bench.runs.restore import timed_worker; raise SystemExit(timed_worker())"
 _OPEN: Final = re.compile(r"shard open .*rows=(\d+) remembered=(\d+) seconds=([\d.]+)")
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from service.local.kafka_jars import KafkaJarsError, java
 
-ROOT: Final = Path(__file__).parents[1]
+ROOT: Final = Path(__file__).parents[2]
 OUTPUT: Final = ROOT / "bench-output"
 
 

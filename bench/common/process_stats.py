@@ -9,7 +9,7 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from bench.machine import cpu_s, rss_bytes
+from bench.common.environment import cpu_s, rss_bytes
 
 CHECKPOINT = "netfollowers_checkpoint_duration_seconds"
 

@@ -1,6 +1,6 @@
 """How long updates pause when a worker is stopped, killed, or all are replaced, one by one.
 
-    python -m bench.failover [--rounds 3] [--rate 2000] [--partitions 6]
+    python -m bench.runs.failover [--rounds 3] [--rate 2000] [--partitions 6]
 
 Three workers with default settings on a real Kafka, live input to every partition, and a
 `read_committed` reader of the updates topic. Each scenario is run with and without instance ids
@@ -19,8 +19,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 
-from bench.gaps import Gaps
-from bench.machine import OUTPUT, machine
+from bench.common.environment import OUTPUT, machine
+from bench.common.pauses import Gaps
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
 from service.local.worker_process import WorkerProcess
@@ -215,7 +215,7 @@ async def bench(rounds: int, rate: float, partitions: int) -> None:
 
 def main() -> None:
     """Parse and run."""
-    parser = argparse.ArgumentParser(prog="python -m bench.failover", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.runs.failover", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rate", type=float, default=2_000, help="events/s to every partition")
     parser.add_argument("--partitions", type=int, default=6)

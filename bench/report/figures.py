@@ -1,9 +1,9 @@
-"""Which documents have figures of older code: `python -m bench.figures`, part of `make check`.
+"""Which documents have figures of older code: `python -m bench.report.figures`, in `make check`.
 
 A document with measured figures has a line near its top, in the form of `measured_line`;
-`python -m bench.figures line` prints it for this machine and commit. Every page of `docs/measured`
-must have the line; a page elsewhere in `docs` that has it is judged, too. Old figures are reported
-and do not fail. A missing line fails, and so does a commit that is unknown.
+`python -m bench.report.figures line` prints it for this machine and commit. Every page of
+`docs/measured` must have the line; a page elsewhere in `docs` that has it is judged, too. Old
+figures are reported and do not fail. A missing line fails, and so does a commit that is unknown.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from bench.machine import ROOT, machine
+from bench.common.environment import ROOT, machine
 
 HOT: Final = (
     "service/counting",
@@ -60,7 +60,7 @@ class Found(NamedTuple):
 
 
 def measured_line(told: Mapping[str, Any]) -> str:
-    """Write the line of a document, from what `bench.machine.machine` told of a run."""
+    """Write the line of a document, from what `bench.common.environment.machine` told of a run."""
     sizes = [f"{told['cores']} cores"]
     sizes += [f"{told['memory_gb']} GB"] if "memory_gb" in told else []
     sizes += [str(told["machine"])] if "machine" in told else []

@@ -1,6 +1,6 @@
 """What an event of a backfill costs, as a multiple of a hot live event.
 
-    python -m bench.backfill_cost
+    python -m bench.runs.backfill_cost
 
 The engine alone, CPU time, all inputs in turn in one process, the fastest round of each. The real
 channel is `service/demo/channel`: 505,237 events of one account over seven years.
@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from bench import backfill
+from bench.common import backfill
 from service.commands.offline_engine import record_of
 from service.contract.input_record import LogRecord
 from service.contract.results import Source
@@ -74,7 +74,7 @@ def cpu_s(records: Sequence[LogRecord]) -> tuple[float, int]:
 
 def main() -> None:
     """Measure, print a table."""
-    parser = argparse.ArgumentParser(prog="python -m bench.backfill_cost", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.runs.backfill_cost", description=__doc__)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()

@@ -19,13 +19,13 @@ from typing import Final
 
 import msgspec
 
-from bench.clean import remove_topics
-from bench.machine import OUTPUT, ROOT, cpu_s
-from bench.names import named
+from bench.common.environment import OUTPUT, ROOT, cpu_s
+from bench.common.progress import positions_of
+from bench.common.sender import ENCODED_PER_S, HOT, Plan
+from bench.common.settings import named
+from bench.common.topics import remove_topics
 from bench.peers.process import Peer, create_topics, running
-from bench.positions import positions_of
-from bench.sender import ENCODED_PER_S, HOT, Plan
-from bench.throughput import OURS
+from bench.runs.throughput import OURS
 from service.commands.result_reader import reader_of
 from service.kafka import topic_admin as topics
 from service.local.worker_process import WorkerProcess
@@ -92,7 +92,7 @@ async def send(plan: Plan, processes: int) -> tuple[int, float]:
     each = []
     for number in range(processes):
         part = replace(plan, rate=plan.rate / processes, seed=number + 1)
-        command = (sys.executable, "-m", "bench.sender", part.to_json())
+        command = (sys.executable, "-m", "bench.common.sender", part.to_json())
         each.append(
             await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=asyncio.subprocess.PIPE)
         )

@@ -9,8 +9,8 @@ from typing import Any, Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.budget import OURS, Found
-from bench.tables import Rows, groups, is_held
+from bench.report.budget import OURS, Found
+from bench.report.tables import Rows, groups, is_held
 
 _LEVEL: Final = 4
 """The names of more groups than these are written aslant, else they would cover each other."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
-from bench.samples import Sample
+from bench.common.process_stats import Sample
 
 PANELS: Final[tuple[tuple[str, Callable[[Sample], float]], ...]] = (
     ("resident MB", lambda s: s.rss_mb),

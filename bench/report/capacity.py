@@ -1,8 +1,9 @@
 # ruff: noqa: E501 - a page of text
 """How many workers, partitions and bytes a load takes: docs/measured/capacity.md from measured figures.
 
-    python -m bench.capacity --events 60000 --accounts 1000000     # one load, printed
-    python -m bench.capacity --page docs/measured/capacity.md      # the page, for three loads
+    python -m bench.report.capacity --events 60000 --accounts 1000000     # one load, printed
+    python -m bench.report.capacity --page docs/measured/capacity.md      # the page, for three
+    loads
 
 Figures come from docs/measured/bench.json (uniform over 1,000,000 accounts: the dearest input there
 is). What is decided and not measured has a name below and is said on the page.
@@ -19,9 +20,9 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
-from bench.budget import MOST, OURS
-from bench.figures import measured_line
-from bench.machine import ROOT
+from bench.common.environment import ROOT
+from bench.report.budget import MOST, OURS
+from bench.report.figures import measured_line
 
 BUSY: Final = 0.5
 """Share of a core that counts at the peak: the rest catches up after a restart."""
@@ -172,10 +173,10 @@ def page(saved: Mapping[str, Any]) -> str:
 
 {measured_line(told)}
 
-Made by `python -m bench.capacity --page docs/measured/capacity.md` from [bench.json](bench.json)
-(commit {told["commit"]}): uniform events over 1,000,000 accounts, the dearest input there is,
-exactly once, one worker process, {told["cores"]} cores shared with the broker. Put your own
-machine's figures in by `make bench` there.
+Made by `python -m bench.report.capacity --page docs/measured/capacity.md` from
+[bench.json](bench.json) (commit {told["commit"]}): uniform events over 1,000,000 accounts, the
+dearest input there is, exactly once, one worker process, {told["cores"]} cores shared with the
+broker. Put your own machine's figures in by `make bench` there.
 
 | measured, per worker process | |
 |---|---|
@@ -228,7 +229,7 @@ What breaks first:
 
 def main() -> None:
     """Print or write."""
-    parser = argparse.ArgumentParser(prog="python -m bench.capacity", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.report.capacity", description=__doc__)
     parser.add_argument("--events", type=float, default=2_000, help="per second, at the peak")
     parser.add_argument("--accounts", type=int, default=1_000_000)
     parser.add_argument("--bench", type=Path, default=ROOT / "docs" / "measured" / "bench.json")

@@ -15,11 +15,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
-from bench.failover import alongside, settled
-from bench.gaps import Gaps
-from bench.machine import OUTPUT
-from bench.samples import sums
-from bench.shard import HOUR_MS, MINUTE_MS, BigShard
+from bench.common.environment import OUTPUT
+from bench.common.large_shard import HOUR_MS, MINUTE_MS, BigShard
+from bench.common.pauses import Gaps
+from bench.common.process_stats import sums
+from bench.runs.failover import alongside, settled
 from service.local.worker_process import WorkerProcess
 from service.settings import Settings
 from service.synthetic.batch_sender import outbox_to

@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.clean import remove_topics
-from bench.inputs import Load, Loaded
-from bench.machine import OUTPUT, rss_bytes
-from bench.names import named
+from bench.common.environment import OUTPUT, rss_bytes
+from bench.common.inputs import Load, Loaded
+from bench.common.process_stats import sums
+from bench.common.settings import named
+from bench.common.stopwatch import clocked
+from bench.common.topics import remove_topics
 from bench.peers.process import Peer, create_topics, running
-from bench.samples import sums
-from bench.timing import clocked
 from service.kafka import topic_admin as topics
 from service.local.worker_process import WorkerProcess
 from service.settings import Settings

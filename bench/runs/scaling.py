@@ -12,12 +12,12 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bench.clean import remove_topics
-from bench.inputs import Loaded
-from bench.machine import OUTPUT, cpu_s
-from bench.names import named
-from bench.positions import Positions, positions_of
-from bench.samples import sums
+from bench.common.environment import OUTPUT, cpu_s
+from bench.common.inputs import Loaded
+from bench.common.process_stats import sums
+from bench.common.progress import Positions, positions_of
+from bench.common.settings import named
+from bench.common.topics import remove_topics
 from service.kafka import topic_admin as topics
 from service.local.worker_process import WorkerProcess
 

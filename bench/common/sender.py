@@ -1,6 +1,6 @@
 """A process that sends events at a rate, each at its planned time, encoded beforehand.
 
-    python -m bench.sender '{"brokers": ..., "topic": ..., ...}'
+    python -m bench.common.sender '{"brokers": ..., "topic": ..., ...}'
 
 `occurred_at` is the planned time, so a reader of results needs no other clock, and a sender that
 falls behind shows as latency. Prints {"sent", "behind_s"} at its end.

@@ -9,8 +9,8 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from bench.machine import cpu_s
-from bench.positions import Positions, Updates, positions_of, updates_of
+from bench.common.environment import cpu_s
+from bench.common.progress import Positions, Updates, positions_of, updates_of
 from service.settings import Settings
 
 By = Literal["commits", "updates"]

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final
 
-from bench.inputs import every_account, fill
-from bench.machine import OUTPUT
-from bench.names import named
-from bench.positions import committed
-from bench.samples import sums
+from bench.common.environment import OUTPUT
+from bench.common.inputs import every_account, fill
+from bench.common.process_stats import sums
+from bench.common.progress import committed
+from bench.common.settings import named
 from service.kafka import topic_admin as topics
 from service.local.worker_process import WorkerProcess
 from service.settings import Settings

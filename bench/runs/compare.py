@@ -1,7 +1,7 @@
 """Two configurations of a worker over the same input, in turn: what does the difference cost?
 
-    python -m bench.compare --settings NETFOLLOWERS_TOP_GRAINS=none NETFOLLOWERS_TOP_ACCOUNTS=0
-    python -m bench.compare --settings NETFOLLOWERS_GUARANTEE=at_least_once --runs 5
+    python -m bench.runs.compare --settings NETFOLLOWERS_TOP_GRAINS=none NETFOLLOWERS_TOP_ACCOUNTS=0
+    python -m bench.runs.compare --settings NETFOLLOWERS_GUARANTEE=at_least_once --runs 5
 
 The first worker has the default settings, the second one those of `--settings`. Each round runs
 both, and every second round begins with the second one. A figure is a ratio within one round.
@@ -16,10 +16,10 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from bench.inputs import Loaded, load_all, loads
-from bench.machine import OUTPUT
-from bench.names import named
-from bench.throughput import Run, run_ours, said
+from bench.common.environment import OUTPUT
+from bench.common.inputs import Loaded, load_all, loads
+from bench.common.settings import named
+from bench.runs.throughput import Run, run_ours, said
 from service.local.broker import start_local_broker
 from service.local.worker_process import environment
 from service.settings import Settings
@@ -60,7 +60,7 @@ def row(load: str, rounds: list[dict[str, Run]]) -> str:
 
 def main() -> None:
     """Load the inputs once, run both workers in turn, print a line for each input."""
-    parser = argparse.ArgumentParser(prog="python -m bench.compare", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.runs.compare", description=__doc__)
     parser.add_argument("--settings", nargs="+", required=True, metavar="NAME=VALUE")
     parser.add_argument("--events", type=int, default=600_000, help="of an input (hot: twice)")
     parser.add_argument("--runs", type=int, default=3)

@@ -1,6 +1,6 @@
 """Many accounts in one worker: memory per account, whether churn grows it, a start after a kill.
 
-    python -m bench.memory [--accounts 1000000 5000000] [--report docs]
+    python -m bench.runs.memory [--accounts 1000000 5000000] [--report docs]
 
 A real Kafka, one worker, default settings, 8 partitions. First one event of every account, then
 turns of as many events as there are accounts, of random ones, two hours of event time each of one
@@ -22,11 +22,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.figures import measured_line
-from bench.inputs import every_account, fill
-from bench.machine import OUTPUT, machine, rss_bytes
-from bench.names import named
-from bench.positions import positions_of
+from bench.common.environment import OUTPUT, machine, rss_bytes
+from bench.common.inputs import every_account, fill
+from bench.common.progress import positions_of
+from bench.common.settings import named
+from bench.report.figures import measured_line
 from service.kafka import topic_admin as topics
 from service.local.broker import start_local_broker
 from service.local.worker_process import WorkerProcess
@@ -136,7 +136,7 @@ def to_markdown(found: Sequence[Held]) -> str:
         "",
         measured_line(told),
         "",
-        f"`python -m bench.memory`, {about}.",
+        f"`python -m bench.runs.memory`, {about}.",
         "",
         "One worker, exactly once, default settings, 8 partitions: one event of every account,",
         "then turns of as many events of random accounts, two hours of event time each (windows",
@@ -167,7 +167,7 @@ def to_markdown(found: Sequence[Held]) -> str:
 
 def main() -> None:
     """Measure, write."""
-    parser = argparse.ArgumentParser(prog="python -m bench.memory", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.runs.memory", description=__doc__)
     parser.add_argument("--accounts", type=int, nargs="+", default=[1_000_000, 5_000_000])
     parser.add_argument("--report", type=Path, help="copy memory.md there")
     asked = parser.parse_args()

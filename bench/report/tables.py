@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.budget import MOST, OURS
+from bench.report.budget import MOST, OURS
 
 Rows = Sequence[Mapping[str, Any]]
 

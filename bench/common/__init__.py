@@ -1,0 +1,1 @@
+"""What the measurements share: inputs, workers, and what the system says of them."""

@@ -1,0 +1,1 @@
+"""What becomes of a run: tables, pictures, pages."""
