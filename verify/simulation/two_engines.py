@@ -1,6 +1,6 @@
 """The counting engine and a second one in the same world: what one publishes, the other reads.
 
-The second engine (tests/second) has workers, a group, faults, topics and transactions of its own;
+The second engine (tests/support/second) has workers, a group, faults, topics and transactions of its own;
 they share the broker. Each has its own verdict.
 """
 
@@ -16,9 +16,9 @@ from typing import Any, Final
 from aiokafka.structs import TopicPartition
 
 from service.settings import Settings
-from tests.second.engine import Checkpoint, Finals, Topics
-from tests.second.judge import Log as Judged
-from tests.second.judge import wrong
+from tests.support.second.engine import Checkpoint, Finals, Topics
+from tests.support.second.judge import Log as Judged
+from tests.support.second.judge import wrong
 from verify.simulation import checker
 from verify.simulation.broker import Broker, Log
 from verify.simulation.clients import simulated

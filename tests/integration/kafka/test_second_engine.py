@@ -20,11 +20,11 @@ from aiokafka.admin import NewTopic
 from service.kafka import clients
 from service.local.worker_process import ROOT, environment
 from service.settings import Settings
-from tests.second.engine import Topics
-from tests.second.judge import Log, wrong
 from tests.support.deployment import Deployment
 from tests.support.deployment_fixtures import Deploy
 from tests.support.patience import POLL_S, Patience
+from tests.support.second.engine import Topics
+from tests.support.second.judge import Log, wrong
 from tests.support.traffic import mixed
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
@@ -51,7 +51,7 @@ def a_life(
     counting: Settings, group: str, topics: Topics, log: Path
 ) -> Iterator[Callable[[], None]]:
     """One life of its worker; it ends by kill -9. Yields a check that it still lives."""
-    command = [sys.executable, "-m", "tests.second.process", group, json.dumps(topics)]
+    command = [sys.executable, "-m", "tests.support.second.process", group, json.dumps(topics)]
     with log.open("wb") as sink:
         process = subprocess.Popen(
             command, env=environment(counting), cwd=ROOT, stdout=sink, stderr=sink

@@ -1,4 +1,4 @@
-"""python -m tests.second.process GROUP TOPICS: a worker of the second engine, until it is killed.
+"""python -m tests.support.second.process GROUP TOPICS: a worker of the second engine, until it is killed.
 
 Settings come from the environment, as a worker's do, but for the group and the input, which is the
 topic of window results. TOPICS is a JSON list of its own topics' names. It runs every
@@ -24,7 +24,7 @@ from service.runtime.reader import Reader
 from service.runtime.shard import Shard
 from service.runtime.shards import Shards
 from service.settings import Settings
-from tests.second.engine import Finals, Sealed, Topics
+from tests.support.second.engine import Finals, Sealed, Topics
 
 log = logging.getLogger(__name__)
 
