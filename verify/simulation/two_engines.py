@@ -1,7 +1,7 @@
 """The counting engine and a second one in the same world: what one publishes, the other reads.
 
-The second engine (tests/support/second) has workers, a group, faults, topics and transactions of its own;
-they share the broker. Each has its own verdict.
+The second engine (tests/support/second) has workers, a group, faults, topics and transactions of
+its own. They share the broker. Each has its own verdict.
 """
 
 from __future__ import annotations

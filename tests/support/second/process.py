@@ -1,4 +1,6 @@
-"""python -m tests.support.second.process GROUP TOPICS: a worker of the second engine, until it is killed.
+"""Runs a worker of the second engine until it is killed.
+
+    python -m tests.support.second.process GROUP TOPICS
 
 Settings come from the environment, as a worker's do, but for the group and the input, which is the
 topic of window results. TOPICS is a JSON list of its own topics' names. It runs every
