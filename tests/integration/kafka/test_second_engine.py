@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,14 +21,20 @@ from aiokafka.admin import NewTopic
 from service.kafka import clients
 from service.local.worker_process import ROOT, environment
 from service.settings import Settings
+from service.synthetic.events import Made, Shape, Synthetic
 from tests.support.deployment import Deployment
 from tests.support.deployment_fixtures import Deploy
 from tests.support.patience import POLL_S, Patience
 from tests.support.second.engine import Topics
 from tests.support.second.judge import Log, wrong
-from tests.support.traffic import mixed
 
 pytestmark = [pytest.mark.broker, pytest.mark.transactions]
+
+
+def half_an_hour() -> Iterator[Made]:
+    """Events of few accounts: each has many final windows. Heartbeats close all."""
+    shape = Shape(seed=1, accounts=200, duplicates=0.02, late=0.01, bad=0.01)
+    yield from Synthetic(shape).span(int(time.time() * 1_000) - 7_200_000, rate=10, count=18_000)
 
 
 async def create(settings: Settings, topics: Topics) -> None:
@@ -116,7 +123,7 @@ async def test_it_is_exact_after_a_kill_in_the_middle_and_has_its_rows_back(
     await create(counting, topics)
     second = Deployment(settings, tmp_path)
     with a_life(counting, settings.app_id, topics, tmp_path / "first.log") as check:
-        await deployment.produce(mixed(20_000))
+        await deployment.produce(half_an_hour())
         middle = await until_committed(second, {0: 500, 1: 500}, check)
     await deployment.caught_up()
     assert await worker.stop() == 0
