@@ -8,7 +8,11 @@ from service.settings import Settings
 
 
 def named(brokers: str, name: str, input_topic: str, **changes: Any) -> Settings:  # noqa: ANN401
-    """Settings with result topics of their own; `changes` as in `dataclasses.replace`."""
+    """Settings with result topics of their own; `changes` as in `dataclasses.replace`.
+
+    Updates and windows have the names that the peers give them (bench/peers).
+    """
+    of_peers = {"updates_topic": f"{name}-updates", "windows_topic": f"{name}-windows"}
     return Settings(brokers=brokers, flush_interval_s=0.5).with_prefix(
-        name, input_topic=input_topic, **changes
+        name, **{**of_peers, "input_topic": input_topic, **changes}
     )
