@@ -77,7 +77,8 @@ def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
 def _announce(console: Console, seconds: float) -> None:
     console.print(
         f"About {seconds + BESIDE_LIVE_S:.0f} s, more on a busy machine: {seconds:g} s of live "
-        "events, then a real channel, then a check. Ctrl-C ends it."
+        "events, then a real channel, then a check. Ctrl-C ends it.",
+        soft_wrap=True,
     )
     console.print("starting a broker ...", style="dim")
 
