@@ -30,7 +30,7 @@ from mode import CrashingSupervisor
 
 from service import __version__, logs
 from service import file_descriptors as descriptors
-from service.contract.results import ResultTopics, Source
+from service.contract.results import Source
 from service.contract.topics import RESULTS
 from service.counting import Engine
 from service.exit_codes import ExitCode
@@ -208,7 +208,7 @@ def _shard_factory(
         engine = Engine(
             settings.rules,
             Source(settings.input_topic, partition),
-            topics=ResultTopics(*settings.result_topics),
+            topics=settings.result_topics,
             settings=fingerprint,
             defaults=settings.defaults(partitions),
             ranked=settings.ranked_grains,

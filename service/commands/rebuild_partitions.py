@@ -17,7 +17,6 @@ from service.commands.audit_source import check_partition, source_of, verdict
 from service.commands.progress_bar import Bar
 from service.commands.rebuild_plan import Plan, Planner
 from service.commands.stopped_group import check_stopped
-from service.contract.results import ResultTopics
 from service.contract.rule_versions import RulesTooNewError, continued
 from service.counting import Checkpoint, Publisher, Sealed
 from service.errors import RefusedError
@@ -89,7 +88,7 @@ async def _partition(
 
 
 def _journal(settings: Settings, partition: int, count: int) -> TransactionalJournal:
-    publisher = Publisher(ResultTopics(*settings.result_topics))
+    publisher = Publisher(settings.result_topics)
     return TransactionalJournal(settings, partition, count, publisher)
 
 
@@ -99,9 +98,7 @@ async def _commit(
     """Commit the checkpoint, unless a worker was started meanwhile: it has fenced this command."""
     await check_stopped(settings)
     try:
-        await journal.commit(
-            Sealed(checkpoint, ResultTopics(*settings.result_topics), [], [], [], [])
-        )
+        await journal.commit(Sealed(checkpoint, settings.result_topics, [], [], [], []))
     except ProducerFenced:
         message = (
             "a worker has opened the partition meanwhile: stop every worker, and its supervisor"
@@ -109,12 +106,18 @@ async def _commit(
         raise RefusedError(message) from None
 
 
+async def _committed(journal: TransactionalJournal) -> Checkpoint | None:
+    """Read the checkpoint of the group's commit. ForeignCommitError: no worker has made it."""
+    found = await journal.committed()
+    assert found is None or isinstance(found, Checkpoint)
+    return found
+
+
 async def _found(journal: TransactionalJournal) -> tuple[Checkpoint | None, str]:
     """Find a checkpoint that a worker has committed, and say what is wrong."""
     here = f"partition {journal.source.partition}"
     try:
-        found = await journal.committed()
-        assert found is None or isinstance(found, Checkpoint)
+        found = await _committed(journal)
     except ForeignCommitError as lost:
         return None, lost.what
     if found is None:
@@ -131,8 +134,7 @@ async def _check_settings(settings: Settings, count: int) -> None:
         return
     for partition in range(count):
         try:
-            found = await _journal(settings, partition, count).committed()
-            assert found is None or isinstance(found, Checkpoint)
+            found = await _committed(_journal(settings, partition, count))
         except ForeignCommitError:
             continue
         if found is not None:

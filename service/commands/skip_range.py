@@ -16,7 +16,7 @@ from aiokafka.structs import OffsetAndMetadata
 from service.commands.stopped_group import check_stopped
 from service.commands.unpackable import end_of, partition_count, why_not
 from service.contract.input_record import LogRecord, Reason, Rejection
-from service.contract.results import ResultRecord, ResultTopics, Source, rejected_record
+from service.contract.results import ResultRecord, Source, rejected_record
 from service.contract.skipped_ranges import MAX_WHY, MOST
 from service.counting import Checkpoint, Publisher, Sealed
 from service.errors import RefusedError, UsageError
@@ -73,8 +73,7 @@ async def _run(settings: Settings, options: argparse.Namespace) -> None:
             print("dry run: nothing was changed; add --yes")
             return
         rejected = [_record(settings, partition, after)]
-        topics = ResultTopics(*settings.result_topics)
-        await journal.commit(Sealed(after, topics, [], [], [], rejected))
+        await journal.commit(Sealed(after, settings.result_topics, [], [], [], rejected))
         print("stepped over: start the workers")
     finally:
         await journal.close()
@@ -123,7 +122,7 @@ def _record(settings: Settings, partition: int, after: Checkpoint) -> ResultReco
 
 
 def _journal(settings: Settings, partition: int, partitions: int) -> Journal:
-    publisher = Publisher(ResultTopics(*settings.result_topics))
+    publisher = Publisher(settings.result_topics)
     if settings.is_exactly_once:
         return TransactionalJournal(settings, partition, partitions, publisher)
 

@@ -3,7 +3,7 @@
 Everything about a topic follows from its entry: the setting that names it, its creation and the
 checks at every start, the rights that a worker needs, the kinds of the audit, the AsyncAPI
 document, and the names in tests, benchmarks and the demo. A new result topic is an entry in
-`TOPICS` and a field in `TopicNames`.
+`RESULTS`, a field in `TopicNames`, and one in `ResultTopics` for the engine that fills it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+
+from service.contract.results import ResultTopics
 
 _DAY_MS: Final = 86_400_000
 _COMMITTED: Final = "read with isolation.level=read_committed"
@@ -319,6 +321,6 @@ class TopicNames:
         return {one.role: self.topic(one) for one in TOPICS}
 
     @property
-    def result_topics(self) -> tuple[str, ...]:
-        """Return the names in the order of `RESULTS`."""
-        return tuple(self.topic(one) for one in RESULTS)
+    def result_topics(self) -> ResultTopics:
+        """Return the name of each result topic, by role."""
+        return ResultTopics(**{one.role: self.topic(one) for one in RESULTS})

@@ -153,7 +153,7 @@ class Worker:
         return house.engine.Engine(
             settings.rules,
             house.results.Source(settings.input_topic, partition),
-            topics=house.results.ResultTopics(*settings.result_topics),
+            topics=settings.result_topics,
             settings=settings.fingerprint(self._place.partitions),
         )
 

@@ -15,7 +15,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
-from service.contract.results import ResultTopics, Source
+from service.contract.results import Source
 from service.counting import Engine
 from service.kafka import clients
 from service.metrics.observed import Metrics
@@ -195,7 +195,7 @@ class InProcess:
             engine = Engine(
                 settings.rules,
                 Source(settings.input_topic, partition),
-                topics=ResultTopics(*settings.result_topics),
+                topics=settings.result_topics,
                 settings=settings.fingerprint(4),
             )
             return Shard(

@@ -24,7 +24,6 @@ from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
 
 from service.app import build
-from service.contract.results import ResultTopics
 from service.counting import Checkpoint, Counts, Publisher, Sealed
 from service.counting.checkpoint import SweepPosition
 from service.kafka import clients
@@ -127,7 +126,7 @@ async def test_a_commit_that_is_fenced_while_it_sends_says_so(
 ) -> None:
     """Aiokafka answers the next send with an IllegalOperation: the log would hide the fence."""
     settings = (await deployed()).settings
-    topics = ResultTopics(*settings.result_topics)
+    topics = settings.result_topics
     earlier, later = (
         journal.TransactionalJournal(settings, 0, 4, Publisher(topics)) for _ in range(2)
     )
@@ -160,7 +159,7 @@ async def test_a_commit_is_read_when_no_transaction_can_change_it_any_more(
 ) -> None:
     """KIP-447: aiokafka alone would answer with what was before the transaction."""
     settings = (await deployed()).settings
-    publisher = Publisher(ResultTopics(*settings.result_topics))
+    publisher = Publisher(settings.result_topics)
     kept = journal.TransactionalJournal(settings, 0, 4, publisher)
     before = Checkpoint(3, -1, Counts(), SweepPosition(), {})
     after = Checkpoint(7, -1, Counts(), SweepPosition(), {})

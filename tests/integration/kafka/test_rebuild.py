@@ -13,7 +13,6 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 from service.commands import rebuild_partitions, rebuild_plan
 from service.commands.rebuild_count import Counted, Recount
 from service.commands.rebuild_plan import Plan, Planner
-from service.contract.results import ResultTopics
 from service.counting import Publisher
 from service.exit_codes import ExitCode
 from service.kafka import clients
@@ -223,7 +222,7 @@ async def test_a_worker_that_has_started_meanwhile_wins(
     class Slow(Planner):
         async def plan(self, *known: Any) -> Plan | None:
             found = await super().plan(*known)
-            topics = ResultTopics(*self.settings.result_topics)
+            topics = self.settings.result_topics
             other = TransactionalJournal(self.settings, 0, 1, Publisher(topics))  # as a worker
             await other.fence()
             await other.close()
