@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from tests.support.deployment import Deployment, Worker
 from tests.support.deployment_fixtures import SHORT_SESSION_S, Deploy
 from tests.support.traffic import mixed, some_committed, trickle
 
@@ -22,32 +23,27 @@ async def test_generated_events_end_in_the_same_state(deployed_on_tansu: Deploy)
     await deployment.audit()
 
 
+async def is_exact_after_two_kills(deployment: Deployment, worker: Worker) -> None:
+    """Kill the worker twice under load. Fail unless the audit agrees in the end."""
+    sending = asyncio.create_task(trickle(deployment, mixed(30_000)))
+    for goal in (5_000, 15_000):
+        await some_committed(deployment, at_least=goal)
+        await worker.kill()
+        worker = deployment.worker()
+    await sending
+    await worker.until("ready")
+    await deployment.caught_up()
+    assert await worker.stop() == 0
+    await deployment.audit()
+
+
 async def test_a_kill_repeats_results_but_changes_none(deployed_on_tansu: Deploy) -> None:
     deployment = await deployed_on_tansu(session_timeout_s=SHORT_SESSION_S)
     worker = deployment.worker()
     await worker.until("ready")
-    sending = asyncio.create_task(trickle(deployment, mixed(30_000)))
-    for goal in (5_000, 15_000):
-        await some_committed(deployment, at_least=goal)
-        await worker.kill()
-        worker = deployment.worker()
-    await sending
-    await worker.until("ready")
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await deployment.audit()
+    await is_exact_after_two_kills(deployment, worker)
 
 
 async def test_the_same_on_a_real_kafka(deployed: Deploy) -> None:
     deployment = await deployed(guarantee="at_least_once", session_timeout_s=SHORT_SESSION_S)
-    worker = deployment.worker()
-    sending = asyncio.create_task(trickle(deployment, mixed(30_000)))
-    for goal in (5_000, 15_000):
-        await some_committed(deployment, at_least=goal)
-        await worker.kill()
-        worker = deployment.worker()
-    await sending
-    await worker.until("ready")
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await deployment.audit()
+    await is_exact_after_two_kills(deployment, deployment.worker())

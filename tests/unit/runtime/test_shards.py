@@ -125,6 +125,15 @@ def shards_over(journal: Journal, failed: list[str]) -> Shards[Engine]:
     return shards
 
 
+async def running(shards: Shards[Engine]) -> Shard[Engine]:
+    """Assign one partition, and wait until its shard runs."""
+    shards.assign([0])
+    while not shards.is_ready:
+        await asyncio.sleep(0)
+    (shard,) = shards
+    return shard
+
+
 async def test_a_stop_ends_though_an_open_has_swallowed_its_cancellation() -> None:
     failed: list[str] = []
     shards = shards_over(Swallowing(), failed)
@@ -141,11 +150,8 @@ async def test_a_stop_during_a_revoke_that_waits_for_a_commit_is_clean() -> None
     failed: list[str] = []
     journal = Slow()
     shards = shards_over(journal, failed)
-    shards.assign([0])
-    while not shards.is_ready:
-        await asyncio.sleep(0)
+    shard = await running(shards)
     count_a_heartbeat(shards, 0)
-    (shard,) = shards
     shard.checkpoint_if_due(asyncio.get_running_loop().time() + 60)
     count_a_heartbeat(shards, 1)
     revoking = asyncio.create_task(shards.revoke())
@@ -255,10 +261,7 @@ async def test_a_shard_notes_by_itself_when_it_last_committed_and_tells_its_obse
     failed: list[str] = []
     journal = Slow()
     shards = shards_over(journal, failed)
-    shards.assign([0])
-    while not shards.is_ready:
-        await asyncio.sleep(0)
-    (shard,) = shards
+    shard = await running(shards)
     shard.committed_s = 0.0
     count_a_heartbeat(shards, 0)
     shard.checkpoint_if_due(asyncio.get_running_loop().time() + 60)
