@@ -89,7 +89,7 @@ demo: broker-jars ## watch net followers change, for a minute (make demo SECONDS
 		$(if $(filter 1,$(BROWSER)),--browser)
 
 # Which test is in which: tests/tiers.py.
-unit: $(INSTALLED) ## tests without a broker, Java or a browser: less than a minute
+unit: $(INSTALLED) ## tests without a broker, Java or a browser: one to two minutes on two slow cores
 	@$(PYTEST) -m unit
 
 test: install ## those of unit, and all that need a real Kafka
