@@ -45,6 +45,9 @@ GO ?= $(firstword $(shell command -v go) $(wildcard /usr/local/go/bin/go))
 TOXIPROXY := .tools/toxiproxy-server
 TOXIPROXY_MODULE := github.com/Shopify/toxiproxy/v2/cmd/server@v2.5.0
 
+# Every test starts processes: without compiled files each of them compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV := .venv
 BIN := $(VENV)/bin
 RUNNABLE := $(VENV)/.installed-tools
@@ -89,7 +92,7 @@ demo: broker-jars ## watch net followers change, for a minute (make demo SECONDS
 		$(if $(filter 1,$(BROWSER)),--browser)
 
 # Which test is in which: tests/tiers.py.
-unit: $(INSTALLED) ## tests without a broker, Java or a browser: one to two minutes on two slow cores
+unit: $(INSTALLED) ## tests without a broker, Java or a browser: about a minute on two slow cores
 	@$(PYTEST) -m unit
 
 test: install ## those of unit, and all that need a real Kafka

@@ -14,7 +14,6 @@ import argparse
 import asyncio
 import json
 import shlex
-import shutil
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -29,6 +28,7 @@ from bench.common.large_shard import big_shard
 from bench.peers.process import FLOOR, PEERS, TUNED, Peer, build
 from bench.report.markdown import markdown
 from bench.report.plots import draw
+from bench.report.publish import publish
 from bench.runs.hour_boundary import boundary
 from bench.runs.latency import RATES, latency
 from bench.runs.restore import restore
@@ -133,21 +133,6 @@ class Bench:
         text = markdown(saved, "bench.png" if has_plot else "")
         (OUTPUT / "bench.md").write_text(text)
         return text
-
-
-BY_HAND: Final = "\n## What features cost\n"
-"""From this heading on a published report is written by hand, and stays."""
-
-
-def publish(page: Path, made: Path = OUTPUT) -> None:
-    """Copy the report from `made` to `page`, its plot and its JSON beside it."""
-    text = (made / "bench.md").read_text().rstrip("\n") + "\n"
-    _, heading, kept = (page.read_text() if page.exists() else "").partition(BY_HAND)
-    page.write_text(text + heading + kept)
-    for suffix in (".png", ".json"):
-        one = made / f"bench{suffix}"
-        if one.exists():
-            shutil.copy(one, page.with_name(one.name))
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:

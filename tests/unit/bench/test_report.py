@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench.__main__ import publish
 from bench.common.sender import Plan, ticks
 from bench.report.budget import Row
 from bench.report.markdown import markdown
+from bench.report.publish import publish
 from bench.runs.restore import parse
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Final
 
 import pytest
@@ -40,7 +41,11 @@ BETTER: Final = {
 }
 """Words that a reader must read twice, and what to write instead."""
 
-TEXTS: Final = list(texts())
+
+@cache
+def all_texts() -> list[Text]:
+    """Return every text, read once, and only where a test asks for them."""
+    return list(texts())
 
 
 def found_in(text: Text) -> list[str]:
@@ -54,7 +59,7 @@ def found_in(text: Text) -> list[str]:
 
 
 def test_no_text_has_a_word_of_the_list() -> None:
-    found = [line for text in TEXTS for line in found_in(text)]
+    found = [line for text in all_texts() for line in found_in(text)]
     assert not found, "\n" + "\n".join(found)
 
 
@@ -75,11 +80,11 @@ def test_no_text_has_a_word_of_the_list() -> None:
     ],
 )
 def test_every_kind_of_text_is_looked_at(kind: str) -> None:
-    assert sum(place.startswith(kind) for place, _ in TEXTS) > 3
+    assert sum(place.startswith(kind) for place, _ in all_texts()) > 3
 
 
 def test_the_lines_of_the_worker_are_looked_at() -> None:
-    lines = {text for place, text in TEXTS if place.startswith("service/")}
+    lines = {text for place, text in all_texts() if place.startswith("service/")}
     assert "lag could not be read" in " ".join(lines)
     assert "refused to open: X" in lines
 
@@ -146,7 +151,7 @@ def test_a_drawing_in_a_docstring_may_have_arrows() -> None:
 
 def test_all_pages_but_the_few_that_are_named_are_looked_at() -> None:
     pages = {str(page.relative_to(ROOT)) for page in ROOT.glob("docs/**/*.md")}
-    seen = {place.removeprefix("page ") for place, _ in TEXTS}
+    seen = {place.removeprefix("page ") for place, _ in all_texts()}
     left_out = sorted(pages - seen)
     assert all(page.startswith(tuple(NOT_HELD)) for page in left_out), left_out
     assert all((ROOT / page).exists() for page in NOT_HELD)

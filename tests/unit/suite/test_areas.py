@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,8 +21,14 @@ MAY = {
 """Room -> what its modules may import of `ROOMS`. An area imports itself, too."""
 
 
+_MAYBE = re.compile(rf"\b(?:from|import)\s+(?:{'|'.join(ROOMS)})\b")
+"""What a source has that imports from `ROOMS`: parsing all others takes a second."""
+
+
 def imported(source: str) -> Iterator[str]:
     """Yield the modules that a source imports from `ROOMS`."""
+    if not _MAYBE.search(source):
+        return
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and node.module is not None:
             names = [f"{node.module}.{one.name}" for one in node.names]

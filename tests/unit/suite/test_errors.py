@@ -17,6 +17,8 @@ WITH_A_BASE_OF_THEIR_OWN = ("audit", "contract", "counting")
 def raised_in(source: str) -> dict[str, list[str]]:
     """Return the exception classes of a module by name, each with the names of its bases."""
     found: dict[str, list[str]] = {}
+    if "Error" not in source and "Exception" not in source:
+        return found
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
             bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
@@ -40,7 +42,7 @@ def test_every_exception_class_ends_in_error() -> None:
     modules = [
         path
         for room in ("service", "tests", "deploy", "bench")
-        for path in ROOT.glob(f"{room}/**/*.py")
+        for path in (ROOT / room).glob("**/*.py")
     ]
     found = {name for path in modules for name in raised_in(path.read_text())}
 
