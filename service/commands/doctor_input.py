@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from service.commands.doctor_note import Note
 from service.contract.input_record import PlainEvent, RawRecord, Rejection, read
+from service.contract.other_formats import recognised
 from service.contract.results import decode_row
 from service.contract.skipped_ranges import Skipped, around
 from service.counting import Checkpoint
@@ -32,6 +33,8 @@ class Sample:
         self.records = 0
         self.partitioners: Counter[str] = Counter()
         self.refused: Counter[str] = Counter()
+        self.formats: Counter[str] = Counter()
+        """What refused records look like, where that is recognised."""
         self.split: dict[bytes, set[int]] = {}
         self.repeated: list[str] = []
         self.reused: list[str] = []
@@ -49,6 +52,7 @@ class Sample:
         event = read(record)
         if isinstance(event, Rejection):
             self.refused[event.reason] += 1
+            self.formats.update(filter(None, [recognised(record.value, record.headers)]))
             return
         if not isinstance(event, PlainEvent) or record.key is None:
             return
@@ -195,6 +199,9 @@ def _notes(sample: Sample, partitions: int) -> list[Note]:
     if sample.refused:
         text = f"{sample.refused.total():,} refused: {_each(sample.refused)}"
         notes.append(Note("warning", text, "netfollowers rejected stats; rejected show"))
+    for what, number in sample.formats.most_common(_FEW):
+        text = f"{number:,} of the refused look like {what}"
+        notes.append(Note("warning", text, "docs/guide/input.md, Records in another format"))
     if sample.ahead:
         text = f"{sample.ahead:,} events more than {_AHEAD_MS / 1_000:.0f} s ahead of the log"
         notes.append(Note("warning", text, "correct the clocks of the producers (NTP)"))

@@ -20,6 +20,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 import msgspec
 
 from service.contract.cloudevents import BadEnvelope, Envelope, unwrap
+from service.contract.other_formats import recognised
 from service.contract.rule_versions import CURRENT
 from service.contract.strict_json import MAX_DEPTH, check_text
 
@@ -173,6 +174,13 @@ class Rejection(msgspec.Struct, gc=False):
 
 Verdict = PlainEvent | Baseline | Forget | Heartbeat | Rejection
 
+_MAYBE_ANOTHER_FORMAT: Final = {
+    Reason.BAD_ENVELOPE,
+    Reason.NOT_JSON,
+    Reason.NOT_AN_OBJECT,
+    Reason.MISSING_FIELD,
+}
+
 decode_plain = msgspec.json.Decoder(PlainEvent).decode
 UNREADABLE: Final = (msgspec.DecodeError, TypeError, UnicodeDecodeError, RecursionError)
 """The errors that `decode_plain` raises for bytes it does not accept (TypeError: no value)."""
@@ -252,11 +260,15 @@ def judge(record: RawRecord, version: int = CURRENT) -> Verdict:
     and not the record, so it ends the worker.
     """
     try:
-        return _judge(record, version)
+        verdict = _judge(record, version)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - by construction: no record stops the service
         return Rejection(Reason.UNFORESEEN, f"{type(error).__name__}: {error}"[:200])
+    if isinstance(verdict, Rejection) and verdict.reason in _MAYBE_ANOTHER_FORMAT:
+        format_ = recognised(record.value, record.headers)
+        verdict.detail += f"; it looks like {format_}" * bool(format_)
+    return verdict
 
 
 def _judge(record: RawRecord, version: int) -> Verdict:
