@@ -21,7 +21,8 @@ import msgspec
 
 from service.contract.cloudevents import BadEnvelope, Envelope, unwrap
 from service.contract.other_formats import recognised
-from service.contract.rule_versions import CURRENT
+from service.contract.readable_values import as_json, why_no_time
+from service.contract.rule_versions import CURRENT, MORE_SPELLINGS
 from service.contract.strict_json import MAX_DEPTH, check_text
 
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
@@ -215,8 +216,10 @@ _decode_known = msgspec.json.Decoder(_Known).decode
 _decode_raw = msgspec.json.Decoder(_Raw).decode
 _decode_any = msgspec.json.Decoder().decode
 _RFC3339 = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-]\d\d:[0-5]\d))", re.ASCII
+    r"(\d{4}-\d\d-\d\d)([Tt ])(\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-]\d\d)(:?)([0-5]\d))",
+    re.ASCII,
 )
+_ACTIONS: Final = {"follow", "unfollow", "baseline", "forget"}
 _OF_A_FOLLOW: Final = ("follower_id",)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -287,10 +290,10 @@ def _judge(record: RawRecord, version: int) -> Verdict:
     if isinstance(fields, Rejection):
         return fields
     if is_heartbeat:
-        return _heartbeat(fields)
+        return _heartbeat(fields, version)
     if envelope is not None:
         _stand_in(fields, envelope)
-    return _event(fields, record.key)
+    return _event(fields, record.key, version)
 
 
 def _out_of_bounds(record: RawRecord, length: int) -> Rejection | None:
@@ -316,18 +319,21 @@ def escaped(name: str) -> str:
     return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
-def epoch_ms(text: str) -> int | None:
+def epoch_ms(text: str, version: int = CURRENT) -> int | None:
     """Return the epoch ms of an RFC 3339 date-time, rounded down; None if it is not one.
 
-    A time with 60 seconds is not one.
+    A time with 60 seconds is not one. `version`: of the rules; since MORE_SPELLINGS a blank may
+    stand for the T, and the colon of the offset may be missing.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
         return None
-    date, time, fraction, offset = match.groups()
+    date, blank, time, fraction, hours, colon, minutes = match.groups()
+    if version < MORE_SPELLINGS and (blank == " " or (hours and not colon)):
+        return None
+    offset = f"{hours}:{minutes}" if hours else "+00:00"
     try:
-        whole = datetime.fromisoformat(f"{date}T{time}{offset or '+00:00'}")
-        seconds = whole - _EPOCH
+        seconds = datetime.fromisoformat(f"{date}T{time}{offset}") - _EPOCH
     except (ValueError, OverflowError):
         return None
     return seconds // _MILLISECOND + int(((fraction or "") + "000")[:3])
@@ -377,14 +383,16 @@ def _decode_field(raw: msgspec.Raw | msgspec.UnsetType) -> Any:  # noqa: ANN401 
         return _BEYOND if str(error) == "Integer value out of range" else float("inf")
 
 
-def _heartbeat(fields: _Known) -> Heartbeat | Rejection:
+def _heartbeat(fields: _Known, version: int) -> Heartbeat | Rejection:
     if fields.occurred_at is msgspec.UNSET:
         return Rejection(Reason.MISSING_FIELD, "occurred_at")
-    at = _time(fields.occurred_at)
+    at = _time(fields.occurred_at, version)
     return at if isinstance(at, Rejection) else Heartbeat(at)
 
 
-def _event(fields: _Known, key: bytes | None) -> PlainEvent | Baseline | Forget | Rejection:
+def _event(
+    fields: _Known, key: bytes | None, version: int
+) -> PlainEvent | Baseline | Forget | Rejection:
     more = {"baseline": ("followers",), "forget": ()}
     named = (
         more.get(fields.action, _OF_A_FOLLOW) if isinstance(fields.action, str) else _OF_A_FOLLOW
@@ -395,11 +403,11 @@ def _event(fields: _Known, key: bytes | None) -> PlainEvent | Baseline | Forget 
     refused = _bad_text(fields) or _bad_key(fields.account_id, key)
     if refused is not None:
         return refused
-    at = _time(fields.occurred_at)
+    at = _time(fields.occurred_at, version)
     if isinstance(at, Rejection):
         return at
     if fields.action == "baseline":
-        return _baseline(fields, at)
+        return _baseline(fields, at, version)
     if fields.action == "forget":
         refused = _unexpected(fields)
         return refused or Forget(fields.event_id, fields.account_id, at)
@@ -413,11 +421,13 @@ def _bad_text(fields: _Known) -> Rejection | None:
     for name in names:
         text = getattr(fields, name)
         if not isinstance(text, str):
-            return Rejection(Reason.WRONG_TYPE, f"{name} is {type(text).__name__}")
-        if name == "action" and text not in {"follow", "unfollow", "baseline", "forget"}:
-            return Rejection(Reason.UNKNOWN_ACTION, text[:64])
+            return Rejection(Reason.WRONG_TYPE, f"{name} {as_json(text)} is not text")
+        if name == "action" and text not in _ACTIONS:
+            return Rejection(Reason.UNKNOWN_ACTION, as_json(text))
         if not 1 <= len(text.encode()) <= MAX_ID_BYTES:
-            return Rejection(Reason.BAD_ID, f"{name} has {len(text.encode())} bytes")
+            return Rejection(
+                Reason.BAD_ID, f"{name} {as_json(text)} has {len(text.encode())} bytes"
+            )
     return None
 
 
@@ -425,30 +435,39 @@ def _bad_key(account_id: str, key: bytes | None) -> Rejection | None:
     if not key:
         return Rejection(Reason.MISSING_KEY, "")
     if key != account_id.encode():
-        return Rejection(Reason.KEY_MISMATCH, f"key {key[:64]!r}, account_id {account_id[:64]!r}")
+        shown = as_json(key.decode(errors="backslashreplace"))
+        return Rejection(Reason.KEY_MISMATCH, f"key {shown}, account_id {as_json(account_id)}")
     return None
 
 
-def _time(at: object) -> int | Rejection:
+def _time(at: object, version: int) -> int | Rejection:
+    at = _whole(at, version)
     if isinstance(at, bool) or not isinstance(at, int | str):
-        return Rejection(Reason.WRONG_TYPE, f"occurred_at is {type(at).__name__}")
-    ms = epoch_ms(at) if isinstance(at, str) else at
+        return Rejection(Reason.WRONG_TYPE, f"occurred_at {as_json(at)} is no whole number or text")
+    ms = epoch_ms(at, version) if isinstance(at, str) else at
     if ms is None or not MIN_EVENT_MS <= ms <= MAX_EVENT_MS:
-        return Rejection(Reason.BAD_TIME, f"occurred_at {str(at)[:64]}")
+        return Rejection(Reason.BAD_TIME, f"occurred_at {as_json(at)}{why_no_time(at)}")
     return ms
 
 
-def _baseline(fields: _Known, at: int) -> Baseline | Rejection:
+def _whole(number: object, version: int) -> object:
+    """Return a float that is a whole number as int, and anything else as it is."""
+    if version >= MORE_SPELLINGS and isinstance(number, float) and number.is_integer():
+        return int(number)
+    return number
+
+
+def _baseline(fields: _Known, at: int, version: int) -> Baseline | Rejection:
     assert isinstance(fields.followers, msgspec.Raw)
-    followers = _decode_field(fields.followers)
+    followers = _whole(_decode_field(fields.followers), version)
     if isinstance(followers, bool) or not isinstance(followers, int):
-        return Rejection(Reason.WRONG_TYPE, f"followers is {type(followers).__name__}")
+        return Rejection(Reason.WRONG_TYPE, f"followers {as_json(followers)} is no whole number")
     if not 0 <= followers < MAX_FOLLOWERS:
-        return Rejection(Reason.BAD_FOLLOWERS, str(followers)[:64])
+        return Rejection(Reason.BAD_FOLLOWERS, as_json(followers))
     return _unexpected(fields) or Baseline(fields.event_id, fields.account_id, followers, at)
 
 
 def _unexpected(fields: _Known) -> Rejection | None:
     if fields.follower_id is not msgspec.UNSET and fields.follower_id is not None:
-        return Rejection(Reason.UNEXPECTED_FIELD, "follower_id")
+        return Rejection(Reason.UNEXPECTED_FIELD, f"follower_id {as_json(fields.follower_id)}")
     return None

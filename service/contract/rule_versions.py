@@ -1,21 +1,21 @@
 """Which version of the rules judges which offsets. Every checkpoint contains these ranges.
 
-    rules     1                          2
+    rules     1                          3
     offsets   [0 ------------- 81,233][81,234 ---------- next record
                                        ^ the first offset after the upgrade
 
 A record is judged when it is counted. A restart and the audit read it again, perhaps with a newer
 program. They judge it by the version of its range, so an upgrade changes no published number.
 
-Version 1 is that of release 0.1.0, which wrote no ranges. docs/design/decisions/0025 lists the
-changes since then.
+Version 1 is that of release 0.1.0, which wrote no ranges. docs/design/decisions/0025 and 0038 list
+the changes since then.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-CURRENT: Final = 2
+CURRENT: Final = 3
 """The version by which this program counts."""
 ACTION_IS_PART_OF_THE_ID: Final = 2
 """From this version on an event is known by its id and its action. Before, by its id alone."""
@@ -30,6 +30,12 @@ LAST_ATTRIBUTE_COUNTS: Final = 2
 
 It counts whatever type the first copy has. Before, a first copy of a wrong type made the envelope
 invalid.
+"""
+MORE_SPELLINGS: Final = 3
+"""From this version on numbers and times may be written in more ways.
+
+A number that is whole may have a fraction or an exponent (1.7e12, 5.0). A time may have a blank
+instead of its T, and an offset without a colon (+0000). Before, such records were rejected.
 """
 
 Ranges = tuple[tuple[int, int], ...]

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from service.audit.horizon import Horizon
 from service.audit.model.counting import Model, Rules
-from service.audit.model.input_record import Faults, LogRecord, fields_of, stamped_ms
+from service.audit.model.input_record import Faults, LogRecord, fields_of, spelled_out, stamped_ms
 from service.audit.model.types import Account, Judgement
 
 CHANGES: Final = {"follow": 1, "unfollow": -1}
@@ -155,7 +155,7 @@ class Explanation:
         found = fields_of(record.value)
         fields = {} if isinstance(found, Faults) else found
         names = {(record.key or b"").decode(errors="replace"), str(fields.get("account_id"))}
-        when_ms = stamped_ms(fields)
+        when_ms = stamped_ms(spelled_out(fields, self.model.rules.version_at(record.offset)))
         span = self._span
         is_in = span is None or when_ms is None or span.start_ms <= when_ms < span.end_ms
         if self._account_id not in names or not is_in:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from service.audit.model.cloudevents import EnvelopeError, binary, media_type, structured
-from service.audit.model.strict_json import parse, rfc_3339_ms
+from service.audit.model.strict_json import more_spellings_ms, parse, rfc_3339_ms
 
 HEARTBEAT_HEADER: Final = "netfollowers-heartbeat"
 MAX_VALUE_BYTES: Final = 65_536
@@ -39,7 +39,10 @@ REASONS: Final = (
 UNFORESEEN: Final = "unforeseen"
 SKIPPED: Final = "skipped"
 
-NEWEST: Final = 2  # version of the counting rules described here; 0.1.0 had version 1
+NEWEST: Final = 3  # version of the counting rules described here; 0.1.0 had version 1
+MORE_SPELLINGS: Final = (
+    3  # from here on 1.7e12 is a whole number, and "2023-11-14 22:13:20+0000" a time
+)
 
 Fields = dict[str, object]
 
@@ -93,11 +96,32 @@ def _read(record: LogRecord, version: int) -> Arrival | Faults:
     fields = fields_of(record.value) if is_heartbeat else _unwrapped(record, version)
     if isinstance(fields, Faults):
         return fields
+    fields = spelled_out(fields, version)
     if is_heartbeat:
         reasons = _time_faults(fields)
         return Faults(tuple(reasons)) if reasons else _arrival({**fields, "action": "heartbeat"})
     reasons = _event_faults(fields, record.key)
     return Faults(tuple(reasons)) if reasons else _arrival(fields)
+
+
+def spelled_out(fields: Fields, version: int) -> Fields:
+    """Return the fields with their numbers and times in the one way that all versions know.
+
+    A whole number with a fraction or exponent becomes an integer. A time in a spelling that is new
+    becomes epoch ms.
+    """
+    if version < MORE_SPELLINGS:
+        return fields
+    fields = dict(fields)
+    for name in ("occurred_at", "followers"):
+        number = fields.get(name)
+        if isinstance(number, float) and abs(number) < float("inf") and number % 1 == 0:
+            fields[name] = int(number)
+    at = fields.get("occurred_at")
+    if isinstance(at, str) and rfc_3339_ms(at) is None:
+        at_ms = more_spellings_ms(at)
+        fields["occurred_at"] = at if at_ms is None else at_ms
+    return fields
 
 
 def _unwrapped(record: LogRecord, version: int) -> Fields | Faults:

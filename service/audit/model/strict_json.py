@@ -12,6 +12,8 @@ _RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{1,9}))?"
     r"(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
+_DATE_THEN_BLANK = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}) (.*)")
+_OFFSET_OF_FOUR_DIGITS = re.compile(r"(.*[+-][0-9]{2})([0-9]{2})")
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive, the arithmetic of offsets is our own
 
 
@@ -44,6 +46,13 @@ def top_level(value: bytes) -> list[tuple[str, object]]:
         value.decode()
     )
     return outermost
+
+
+def more_spellings_ms(text: str) -> int | None:
+    """Return the epoch ms as `rfc_3339_ms` does, also with a blank for T and offsets as +0000."""
+    text = _DATE_THEN_BLANK.sub(r"\1T\2", text, count=1)
+    found = _OFFSET_OF_FOUR_DIGITS.fullmatch(text)
+    return rfc_3339_ms(f"{found[1]}:{found[2]}" if found else text)
 
 
 def rfc_3339_ms(text: str) -> int | None:

@@ -15,7 +15,7 @@ SETTINGS = {
 
 
 def test_the_defaults_written_by_a_worker_are_the_defaults_here() -> None:
-    told = {"v": 1, "settings": SETTINGS, "rules": [[0, 2]]}
+    told = {"v": 1, "settings": SETTINGS, "rules": [[0, 3]]}
     assert rules_of(json.dumps(told)) == Rules()
 
 

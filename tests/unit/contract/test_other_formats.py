@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from service.contract.input_record import LogRecord, Reason, Rejection, judge
 from service.contract.other_formats import _recognised
+from tests.support.property_examples import many
 
 EVENT: dict[str, Any] = {
     "event_id": "e1",
@@ -150,6 +151,7 @@ def test_what_is_only_wrong_is_not_given_a_name(value: bytes) -> None:
     assert "it looks like" not in verdict.detail
 
 
+@many(200)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise_an_error(value: bytes) -> None:
     for start in (b"", b"\x08", b"\n\x02e1", b"{", b"\0"):

@@ -103,7 +103,7 @@ def test_the_last_part_of_the_type_is_the_action(kind: str) -> None:
 
 def test_a_type_of_another_kind_is_an_unknown_action() -> None:
     record = binary(without("action"), ce_type="com.example.like")
-    assert refusal(record) == (Reason.UNKNOWN_ACTION, "like")
+    assert refusal(record) == (Reason.UNKNOWN_ACTION, '"like"')
 
 
 def test_the_record_key_must_be_the_account_whichever_says_it() -> None:

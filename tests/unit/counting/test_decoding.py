@@ -59,7 +59,9 @@ TIMES: Final = (
     *("2023-11-14T22:13:20.1234567890Z", "2023-11-14T22:13:20.Z", "2023-11-14T22:13:20,5Z"),
     *("2023-11-14T22:13:60Z", "2023-11-14T24:00:00Z", "2023-11-14T22:13:20+23:59"),
     *("2023-11-14T22:13:20-23:59", "2023-11-14T22:13:20+24:00", "2023-11-14T22:13:20-00:00"),
-    *("2023-11-14T22:13:20+0000", "2023-02-29T00:00:00Z", "2024-02-29T00:00:00Z"),
+    *("2023-11-14T22:13:20+0000", "2023-11-14 22:13:20.5-0930", "2023-11-14 22:13:20+00"),
+    *("2023-11-14  22:13:20Z", "2023-11-14T22:13:20+2400", "2023-11-14 22:13:20 +0000"),
+    *("2023-02-29T00:00:00Z", "2024-02-29T00:00:00Z"),
     *("2023-13-01T00:00:00Z", "2023-00-10T00:00:00Z", "0000-01-01T00:00:00Z"),
     *("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59.999-00:01", "9999-12-31T23:59:59.9999Z"),
     *("9999-12-31T23:59:59.999Z", "2000-01-01T00:00:00+00:01", "2000-01-01T00:00:00Z"),
@@ -69,6 +71,7 @@ TIMES: Final = (
     *("+2023-11-14T22:13:20Z", "", "now", str(NOW_MS), "2023-11-14T22\\u003a13:20Z"),
     *("2023-11-14T22:13:20\\u005A",),
 )  # fmt: skip
+ACTIONS: Final = ('"Follow"', '"like"', '"forget"', '"unfollow"', '""', "1")
 PIECES: Final = (
     *("a", "7", "ü", "😀", "\u2028", "\ufeff", "\x7f", "\x00", "\x1f", "\t", "\n", "'", "/", "{"),
     *("[", "\\\\", '\\"', "\\/", "\\b", "\\f", "\\n", "\\r", "\\t", "\\x41", "\\u", "\\u12"),
@@ -141,7 +144,9 @@ def event_members(draw: st.DrawFn) -> Members:
 def _spoil(draw: st.DrawFn, members: Members) -> None:
     """Change, drop, repeat, respell or add one member."""
     place = draw(st.integers(0, max(0, len(members) - 1)))
-    how = draw(st.sampled_from(("change", "time", "drop", "repeat", "respell", "add", "known")))
+    how = draw(
+        st.sampled_from(("change", "time", "action", "drop", "repeat", "respell", "add", "known"))
+    )
     if how == "add" or not members:
         members.insert(place, (draw(text()), draw(ANY_VALUES)))
         return
@@ -151,6 +156,8 @@ def _spoil(draw: st.DrawFn, members: Members) -> None:
     elif how == "time":
         times = st.one_of(st.sampled_from(NUMBERS), st.sampled_from(TIMES).map(json_text))
         members.append(('"occurred_at"', draw(times)))
+    elif how == "action":
+        members.append(('"action"', draw(st.sampled_from(ACTIONS))))
     elif how == "drop":
         del members[place]
     elif how == "repeat":

@@ -29,7 +29,7 @@ def test_a_rejected_record_says_where_it_was_and_why() -> None:
         ("netfollowers-source-partition", b"3"),
         ("netfollowers-source-offset", b"1"),
         ("netfollowers-reason", b"unknown_action"),
-        ("netfollowers-detail", b"like"),
+        ("netfollowers-detail", b'"like"'),
         ("netfollowers-original-length", b"%d" % len(value)),
         ("netfollowers-sha256", hashlib.sha256(value).hexdigest().encode()),
         ("netfollowers-truncated", b"false"),

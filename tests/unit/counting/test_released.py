@@ -15,6 +15,7 @@ from service.audit.model.counting import LogRecord as JudgesRecord
 from service.audit.published import Committed, Place, Published
 from service.contract.input_record import LogRecord
 from service.contract.results import Source
+from service.contract.rule_versions import CURRENT
 from service.counting import Checkpoint, Engine
 from service.settings import Settings
 from tests.support.small_log import T0
@@ -111,7 +112,7 @@ def test_counting_goes_on_and_what_was_counted_stays(path: Path) -> None:
     after = release.engine.counts
     assert (after.applied - before.applied, after.duplicate - before.duplicate) == (3, 2)
     assert release.audit().ok, str(release.audit())
-    assert json.loads(release.metadata)["rules"] == [[0, 1], [first, 2]]
+    assert json.loads(release.metadata)["rules"] == [[0, 1], [first, CURRENT]]
 
 
 # ---- the fingerprint

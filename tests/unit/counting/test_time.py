@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from service.contract.input_record import MAX_EVENT_MS, MIN_EVENT_MS, epoch_ms
+from service.contract.rule_versions import MORE_SPELLINGS
 from service.counting import Rules
 from tests.support.small_log import HOUR, MINUTE, SECOND, T0, Counted
 
@@ -204,14 +205,33 @@ def test_a_time_in_rfc_3339_is_rounded_down_to_the_millisecond(text: str, ms: in
     "text",
     [
         *("2016-12-31T23:59:60Z", "2023-11-14T24:00:00Z", "2023-11-14T22:60:00Z"),
-        *("2023-02-29T00:00:00Z", "2023-11-14T22:14:00", "2023-11-14 22:14:00Z"),
+        *("2023-02-29T00:00:00Z", "2023-11-14T22:14:00", "2023-11-14  22:14:00Z"),
         *("2023-11-14T22:14Z", "2023-11-14T22:14:00.Z", "2023-11-14T22:14:00.1234567890Z"),
-        *("2023-11-14T22:14:00+0200", "2023-11-14T22:14:00+24:00", "0000-01-01T00:00:00Z"),
+        *(
+            "2023-11-14T22:14:00+02",
+            "2023-11-14T22:14:00+24:00",
+            "2023-11-14T22:14:00+2400",
+            "0000-01-01T00:00:00Z",
+        ),
         *("", "now", " 2023-11-14T22:14:00Z", "2023-11-14T22:14:00Z\n", str(T0)),
     ],
 )
 def test_what_is_not_rfc_3339_is_no_time_and_neither_is_a_leap_second(text: str) -> None:
     assert epoch_ms(text) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [
+        ("2023-11-14 22:14:00Z", T0),
+        ("2023-11-15 00:14:00+02:00", T0),
+        ("2023-11-14T16:44:00-0530", T0),
+        ("2023-11-14 22:14:00.5+0000", T0 + 500),
+    ],
+)
+def test_a_blank_and_an_offset_without_a_colon_are_read_since_version_3(text: str, ms: int) -> None:
+    assert epoch_ms(text) == ms
+    assert epoch_ms(text, MORE_SPELLINGS - 1) is None
 
 
 @pytest.mark.parametrize("at", [MIN_EVENT_MS, "2000-01-01T00:00:00Z", "2000-01-01T02:00:00+02:00"])

@@ -49,7 +49,7 @@ def test_each_side_of_an_upgrade_is_judged_by_its_own_rules() -> None:
     counts = world.engine.counts
     assert (counts.applied, counts.duplicate, counts.rejected) == (5, 1, 1)
     assert json.loads(world.rows[b"a"])["net"] == 1
-    assert json.loads(world.commits[-1][1])["rules"] == [[0, 1], [3, 2]]
+    assert json.loads(world.commits[-1][1])["rules"] == [[0, 1], [3, CURRENT]]
     assert world.findings().ok, str(world.findings())
 
 
