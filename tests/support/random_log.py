@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ GRAINS: Final = (
     (Grain("3s", 3_000, 1_000, 9_000), Grain("2s", 2_000, 1_000, 4_000)),  # neither holds the other
     (Grain("5s", 5_000, 1_000, 10_000), Grain("1s", 1_000, 1_000, 3_000)),
 )
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 START_MS: Final = 1_700_000_000_000
 STEPS: Final = (0, 0, 0, 1, 100, 200, 200, 500, 999, 1_000, 1_001, 3_000)
 JUMPS: Final = (15_000, 70_000, 200_000)
@@ -98,7 +100,7 @@ def _record(random: Random, offset: int, now: int, log: list[LogRecord], scale: 
         event |= {"action": "forget"}
     else:
         event |= {"action": random.choice(("follow", "unfollow")), "follower_id": "f"}
-    event["occurred_at"] = _time(random, now, scale)
+    event["occurred_at"] = _spelled(_time(random, now, scale))
     if random.random() < 0.15:
         event["padding"] = "p" * 300
     if random.random() < 0.1:
@@ -120,6 +122,13 @@ def _time(random: Random, now: int, scale: int) -> int:
     if random.random() < 0.06:
         at = now + random.choice((799, 800, 801, 5_000, 10**9))
     return at
+
+
+def _spelled(at: int) -> int | float | str:
+    """A time in one of the spellings, chosen by the time itself: most are epoch ms."""
+    text = (EPOCH + timedelta(milliseconds=at)).isoformat(" ", "milliseconds")
+    spellings = {0: float(at), 1: text, 2: text.replace(" ", "T").replace("+00:00", "+0000")}
+    return spellings.get(at % 50, at)
 
 
 def _in_envelope(
