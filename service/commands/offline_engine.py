@@ -33,7 +33,10 @@ def record_of(line: bytes, offset: int) -> LogRecord:
         return LogRecord(offset, NO_LOG_TIME, None, line)
     account, at = known.account_id, known.log_time_ms
     key = account.encode(errors="replace") if isinstance(account, str) else None
-    return LogRecord(offset, at if isinstance(at, int) else NO_LOG_TIME, key, line)
+    if isinstance(at, float) and at.is_integer():
+        at = int(at)
+    is_time = isinstance(at, int) and not isinstance(at, bool)
+    return LogRecord(offset, at if is_time else NO_LOG_TIME, key, line)
 
 
 class Offline:

@@ -16,7 +16,9 @@ HELP: Final = "count JSON Lines without a broker: print a table, write results, 
 DESCRIPTION: Final = """\
 Reads files into the counting engine and prints the accounts that changed most.
 Each line is a follow event. `log_time_ms` in a line has the effect of the log timestamp
-of a broker. --channel reads the real channel in the package: 7.4 years of events, with
+of a broker. A file may be gzip, begin with a byte order mark, or hold one JSON array.
+Rejected lines are counted, and the first of them are shown. The exit code is 1 if all
+lines were rejected. --channel reads the real channel in the package: 7.4 years of events, with
 a check of every day.
 """
 EXAMPLES: Final = (
@@ -30,7 +32,12 @@ EXAMPLES: Final = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `replay`."""
     add = parser.add_argument
-    add("files", nargs="*", metavar="FILE", help="JSON Lines, *.gz, or '-' for standard input")
+    add(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="JSON Lines (also gzip), or one JSON array, or '-' for standard input",
+    )
     add(
         "--channel", action="store_true", help="read the real channel; exit code 1 if a day differs"
     )

@@ -15,7 +15,8 @@ from rich.console import Console
 
 from service.charts.drawing import draw, new_console
 from service.charts.series import Flow, without_holes
-from service.commands.json_lines import read_lines
+from service.commands.first_refusals import FirstRefusals
+from service.commands.json_lines import EventFiles
 from service.commands.offline_engine import Offline, WindowsOf
 from service.commands.output import check_outputs, open_output
 from service.commands.replay_summary import summary, top_accounts
@@ -35,7 +36,7 @@ PLOT_FILE: Final = "plot.png"
 
 
 def replay(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Count, and print. UsageError. WRONG: a day of the real channel differs."""
+    """Count, and print. UsageError. WRONG: a day of the channel differs, or no record was good."""
     _check(settings.rules, options)
     png = None if options.plot is None else options.png or PLOT_FILE
     check_outputs([options.results, png], options.files)
@@ -43,12 +44,18 @@ def replay(settings: Settings, options: argparse.Namespace) -> ExitCode:
     began = time.monotonic()
     days = WindowsOf(channel.ACCOUNT_ID, story.DAY_GRAIN)
     drawn = WindowsOf(options.plot or channel.ACCOUNT_ID, options.grain)
-    shard = _replay(settings.rules, options, [days, drawn])
+    files = EventFiles(options.files)
+    refused = FirstRefusals(files, len(options.baseline))
+    shard = _replay(settings.rules, options, files, [days, drawn, refused])
     top_accounts(shard, options.top, console)
+    refused.print(shard.counts.rejected, console)
     summary(shard, time.monotonic() - began, console)
     if png is not None:
         _draw(shard, drawn, options, console, Path(png))
-    return _judge(shard, days, console) if options.channel else ExitCode.OK
+    if options.channel:
+        return _judge(shard, days, console)
+    is_nothing_good = 0 < shard.counts.rejected == shard.engine.position - len(options.baseline)
+    return ExitCode.WRONG if is_nothing_good else ExitCode.OK
 
 
 def _check(rules: Rules, options: argparse.Namespace) -> None:
@@ -71,7 +78,10 @@ def _check(rules: Rules, options: argparse.Namespace) -> None:
 
 
 def _replay(
-    rules: Rules, options: argparse.Namespace, outlets: list[Callable[[Sealed], None]]
+    rules: Rules,
+    options: argparse.Namespace,
+    files: EventFiles,
+    outlets: list[Callable[[Sealed], None]],
 ) -> Offline:
     with ExitStack() as stack:
         if options.results:
@@ -79,7 +89,7 @@ def _replay(
             outlets = [*outlets, ResultsFile(out)]
         shard = Offline(rules, outlets)
         shard.feed(_baselines(options.baseline))
-        shard.feed(_channel() if options.channel else read_lines(options.files))
+        shard.feed(_channel() if options.channel else files)
         if options.close or options.channel:
             shard.close_windows()
     return shard

@@ -11,6 +11,7 @@ Key, value and header values are text or null. Bytes that are not UTF-8 become {
 import base64
 import gzip
 import json
+import zlib
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any, Final
@@ -80,7 +81,7 @@ class FilesSource:
                     if len(batch) == BATCH_RECORDS:
                         yield batch
                         batch = []
-        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError) as error:
             message = f"{path}, after line {number}: {error}"
             raise AuditSourceError(message) from None
         if batch:
