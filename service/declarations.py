@@ -56,8 +56,8 @@ def between(low: float, high: float) -> Limit:
 
 
 def at_least(low: float) -> Limit:
-    """Limit a number from below."""
-    return Limit(f"at least {low}", lambda number: number >= low)
+    """Limit a number from below. It must be finite."""
+    return Limit(f"a finite number, at least {low}", lambda number: low <= number < math.inf)
 
 
 def one_of(*allowed: str) -> Limit:
@@ -71,7 +71,6 @@ def _is_empty_or_readable(path: str) -> bool:
 
 ANYTHING: Final = Limit("anything", lambda _: True)
 """Whatever the type allows; what else must hold is checked with other settings."""
-FINITE: Final = Limit("a finite number", math.isfinite)
 NAME: Final = Limit("a name", bool)
 PASSWORD: Final = Limit("a password", lambda _: True)
 """A secret in the variable itself: it is in no representation of the settings."""

@@ -33,12 +33,12 @@ def read_secret(path: str) -> str:
         raise UnusableSecretError(what) from error
     if why := _why_unusable(raw):
         raise UnusableSecretError(why)
-    return raw.decode().strip()
+    return raw.decode("utf-8-sig").strip()
 
 
 def _why_unusable(raw: bytes) -> str:
     try:
-        text = raw.decode().strip()
+        text = raw.decode("utf-8-sig").strip()
     except UnicodeDecodeError:
         return "is not UTF-8"
     if len(raw) > MOST_BYTES:

@@ -7,9 +7,12 @@ made from that. An error names the variable, its value and what would be right.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from ipaddress import IPv6Address
 from typing import Any, Final, Literal, NoReturn
 
 from service.contract.topics import TOPICS, TopicNames
@@ -18,7 +21,6 @@ from service.counting.rules import DEFAULT_GRAINS, Grain, Rules, differences
 from service.declarations import (
     ANYTHING,
     FILE,
-    FINITE,
     NAME,
     PASSWORD,
     SECRET_FILE,
@@ -32,11 +34,16 @@ from service.declarations import (
 )
 from service.errors import UsageError
 from service.secret_files import UnusableSecretError, read_secret
+from service.service_links import is_link_url, is_service_link
+from service.setting_pairs import contradictions
 
 PREFIX: Final = "NETFOLLOWERS_"
 Guarantee = Literal["exactly_once", "at_least_once"]
 _MOST_WATCHED: Final = 1_000
 _LAST_PORT: Final = 65_535
+_BROKER: Final = re.compile(
+    r"([\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):(?P<port>[0-9]{1,5})"
+)
 _WEB_ADDRESS: Final = re.compile(
     r"https?://([\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):(?P<port>[0-9]{1,5})"
 )
@@ -52,10 +59,36 @@ def is_web_address(url: str) -> bool:
     return found is not None and 0 < int(found["port"]) <= _LAST_PORT
 
 
+def is_broker_address(text: str) -> bool:
+    """Tell whether `text` is HOST:PORT; an IPv6 address stands in brackets."""
+    found = _BROKER.fullmatch(text.strip(" "))
+    return found is not None and 0 < int(found["port"]) <= _LAST_PORT
+
+
 _ADDRESSES: Final = Limit(
-    "HOST:PORT[,HOST:PORT...]",
-    lambda text: all(part.rpartition(":")[2].isdigit() for part in text.split(",")),
+    "HOST:PORT[,HOST:PORT...], an IPv6 address in brackets, without a scheme",
+    lambda text: all(map(is_broker_address, text.split(","))),
 )
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return IPv6Address(text) is not None
+    except ValueError:
+        return False
+
+
+_HOST: Final = Limit(
+    "a host name or an address, without a port",
+    lambda text: re.fullmatch(r"[\w.-]{1,253}", text) is not None or _is_ipv6(text),
+)
+_TOPIC: Final = Limit(
+    "a name of 1 to 249 letters, digits, `.`, `_` and `-`",
+    lambda text: (
+        re.fullmatch(r"[A-Za-z0-9._-]{1,249}", text) is not None and text not in {".", ".."}
+    ),
+)
+_DAYS: Final = Limit("a finite number above 0", lambda days: 0 < days < math.inf)
 _PORT: Final = Limit(f"a port, 0 to {_LAST_PORT}", between(0, _LAST_PORT).is_right)
 _URL: Final = Limit("http://HOST:PORT, without a path", lambda url: not url or is_web_address(url))
 _HOST_NAMES: Final = Limit(
@@ -94,11 +127,11 @@ class Settings(TopicNames, KafkaGroup):
         1, at_least(1), "min.insync.replicas per topic, set by `topics create` (2 in production)"
     )
     input_retention_days: float = setting(
-        30.0, ANYTHING, "retention of the input topic in days, set by `topics create`"
+        30.0, _DAYS, "retention of the input topic in days, set by `topics create`"
     )
     results_retention_days: float = setting(
         30.0,
-        ANYTHING,
+        _DAYS,
         "retention of windows, late and rejected topics in days, set by `topics create`",
     )
     guarantee: Guarantee = setting(
@@ -119,26 +152,26 @@ class Settings(TopicNames, KafkaGroup):
     )
     max_ahead_s: float = setting(
         10.0,
-        FINITE,
+        at_least(0),
         "seconds that an event time may be ahead of the log timestamp; beyond, "
         "the log timestamp counts",
         identity="max_ahead_ms",
     )
     dedup_generation: int = setting(
         131_072,
-        ANYTHING,
+        at_least(1),
         "records per generation of event ids; duplicates are found in the newest one to two",
         identity="dedup_generation",
     )
     expire_after_days: float = setting(
         0.0,
-        FINITE,
+        at_least(0),
         "days without events after which an account is forgotten (0: never)",
         identity="expire_after_ms",
     )
     sweep_buckets: int = setting(
         1_024,
-        ANYTHING,
+        at_least(1),
         "number of parts in which the accounts are searched for windows to close",
         identity="sweep_buckets",
     )
@@ -167,7 +200,7 @@ class Settings(TopicNames, KafkaGroup):
     )
     web_host: str = setting(
         "127.0.0.1",
-        ANYTHING,
+        _HOST,
         "address on which the page, /api, /live, /ready and /metrics are served",
     )
     web_port: int = setting(
@@ -345,10 +378,10 @@ class Settings(TopicNames, KafkaGroup):
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Settings:
         """Read NETFOLLOWERS_* variables. SettingsError: a bad value, or an unknown variable."""
-        unknown = {name for name in environ if name.startswith(PREFIX)} - SETTINGS_VARIABLES.keys()
-        if unknown:
-            message = f"{min(unknown)} is not a setting; see `netfollowers worker --help`"
-            raise SettingsError(message)
+        for name, value in sorted(environ.items()):
+            is_ours = name.startswith(PREFIX) and not is_service_link(name, value)
+            if is_ours and name not in SETTINGS_VARIABLES:
+                raise SettingsError(_unknown(name))
         found: dict[str, Any] = {}
         for one in fields(cls):
             variable = PREFIX + one.name.upper()
@@ -368,19 +401,13 @@ class Settings(TopicNames, KafkaGroup):
             if declared.limit is SECRET_FILE:
                 self.secret(name)
         try:
-            _ = self.rules
+            grains = tuple(_grain(text) for text in self.grains.split(","))
+            Rules(grains=grains, max_ahead_ms=0)
         except ValueError as error:
             _refuse("grains", self.grains, str(error))
-        names = {grain.name for grain in self.rules.grains}
-        if not set(self.ranked_grains) <= names | {"1h"}:
-            _refuse("top_grains", self.top_grains, f"some of {', '.join(sorted(names))}")
-        topics = self.topic_names.values()
-        if len(set(topics)) != len(topics) or not all(topics):
-            _refuse("input_topic", ", ".join(topics), f"{len(topics)} different topics")
-        if self.security_protocol.startswith("SASL"):
-            name = "sasl_oauth_token_file" if self.is_oauth else "sasl_username"
-            if not getattr(self, name):
-                _refuse(name, "", f"set with {self.security_protocol} and {self.sasl_mechanism}")
+        for name, right in contradictions(self, grains):
+            _refuse(name, getattr(self, name), right)
+        _ = self.rules
 
 
 def _grain(text: str) -> Grain:
@@ -397,7 +424,18 @@ def _parse(variable: str, text: str, kind: type) -> object:
     except (ValueError, KeyError):
         right = {bool: "true or false", int: "a whole number", float: "a number"}[kind]
         message = f"{variable}={text!r}: should be {right}"
+        if is_link_url(text):
+            message += (
+                ". Kubernetes makes this variable for a Service of that name: give the pod "
+                "enableServiceLinks: false, or the Service another name"
+            )
         raise SettingsError(message) from None
+
+
+def _unknown(name: str) -> str:
+    near = get_close_matches(name, SETTINGS_VARIABLES, n=1, cutoff=0.8)
+    hint = f"did you mean {near[0]}?" if near else "see `netfollowers worker --help`"
+    return f"{name} is not a setting; {hint}"
 
 
 def _refuse(name: str, value: object, right: str) -> NoReturn:
@@ -416,7 +454,7 @@ def _identities_at_default() -> dict[str, str | int]:
 
 
 _DECLARATIONS: Final[Mapping[str, Declaration]] = {
-    topic.setting: Declaration(ANYTHING, topic.meaning) for topic in TOPICS
+    topic.setting: Declaration(_TOPIC, topic.meaning) for topic in TOPICS
 } | {
     one.name: declared for one in fields(Settings) if (declared := declaration_of(one)) is not None
 }
