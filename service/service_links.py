@@ -1,7 +1,7 @@
 """Recognises environment variables that Kubernetes and Docker make for a service of our name.
 
 A Kubernetes Service `netfollowers` puts NETFOLLOWERS_PORT=tcp://10.0.0.1:6066 and more into every
-pod of its namespace; Docker's links do the same. Nobody wrote them, so they are no wrong settings.
+pod of its namespace; Docker's links do the same. No person wrote them, so they are no mistakes.
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """
 

@@ -3,21 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from service.contract.topics import TOPICS
-from service.counting.rules import Grain
-
-if TYPE_CHECKING:
-    from service.settings import Settings
+from service.counting.rules import Grain, Rules
 
 _DAY_MS: Final = 86_400_000
 Wrong = tuple[str, str]
 """The name of the setting that should be changed, and what it should be."""
 
 
+class Settings(Protocol):
+    """What is looked at of the settings, beside the names of the topics."""
+
+    @property
+    def heartbeat_interval_s(self) -> float: ...  # noqa: D102
+    @property
+    def session_timeout_s(self) -> float: ...  # noqa: D102
+    @property
+    def min_isr(self) -> int: ...  # noqa: D102
+    @property
+    def replication_factor(self) -> int: ...  # noqa: D102
+    @property
+    def ssl_keyfile(self) -> str: ...  # noqa: D102
+    @property
+    def ssl_certfile(self) -> str: ...  # noqa: D102
+    @property
+    def security_protocol(self) -> str: ...  # noqa: D102
+    @property
+    def sasl_mechanism(self) -> str: ...  # noqa: D102
+    @property
+    def is_oauth(self) -> bool: ...  # noqa: D102
+    @property
+    def max_ahead_s(self) -> float: ...  # noqa: D102
+    @property
+    def expire_after_days(self) -> float: ...  # noqa: D102
+    @property
+    def ranked_grains(self) -> tuple[str, ...]: ...  # noqa: D102
+
+
 def contradictions(settings: Settings, grains: tuple[Grain, ...]) -> Iterator[Wrong]:
-    """Yield what is wrong: first the setting that somebody has set, with what it should be."""
+    """Yield each setting that should be changed, with what it should be."""
     yield from _rules(settings, grains)
     yield from _topics(settings)
     if settings.heartbeat_interval_s >= settings.session_timeout_s:
@@ -39,7 +65,7 @@ def contradictions(settings: Settings, grains: tuple[Grain, ...]) -> Iterator[Wr
 def _rules(settings: Settings, grains: tuple[Grain, ...]) -> Iterator[Wrong]:
     grace_s = min(grain.grace_ms for grain in grains) / 1_000
     if settings.max_ahead_s > grace_s:
-        if settings.max_ahead_s == type(settings).max_ahead_s:
+        if round(settings.max_ahead_s * 1_000) == Rules().max_ahead_ms:
             right = f"of graces of at least NETFOLLOWERS_MAX_AHEAD_S ({settings.max_ahead_s} s)"
             yield "grains", right
         yield "max_ahead_s", f"at most {grace_s}, the smallest grace of NETFOLLOWERS_GRAINS"
@@ -53,7 +79,7 @@ def _rules(settings: Settings, grains: tuple[Grain, ...]) -> Iterator[Wrong]:
 
 
 def _topics(settings: Settings) -> Iterator[Wrong]:
-    """Each topic needs a name of its own. Whoever gave a default a second time is wrong."""
+    """Each topic needs a name of its own. A name that is not the default is the wrong one."""
     by_name: dict[str, str] = {}
     for topic in sorted(TOPICS, key=lambda one: getattr(settings, one.setting) != one.default_name):
         name = getattr(settings, topic.setting)

@@ -26,6 +26,8 @@ SMALL: Final = frozenset(
         "declarations",
         "logs",
         "secret_files",
+        "service_links",
+        "setting_pairs",
         "background_tasks",
     }
 )
@@ -35,7 +37,11 @@ MAY: Final[Mapping[str, frozenset[str]]] = {
     "audit": frozenset(),
     "contract": frozenset(),
     "counting": frozenset({"contract"}),
-    "settings": frozenset({"contract", "counting", "secret_files", "errors", "declarations"}),
+    "setting_pairs": frozenset({"contract", "counting"}),
+    "settings": frozenset(
+        {"contract", "counting", "secret_files", "errors", "declarations"}
+        | {"service_links", "setting_pairs"}
+    ),
     "kafka": frozenset({"contract"}) | SMALL,
     "runtime": frozenset({"contract", "kafka"}) | SMALL,
     "metrics": LOW,
