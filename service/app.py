@@ -33,6 +33,7 @@ from service import file_descriptors as descriptors
 from service.contract.results import Source
 from service.contract.topics import RESULTS
 from service.counting import Engine
+from service.errors import UsageError
 from service.exit_codes import ExitCode
 from service.kafka import security
 from service.kafka import topic_admin as topics
@@ -257,7 +258,7 @@ def run(settings: Settings) -> ExitCode:
     _collect_by_hand()
     try:
         return asyncio.run(_run(settings))
-    except topics.TopicsError as error:
+    except UsageError as error:
         log.critical("exit: %s", error)
         return ExitCode.USAGE
     except (KafkaError, OSError) as error:

@@ -6,12 +6,14 @@ If the loop is stuck, the server does not answer, and the orchestrator can see i
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable
 from typing import Final
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
+from service.errors import UsageError
 from service.metrics.exposition import Exposition
 from service.web import Api
 from service.web.connections import Door
@@ -42,6 +44,15 @@ class _Site(web.BaseSite):
         )
 
 
+def _why_not_listening(host: str, port: int, error: OSError) -> str:
+    """Say which of the two settings is wrong, and why."""
+    if error.errno == errno.EADDRINUSE:
+        return f"NETFOLLOWERS_WEB_PORT={port}: another process listens on this port of {host}"
+    if error.errno == errno.EACCES:
+        return f"NETFOLLOWERS_WEB_PORT={port}: this user may not listen on it (below 1024?)"
+    return f"NETFOLLOWERS_WEB_HOST={host}: this machine cannot listen on it: {error.strerror}"
+
+
 class Web:
     """The worker's HTTP server."""
 
@@ -56,7 +67,7 @@ class Web:
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Start to listen. OSError if the address is in use."""
+        """Start to listen. UsageError if that is not possible: it names the setting."""
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_get("/live", self._live)
         app.router.add_get("/ready", self._ready)
@@ -71,7 +82,11 @@ class Web:
             shutdown_timeout=_STOP_TIMEOUT_S,
         )
         await self._runner.setup()
-        await _Site(self._runner, self.api.door, host=host, port=port).start()
+        try:
+            await _Site(self._runner, self.api.door, host=host, port=port).start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise UsageError(_why_not_listening(host, port, error)) from error
         self.port = self._runner.addresses[0][1]
         self.api.door.start()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import CommitFailedError
 from aiokafka.structs import OffsetAndMetadata
 
+from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.kafka import topic_admin as topics
 from tests.support.deployment import Deployment, Worker
@@ -61,6 +63,17 @@ async def assert_refused(worker: Worker, *words: str, code: int = 70) -> None:
     assert await worker.ended() == code
     lines = [line for line in worker.said().splitlines() if all(word in line for word in words)]
     assert lines, worker.said()
+
+
+async def test_a_web_port_that_is_taken_is_a_wrong_setting_and_no_missing_broker(
+    deployed: Deploy,
+) -> None:
+    deployment = await deployed()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        worker = deployment.worker(web_port=port)
+        words = ("exit: NETFOLLOWERS_WEB_PORT=", f"{port}: another process listens")
+        await assert_refused(worker, *words, code=ExitCode.USAGE)
 
 
 async def test_rows_without_a_commit(deployed: Deploy) -> None:
