@@ -17,6 +17,7 @@ from aiokafka.structs import OffsetAndMetadata
 from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.kafka import topic_admin as topics
+from tests.integration.kafka.test_loudness import RUN
 from tests.support.deployment import Deployment, Worker
 from tests.support.deployment_fixtures import Deploy
 from tests.support.patience import POLL_S, Patience
@@ -71,7 +72,8 @@ async def test_a_web_port_that_is_taken_is_a_wrong_setting_and_no_missing_broker
     deployment = await deployed()
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        worker = deployment.worker(web_port=port)
+        code = f"import os; os.environ['NETFOLLOWERS_WEB_PORT'] = '{port}'\n0{RUN}"
+        worker = deployment.worker(code=code)  # it would take a free port otherwise
         words = ("exit: NETFOLLOWERS_WEB_PORT=", f"{port}: another process listens")
         await assert_refused(worker, *words, code=ExitCode.USAGE)
 

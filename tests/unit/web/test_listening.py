@@ -24,5 +24,5 @@ async def test_a_port_that_is_taken_is_named() -> None:
 async def test_an_address_of_another_machine_is_named() -> None:
     async with listening() as worker:
         web = Web(CollectorRegistry(), lambda: "", worker.api)
-        with pytest.raises(UsageError, match=r"^NETFOLLOWERS_WEB_HOST=192\.0\.2\.1: this machine can"):
+        with pytest.raises(UsageError, match=r"^NETFOLLOWERS_WEB_HOST=192\.0\.2\.1: this machine"):
             await web.start("192.0.2.1", 0)
