@@ -129,7 +129,7 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
     )
     web = Web(metrics.registry, lambda: _why_not_ready(shards, lag), api)
     worker = Worker(app, settings, shards, metrics, web, lag)
-    worker_collector.bind(metrics, worker, AccountSeries(settings, shards))
+    worker_collector.bind(metrics, worker, AccountSeries(settings, partitions, shards))
     return worker
 
 

@@ -246,7 +246,8 @@ class Settings(TopicNames, KafkaGroup):
     watch: str = setting(
         "",
         _WATCHED,
-        "account ids that always get metrics of their own, comma separated, at most 1000",
+        "account ids that always get metrics of their own (0 without events), comma separated, "
+        "at most 1000",
     )
     top_accounts: int = setting(
         10,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from service.kafka.partitioning import partition_of
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,10 +29,10 @@ TOTAL: Final = "total"
 
 
 class Account(NamedTuple):
-    """One account's row and the watermark of its partition."""
+    """One account's row, None if it has none, and the watermark of its partition."""
 
     account_id: str
-    row: Row
+    row: Row | None
     watermark_ms: int
 
 
@@ -41,11 +42,13 @@ class AccountSeries:
     def __init__(
         self,
         settings: Settings,
+        partitions: int,
         shards: Iterable[Shard[Engine]],
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`now`: seconds, monotonic."""
+        """`partitions`: of the input. `now`: seconds, monotonic."""
+        self._partitions = partitions
         self._watched = tuple(name.encode() for name in settings.watched)
         self._top = settings.top_accounts
         self.limit: int = settings.account_series_limit
@@ -68,7 +71,7 @@ class AccountSeries:
         series = 0
         for account in self._chosen():
             values = list(self._values(account))
-            known = _followers(account.row)
+            known = None if account.row is None else _followers(account.row)
             count = len(kinds) * len(values) + (known is not None)
             if series + count > self.limit:
                 break
@@ -89,7 +92,10 @@ class AccountSeries:
         yield limit
 
     def _chosen(self) -> Iterator[Account]:
-        """Yield the accounts with their rows: watched accounts first, then leaders."""
+        """Yield the accounts with their rows: watched accounts first, then leaders.
+
+        A watched account without a row has series too, from the worker that runs its partition.
+        """
         shards = [shard for shard in self._shards if shard.is_running]
         self._refresh(shards)
         for key in dict.fromkeys((*self._watched, *sorted(self._last_among))):
@@ -98,6 +104,10 @@ class AccountSeries:
                 if row is not None:
                     yield Account(key.decode(), row, shard.engine.watermark_ms)
                     break
+            else:
+                partition = partition_of(key, self._partitions)
+                if key in self._watched and any(one.partition == partition for one in shards):
+                    yield Account(key.decode(), None, 0)
 
     def _refresh(self, shards: Iterable[Shard[Engine]]) -> None:
         """Add the first K of every partition. Drop accounts that have long been behind 2 K."""
@@ -126,6 +136,9 @@ class AccountSeries:
     def _values(self, account: Account) -> Iterator[tuple[str, int, int]]:
         """Yield (grain, gained, lost) of each current window, then of all time."""
         row = account.row
+        if row is None:
+            yield from ((name, 0, 0) for name in (*(name for name, _ in self._grains), TOTAL))
+            return
         for (name, size_ms), windows in zip(self._grains, row.windows, strict=True):
             start = account.watermark_ms - account.watermark_ms % size_ms
             gained = lost = 0

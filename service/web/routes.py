@@ -47,6 +47,8 @@ _FILES: Final = {
     "/icon.svg": ("icon.svg", "image/svg+xml"),
 }
 _DEFAULT_PLACES: Final = 10
+_STREAM_HEADERS: Final = {"Content-Type": "text/event-stream", "X-Accel-Buffering": "no"}
+"""The second keeps nginx from holding events back."""
 _WRITE_S: Final = 30.0
 _JSON: Final = "application/json"
 
@@ -199,7 +201,7 @@ class Api:
     ) -> web.StreamResponse:
         self.door.stays(request.transport)
         client = Client(accounts, grain, from_id(request.headers.get("Last-Event-ID", "")))
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        response = web.StreamResponse(headers=_STREAM_HEADERS)
         await response.prepare(request)
         await response.write(b"retry: 1000\n\n")
         async for text in self._hub.events(client):

@@ -100,7 +100,7 @@ async def listening(
     worker: Any = SimpleNamespace(
         settings=settings, held=shards, lag=lag, membership=membership, table_bytes={}
     )
-    bind(metrics, worker, AccountSeries(settings, shards))
+    bind(metrics, worker, AccountSeries(settings, of, shards))
     api = Api(
         settings, of, shards=shards, lag=lag, membership=lambda: membership, refused=metrics.refused
     )

@@ -1,7 +1,7 @@
 /* Shows the events of the stream as text and drawings. Names are set as text, never as HTML. */
 
-import { Stream } from "/stream.js";
-import { draw, ebb, spark } from "/chart.js";
+import { Stream } from "./stream.js";
+import { draw, ebb, spark } from "./chart.js";
 
 const find = (id) => document.getElementById(id);
 const now = { service: null, rate: null, top: null, account: "", row: null, grain: "", board: "current", chosen: -1, heard: 0 };
@@ -158,7 +158,7 @@ function choose(account, isScrolled = false) {
   now.row = null;
   now.chosen = -1;
   const hash = account ? "#account=" + encodeURIComponent(account) : "";
-  if (location.hash !== hash) history.pushState(null, "", hash || "/");
+  if (location.hash !== hash) history.pushState(null, "", hash || location.pathname);
   find("account-id").value = account;
   find("account").hidden = true;
   find("account-note").hidden = false;
@@ -299,7 +299,7 @@ const stream = new Stream({
 function listen() {
   const asked = new URLSearchParams();
   if (now.account) asked.append("account", now.account);
-  stream.open("/api/stream" + (asked.size ? "?" + asked : ""));
+  stream.open("api/stream" + (asked.size ? "?" + asked : ""));
 }
 
 find("token-form").addEventListener("submit", (event) => {

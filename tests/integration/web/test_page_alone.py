@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 from playwright.async_api import Browser
 
 from tests.integration.web.browser import Watched, chromium, opened
@@ -57,6 +57,42 @@ async def test_an_id_that_is_too_long_is_said_beside_the_field_and_all_else_goes
         await seen.page.locator("#account-id").fill(NAMES[0])
         await seen.page.locator("#account-form button").click()
         await seen.until("!document.getElementById('account').hidden")
+
+
+@asynccontextmanager
+async def under_prefix(port: Port) -> AsyncIterator[str]:
+    """A proxy that serves the worker under /net/, as an ingress does that takes the prefix off."""
+
+    async def forward(request: web.Request) -> web.StreamResponse:
+        path = request.raw_path.removeprefix("/net")
+        async with ClientSession() as session, session.get(port.url + path) as answer:
+            response = web.StreamResponse(status=answer.status, headers=answer.headers)
+            await response.prepare(request)
+            async for part in answer.content.iter_any():
+                await response.write(part)
+            return response
+
+    app = web.Application()
+    app.router.add_get("/net/{rest:.*}", forward)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}/net/"
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_page_works_under_a_path_prefix() -> None:
+    async with chromium() as browser, listening(api_rate=1_000.0) as port:
+        count(port.shards[0], follows(NAMES, [START_MS]))
+        async with under_prefix(port) as address, opened(browser, address, width=1_400) as seen:
+            await seen.until(f"{LIVE} && {LEADERS}")
+            await seen.page.locator("#account-id").fill(NAMES[0])
+            await seen.page.locator("#account-form button").click()
+            await seen.until("!document.getElementById('account').hidden")
+            assert seen.page.url.startswith(f"{address}#account=")
 
 
 async def test_an_account_that_the_worker_refuses_is_left_out(tmp_path: Path) -> None:

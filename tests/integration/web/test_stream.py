@@ -51,6 +51,7 @@ async def listening(
     ):
         assert response.status == 200
         assert response.content_type == "text/event-stream"
+        assert response.headers["X-Accel-Buffering"] == "no"  # nginx holds nothing back
         yield Events(response)
 
 

@@ -37,9 +37,9 @@ class Counted:
         """`changes`: of the settings."""
         self.engine = Engine(Rules(), Source("follow-events", 0))
         self.clock = Clock()
-        shards: Any = [SimpleNamespace(engine=self.engine, is_running=True)]
+        shards: Any = [SimpleNamespace(partition=0, engine=self.engine, is_running=True)]
         settings = Settings(**{"top_accounts": TOP, **changes})
-        self.series = AccountSeries(settings, shards, now=self.clock)
+        self.series = AccountSeries(settings, 4, shards, now=self.clock)
         self.offset = 0
 
     def count(self, events: Iterable[tuple[str, int]], at: int = T0) -> None:
@@ -124,10 +124,16 @@ def test_who_falls_behind_keeps_its_series_for_a_while_and_then_loses_it() -> No
     assert counted.accounts() == {"b0", "b1", "b2", "c0", "c1", "c2"}
 
 
-def test_the_watch_list_comes_first_and_an_account_without_a_row_has_no_series() -> None:
-    counted = Counted(watch="quiet, nobody", top_accounts=0)
+def test_the_watch_list_comes_first_and_an_account_without_a_row_is_at_0() -> None:
+    """It is exported by the worker that runs its partition: `nobody` lies in partition 1 of 4."""
+    counted = Counted(watch="quiet, never-seen, nobody", top_accounts=0)
     counted.count([("quiet", 1), ("loud", 9)])
-    assert counted.accounts() == {"quiet"}
+    assert counted.accounts() == {"quiet", "never-seen"}
+    samples = counted.samples()
+    assert {found for name, found in samples.items() if "never-seen" in name} == {0}
+    assert len([name for name in samples if "never-seen" in name]) == 3 * 4
+    counted.count([("never-seen", 2)])
+    assert counted.samples()["net", "never-seen", "total"] == 2
 
 
 def test_there_are_never_more_series_than_the_limit_with_a_million_accounts() -> None:

@@ -42,7 +42,7 @@ def a_worker() -> tuple[Metrics, Any]:
         settings=settings, held=[shard], lag=Lag(settings, [shard]), membership=Membership(10),
         table_bytes={},
     )  # fmt: skip
-    bind(metrics, worker, AccountSeries(settings, [shard]))
+    bind(metrics, worker, AccountSeries(settings, 4, [shard]))
     return metrics, shard
 
 
