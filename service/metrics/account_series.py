@@ -29,7 +29,7 @@ TOTAL: Final = "total"
 
 
 class Account(NamedTuple):
-    """One account's row, None if it has none, and the watermark of its partition."""
+    """One account's row (None without events) and the watermark of its partition."""
 
     account_id: str
     row: Row | None

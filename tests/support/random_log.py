@@ -127,7 +127,11 @@ def _time(random: Random, now: int, scale: int) -> int:
 def _spelled(at: int) -> int | float | str:
     """A time in one of the spellings, chosen by the time itself: most are epoch ms."""
     text = (EPOCH + timedelta(milliseconds=at)).isoformat(" ", "milliseconds")
-    spellings = {0: float(at), 1: text, 2: text.replace(" ", "T").replace("+00:00", "+0000")}
+    spellings: dict[int, int | float | str] = {
+        0: float(at),
+        1: text,
+        2: text.replace(" ", "T").replace("+00:00", "+0000"),
+    }
     return spellings.get(at % 50, at)
 
 

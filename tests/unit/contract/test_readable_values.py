@@ -123,7 +123,7 @@ def judged(version: int = MORE_SPELLINGS, **changes: object) -> Any:
     ],
 )
 def test_the_detail_shows_the_value_as_json(
-    changes: dict[str, object], reason: Reason, detail: str
+    changes: dict[str, Any], reason: Reason, detail: str
 ) -> None:
     assert judged(**changes) == Rejection(reason, detail)
 
@@ -144,7 +144,7 @@ def test_a_time_in_another_spelling_counts_since_version_3(spelling: str) -> Non
 
 
 def test_followers_in_another_spelling_count_since_version_3() -> None:
-    changes = {"action": "baseline", "follower_id": None, "followers": "RAW1.5e3"}
+    changes: dict[str, Any] = {"action": "baseline", "follower_id": None, "followers": "RAW1.5e3"}
     baseline = judged(**changes)
     assert isinstance(baseline, Baseline)
     assert (baseline.followers, type(baseline.followers)) == (1_500, int)
