@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from service.errors import BrokerError
+from service.kafka import clients
 from service.local import broker as brokers
 from service.local import kafka_jars as jars
 from service.local import ports
 from service.local.broker import LocalBroker, start_local_broker
 from service.local.kafka_jars import KafkaJarsError
+from service.settings import Settings
 from tests.support.patience import SILENCE_S, until
 
 pytestmark = [pytest.mark.broker]
@@ -35,42 +37,28 @@ def is_alive(pid: int) -> bool:
 
 async def topics_of(broker: LocalBroker) -> list[str]:
     """What a metadata request through aiokafka answers."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    await admin.start()
-    try:
+    async with clients.open_admin(Settings(brokers=broker.bootstrap)) as admin:
         return list(await admin.list_topics())
-    finally:
-        await admin.close()
 
 
 async def create(broker: LocalBroker, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    await admin.start()
-    try:
+    async with clients.open_admin(Settings(brokers=broker.bootstrap)) as admin:
         await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
-    finally:
-        await admin.close()
 
 
 async def write(broker: LocalBroker, topic: str, value: bytes) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
-    await producer.start()
-    try:
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all") as producer:
         await producer.send_and_wait(topic, value, partition=0)
-    finally:
-        await producer.stop()
 
 
 async def read_first(broker: LocalBroker, topic: str) -> bytes | None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest"
+    ) as consumer:
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         found = await consumer.getmany(partition, timeout_ms=round(SILENCE_S * 1_000))
         return found[partition][0].value if found else None
-    finally:
-        await consumer.stop()
 
 
 async def test_kafka_answers_a_metadata_request(kafka: LocalBroker, unique: str) -> None:
