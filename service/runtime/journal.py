@@ -26,8 +26,8 @@ from service.contract.results import FinishedBatches, Output, OutputRecord, Targ
 from service.contract.skipped_ranges import around
 from service.errors import NetFollowersError, RefusedError
 from service.kafka import clients
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
-from service.kafka.aiokafka_ext.stable_offsets import ask_for_stable
+from service.kafka.aiokafka_ext.internals import last_sequence, partition_count
+from service.kafka.aiokafka_ext.stable_offsets import stable_committed
 from service.runtime.engine_port import Checkpoint, Publisher, Sealed
 from service.settings import Settings
 
@@ -167,7 +167,7 @@ class KafkaJournal:
         """See `Journal.open`. OpenRefusedError when the log contradicts the commit."""
         self.progress.enter("fence the earlier owner")
         await self._fence()
-        reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
+        reader = clients.raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
         try:
             self.progress.enter("ask for the topics")
             await clients.start(reader)
@@ -193,7 +193,7 @@ class KafkaJournal:
 
         The command reads the results in another way before it commits.
         """
-        reader = raw_consumer(self._settings)
+        reader = clients.raw_consumer(self._settings)
         try:
             await self._fence()
             await clients.start(reader)
@@ -232,7 +232,7 @@ class KafkaJournal:
     async def _check_partitions(self, reader: AIOKafkaConsumer) -> None:
         """Refuse topics with another partition count than the one found at the start."""
         for topic in (self._settings.input_topic, *self._publisher.output_topics):
-            found = len(await reader._client._wait_on_metadata(topic))  # noqa: SLF001
+            found = await partition_count(reader, topic)
             if found != self._partitions:
                 message = (
                     f"topic {topic} has {found} partitions, not {self._partitions}: "
@@ -250,9 +250,7 @@ class KafkaJournal:
         try:
             await clients.start(asker)
             asker.assign([self.source])
-            coordinator = asker._coordinator  # noqa: SLF001 - committed() drops the metadata
-            ask_for_stable(coordinator)
-            found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
+            found = (await stable_committed(asker, [self.source])).get(self.source)
         finally:
             await asker.stop()
         if found is None or found.offset < 0:
@@ -311,7 +309,7 @@ class KafkaJournal:
     async def _part(self, first: int, position: int) -> AsyncGenerator[Sequence[RawRecord]]:
         """Use a new consumer, because no seek may overtake a fetch in flight."""
         self.progress.enter("read the input again")
-        reader = raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
+        reader = clients.raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
         try:
             await clients.start(reader)
             reader.assign([self.source])
@@ -481,8 +479,7 @@ class TransactionalJournal(KafkaJournal):
 
     def _sequence(self) -> int:
         assert self._producer is not None
-        numbers = self._producer._txn_manager._sequence_numbers  # noqa: SLF001
-        return max(numbers.values(), default=0)
+        return last_sequence(self._producer)
 
     async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
         end: int = (await reader.end_offsets([tp]))[tp]

@@ -14,32 +14,12 @@ from prometheus_client import CollectorRegistry
 
 from service.metrics.exposition import Exposition
 from service.web import Api
-from service.web.connections import Door
 from service.web.peer_protocol import MOST_BYTES
 from service.web.server_logs import QuietServer
 
 _STOP_TIMEOUT_S: Final = 1.0
-
-
-class _Site(web.BaseSite):
-    """Listens on a port. The door decides which connections may enter."""
-
-    def __init__(self, runner: web.AppRunner, door: Door, *, host: str, port: int) -> None:
-        super().__init__(runner)
-        self._door = door
-        self._host = host
-        self._port = port
-
-    @property
-    def name(self) -> str:
-        return f"http://{self._host}:{self._port}"
-
-    async def start(self) -> None:
-        await super().start()
-        assert self._runner.server is not None
-        self._server = await asyncio.get_running_loop().create_server(
-            self._door.around(self._runner.server), self._host, self._port, backlog=self._backlog
-        )
+_BACKLOG: Final = 128
+"""Number of connections that wait to be accepted."""
 
 
 class Web:
@@ -53,10 +33,14 @@ class Web:
         self._exposition = Exposition(registry)
         self._why_not_ready = why_not_ready
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Start to listen. OSError if the address is in use."""
+        """Start to listen. OSError if the address is in use.
+
+        The door decides which connections may enter. Sites of aiohttp have no place for that.
+        """
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_get("/live", self._live)
         app.router.add_get("/ready", self._ready)
@@ -71,13 +55,18 @@ class Web:
             shutdown_timeout=_STOP_TIMEOUT_S,
         )
         await self._runner.setup()
-        await _Site(self._runner, self.api.door, host=host, port=port).start()
-        self.port = self._runner.addresses[0][1]
+        assert self._runner.server is not None
+        self._listener = await asyncio.get_running_loop().create_server(
+            self.api.door.around(self._runner.server), host, port, backlog=_BACKLOG
+        )
+        self.port = self._listener.sockets[0].getsockname()[1]
         self.api.door.start()
 
     async def stop(self) -> None:
         """Stop listening."""
         self.api.door.stop()
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await self.api.close()

@@ -80,10 +80,10 @@ BUGS: Final = (
     Bug("the transaction is not committed", "journal.py",
         "        await producer.commit_transaction()\n", "        pass\n"),
     Bug("restore before fencing", "journal.py",
-        "        await self._fence()\n        reader = raw_consumer",
+        "        await self._fence()\n        reader = clients.raw_consumer",
         "        before = await self.committed()\n"
         "        self.committed = lambda: asyncio.sleep(0, before)\n"
-        "        await self._fence()\n        reader = raw_consumer",
+        "        await self._fence()\n        reader = clients.raw_consumer",
         first=1_400),  # it takes one seed in a hundred
     Bug("no fencing: an id of its own for every life", "journal.py",
         'name = f"{self._settings.app_id}-{self.source.partition}"',

@@ -22,12 +22,12 @@ from aiokafka.structs import OffsetAndMetadata
 from faust.tables import TableManager
 from faust.transport.consumer import Consumer as FaustConsumer
 from faust.transport.drivers import aiokafka as driver
+from service.kafka.aiokafka_ext.raw_records import raw_consumer
 
 from service.app import build
 from service.counting import Checkpoint, Counts, Publisher, Sealed
 from service.counting.checkpoint import SweepPosition
 from service.kafka import clients
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.kafka.faust_ext.transport import BatchConsumer, PausingListener
 from service.runtime import journal
 from service.settings import Settings
