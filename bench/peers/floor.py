@@ -13,7 +13,7 @@ import os
 import time
 
 from service.contract.input_record import decode_plain
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
+from service.kafka import clients
 from service.settings import Settings
 
 COMMIT_S = 0.1
@@ -21,7 +21,7 @@ COMMIT_S = 0.1
 
 async def read_everything(settings: Settings) -> None:
     """Read and decode until the process is ended."""
-    consumer = raw_consumer(
+    consumer = clients.raw_consumer(
         settings,
         group_id=settings.app_id,
         auto_offset_reset="earliest",

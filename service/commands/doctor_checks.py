@@ -30,6 +30,7 @@ from service.counting import Checkpoint
 from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.kafka import topic_admin as topics
+from service.kafka.aiokafka_ext.internals import committed, partition_count
 from service.settings import Settings
 
 _ANSWER_WITHIN_S: Final = 15.0
@@ -163,10 +164,10 @@ async def _commits(settings: Settings) -> list[Note]:
     reader = clients.consumer(settings, group_id=settings.app_id)
     await clients.start(reader)
     try:
-        count = len(await reader._client._wait_on_metadata(settings.input_topic))  # noqa: SLF001
+        count = await partition_count(reader, settings.input_topic)
         tps = [TopicPartition(settings.input_topic, number) for number in range(count)]
         reader.assign(tps)
-        found = await reader._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001
+        found = await committed(reader, tps)
         ends = await reader.end_offsets(tps)
         starts = await reader.beginning_offsets(tps)
     finally:

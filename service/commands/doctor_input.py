@@ -17,7 +17,7 @@ from service.contract.skipped_ranges import Skipped, around
 from service.counting import Checkpoint
 from service.kafka import clients
 from service.kafka.aiokafka_ext.batches import UnpackError
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
+from service.kafka.aiokafka_ext.internals import committed, partition_count
 from service.kafka.partitioning import partitioner_of
 from service.settings import Settings
 
@@ -70,10 +70,10 @@ class Sample:
 
 async def look_at_input(settings: Settings, records: int) -> list[Note]:
     """Read up to `records` of each partition's newest records. Return the notes."""
-    consumer = raw_consumer(settings)
+    consumer = clients.raw_consumer(settings)
     await clients.start(consumer)
     try:
-        count = len(await consumer._client._wait_on_metadata(settings.input_topic))  # noqa: SLF001
+        count = await partition_count(consumer, settings.input_topic)
         sample = Sample(count)
         skipped = await _skipped(settings, count)
         for partition in range(count):
@@ -119,7 +119,7 @@ async def _skipped(settings: Settings, count: int) -> dict[int, Skipped]:
     try:
         tps = [TopicPartition(settings.input_topic, number) for number in range(count)]
         reader.assign(tps)
-        found = await reader._coordinator.fetch_committed_offsets(tps)  # noqa: SLF001
+        found = await committed(reader, tps)
     finally:
         await reader.stop()
     skipped = {}
@@ -136,7 +136,7 @@ async def look_at_rows(settings: Settings, records: int) -> list[Note]:
     below: dict[str, int] = {}
     seen = 0
     try:
-        count = len(await consumer._client._wait_on_metadata(settings.updates_topic))  # noqa: SLF001
+        count = await partition_count(consumer, settings.updates_topic)
         for number in range(count):
             tp = TopicPartition(settings.updates_topic, number)
             consumer.assign([tp])

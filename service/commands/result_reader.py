@@ -11,7 +11,7 @@ from aiokafka.errors import UnknownTopicOrPartitionError
 
 from service.contract.input_record import RawRecord
 from service.errors import UsageError
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
+from service.kafka import clients
 from service.settings import Settings
 
 FETCH_BYTES: Final = 8 * 1_024 * 1_024
@@ -21,7 +21,7 @@ _MOST: Final = 20_000
 @asynccontextmanager
 async def reader_of(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaConsumer]:
     """Open a consumer of all partitions of a topic, at its beginning."""
-    consumer = raw_consumer(
+    consumer = clients.raw_consumer(
         settings, auto_offset_reset="earliest", max_partition_fetch_bytes=FETCH_BYTES
     )
     consumer.subscribe([topic])

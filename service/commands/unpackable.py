@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from service.kafka import clients
+from service.kafka.aiokafka_ext import internals
 from service.kafka.aiokafka_ext.batches import UnpackError
 from service.settings import Settings
 
@@ -20,7 +21,7 @@ _READ_WITHIN_S: Final = 60.0
 async def partition_count(settings: Settings) -> int:
     """Partitions of the input."""
     async with _reader(settings) as reader:
-        return len(await reader._client._wait_on_metadata(settings.input_topic))  # noqa: SLF001
+        return await internals.partition_count(reader, settings.input_topic)
 
 
 async def end_of(settings: Settings, tp: TopicPartition) -> int:

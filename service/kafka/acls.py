@@ -2,8 +2,7 @@
 
 Kafka hides topics that a user may not see. And some rights are first needed at night, by the first
 late event or the first restore. A broker without an authorizer, or too old to report rights, allows
-everything. aiokafka's own requests are too old (metadata) or do not read the rights (groups), so
-both requests are defined here.
+everything.
 """
 
 from __future__ import annotations
@@ -20,96 +19,21 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
 )
-from aiokafka.protocol.admin import DescribeGroupsRequest_v3, DescribeGroupsResponse_v3
-from aiokafka.protocol.api import Request, RequestStruct, Response
-from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
 from service.contract.topics import TOPICS
 from service.kafka import clients
+from service.kafka.aiokafka_ext.internals import send
+from service.kafka.aiokafka_ext.protocol import GroupWithRights, MetadataWithRights
 from service.settings import Settings
 
 _COORDINATED_WITHIN_S: Final = 10.0
 _RETRY_S: Final = 0.2
 _TRANSACTIONS: Final = 1
-_TEXT: Final = String("utf-8")
 _BITS: Final = {"READ": 3, "WRITE": 4, "DESCRIBE": 8}
 """AclOperation codes: positions in Kafka's bit field of authorized operations."""
 
 Missing = list[tuple[str, str]]
 """(operation, resource) that this user lacks."""
-
-
-class _MetadataResponse(Response):
-    API_KEY = 3
-    API_VERSION = 8
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        ("brokers", Array(("node", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT))),
-        ("cluster_id", _TEXT),
-        ("controller_id", Int32),
-        (
-            "topics",
-            Array(
-                ("error_code", Int16),
-                ("name", _TEXT),
-                ("is_internal", Boolean),
-                (
-                    "partitions",
-                    Array(
-                        ("error_code", Int16),
-                        ("partition", Int32),
-                        ("leader", Int32),
-                        ("leader_epoch", Int32),
-                        ("replicas", Array(Int32)),
-                        ("isr", Array(Int32)),
-                        ("offline", Array(Int32)),
-                    ),
-                ),
-                ("authorized_operations", Int32),
-            ),
-        ),
-        ("cluster_authorized_operations", Int32),
-    )
-
-
-class _MetadataStruct(RequestStruct):
-    API_KEY = 3
-    API_VERSION = 8
-    RESPONSE_TYPE = _MetadataResponse
-    SCHEMA = Schema(
-        ("topics", Array(_TEXT)),
-        ("allow_auto_topic_creation", Boolean),
-        ("include_cluster_authorized_operations", Boolean),
-        ("include_topic_authorized_operations", Boolean),
-    )
-
-
-class _Metadata(Request[_MetadataStruct]):
-    """Requests topics by name, with the user's rights for each. Creates no topic."""
-
-    API_KEY = 3
-
-    def __init__(self, topics: list[str]) -> None:
-        self._topics = topics
-
-    def build(self, request_struct_class: type[_MetadataStruct]) -> _MetadataStruct:
-        return request_struct_class(self._topics, False, False, True)  # noqa: FBT003 - the wire's
-
-
-class _GroupsStruct(DescribeGroupsRequest_v3):
-    RESPONSE_TYPE = DescribeGroupsResponse_v3  # aiokafka's class names version 2
-
-
-class _Groups(Request[_GroupsStruct]):
-    """Requests a group, with the user's rights for it."""
-
-    API_KEY = DescribeGroupsRequest_v3.API_KEY
-
-    def __init__(self, group: str) -> None:
-        self._group = group
-
-    def build(self, request_struct_class: type[_GroupsStruct]) -> _GroupsStruct:
-        return request_struct_class([self._group], True)  # noqa: FBT003 - the wire's
 
 
 async def missing(settings: Settings) -> Missing:
@@ -143,7 +67,7 @@ def command(settings: Settings, operation: str, resource: str) -> str:
 async def _topics(admin: AIOKafkaAdminClient, settings: Settings) -> Missing:
     needed = {settings.topic(topic): topic.rights for topic in TOPICS}
     try:
-        response: Any = await admin._send_request(_Metadata(list(needed)))  # noqa: SLF001
+        response: Any = await send(admin, MetadataWithRights(list(needed)))
     except (NotImplementedError, IncompatibleBrokerVersion):
         return []
     found: Missing = []
@@ -161,7 +85,7 @@ async def _group(admin: AIOKafkaAdminClient, group: str) -> Missing:
     may_not = [("READ", f"group {group}")]
     try:
         node = await _coordinator(admin, group)
-        response: Any = await admin._send_request_to_node(node, _Groups(group))  # noqa: SLF001
+        response: Any = await send(admin, GroupWithRights(group), node)
     except GroupAuthorizationFailedError:
         return may_not
     except NotImplementedError:

@@ -7,35 +7,24 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
-import aiokafka.conn
-import aiokafka.producer.sender
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from service.kafka import security
-from service.kafka.aiokafka_ext import batches
+from service.kafka.aiokafka_ext.partition_records import RAW
 from service.settings import Settings
 
 MAX_REQUEST_BYTES: Final = 1_000_000
 BATCH_BYTES: Final = 900 * 1_024
-TRANSACTION_BACKOFF_S: Final = 0.002
-"""aiokafka waits 20 ms between transactions, which is most of the time of a small one."""
-READ_AHEAD_BYTES: Final = 4 * 2**20
-"""With aiokafka's 64 KiB, a fetch stops and resumes many times: 4 % of the throughput."""
 
 
 def options(settings: Settings) -> dict[str, Any]:
-    """Return the options of every client: brokers and credentials.
-
-    A caller is about to make a client, so this also installs the decoder of `batches`.
-    """
-    batches.install()
+    """Return the options of every client: brokers and credentials."""
     return {"bootstrap_servers": settings.brokers.split(","), **security.options(settings)}
 
 
 def consumer(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:  # noqa: ANN401 - aiokafka's
     """Build a consumer that reads committed records only, and never commits or seeks by itself."""
-    aiokafka.conn.READER_LIMIT = READ_AHEAD_BYTES
     return AIOKafkaConsumer(
         **{
             **options(settings),
@@ -47,6 +36,11 @@ def consumer(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:  # noqa:
             **overrides,
         }
     )
+
+
+def raw_consumer(settings: Settings, **overrides: Any) -> AIOKafkaConsumer:  # noqa: ANN401
+    """Build a consumer of aiokafka's raw C records: offset, timestamp, key, value, headers."""
+    return consumer(settings, key_deserializer=RAW, **overrides)
 
 
 def producer(settings: Settings, **overrides: Any) -> AIOKafkaProducer:  # noqa: ANN401 - aiokafka's
@@ -65,7 +59,6 @@ def producer(settings: Settings, **overrides: Any) -> AIOKafkaProducer:  # noqa:
 
 def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
     """Build a shard's producer. Its start fences every earlier producer with the same id."""
-    tune_transactions()
     timeout_ms = round(settings.transaction_timeout_s * 1_000)
     return producer(
         settings,
@@ -87,11 +80,6 @@ async def start(client: AIOKafkaConsumer | AIOKafkaProducer) -> None:
     except asyncio.CancelledError:
         await asyncio.wait([starting])
         raise
-
-
-def tune_transactions() -> None:
-    """Shorten aiokafka's wait between transactions in this process."""
-    aiokafka.producer.sender.BACKOFF_OVERRIDE = TRANSACTION_BACKOFF_S
 
 
 def admin(settings: Settings) -> AIOKafkaAdminClient:

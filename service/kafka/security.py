@@ -1,8 +1,7 @@
 """TLS and SASL of every client: contexts, secrets from files, and the cause of a failure.
 
-Two errors of aiokafka are corrected here. It takes a token that the broker refuses as accepted, and
-it only logs the cause of a failed connection. `tests/integration/kafka/test_security.py` fails if
-aiokafka changes. No message and no log line may contain a secret.
+aiokafka only logs the cause of a failed connection, so it is found out here. No message and no log
+line may contain a secret.
 """
 
 from __future__ import annotations
@@ -16,10 +15,11 @@ from typing import Any, Final
 import faust
 import msgspec
 from aiokafka.abc import AbstractTokenProvider
-from aiokafka.conn import AIOKafkaConnection, OAuthAuthenticator, collect_hosts, create_conn
+from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, SaslAuthenticationFailed
 from aiokafka.protocol.metadata import MetadataRequest
 
+from service.kafka.aiokafka_ext.install import install
 from service.secret_files import UnusableSecretError, read_secret
 from service.settings import PREFIX, Settings, SettingsError
 
@@ -48,32 +48,19 @@ class TokenFile(AbstractTokenProvider):
             raise KafkaConnectionError(message) from None
 
 
-class _Authenticator(OAuthAuthenticator):
-    """Answers a refusal as RFC 7628 (3.2.3) requires. The broker then reports an error.
-
-    aiokafka takes the refusal as consent. Later the broker closes the connection without a reason.
-    """
-
-    async def step(self, payload: bytes | None) -> tuple[bytes, bool] | None:
-        if payload:
-            return b"\x01", True
-        step: tuple[Any, bool] | None = await super().step(payload)
-        return step
-
-
-def _authenticator(self: Any) -> _Authenticator:  # noqa: ANN401 - aiokafka's
-    return _Authenticator(sasl_oauth_token_provider=self._sasl_oauth_token_provider)
-
-
 def options(settings: Settings) -> dict[str, Any]:
-    """Return the security options of every aiokafka client. SettingsError if a file is unusable."""
+    """Return the security options of every aiokafka client. SettingsError if a file is unusable.
+
+    No client is made without them, also not Faust's. So this is where aiokafka gets its
+    corrections.
+    """
+    install()
     found: dict[str, Any] = {"security_protocol": settings.security_protocol}
     if settings.security_protocol.endswith("SSL"):
         found["ssl_context"] = ssl_context(settings)
     if settings.security_protocol.startswith("SASL"):
         found["sasl_mechanism"] = settings.sasl_mechanism
         if settings.is_oauth:
-            AIOKafkaConnection.authenticator_oauth = _authenticator
             found["sasl_oauth_token_provider"] = TokenFile(settings.sasl_oauth_token_file)
         else:
             found["sasl_plain_username"] = settings.sasl_username

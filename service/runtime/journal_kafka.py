@@ -15,7 +15,8 @@ from service.contract.input_record import RawRecord
 from service.contract.results import Output, Target
 from service.contract.skipped_ranges import around
 from service.kafka import clients
-from service.kafka.aiokafka_ext.stable_offsets import ask_for_stable
+from service.kafka.aiokafka_ext.internals import partition_count
+from service.kafka.aiokafka_ext.stable_offsets import stable_committed
 from service.runtime.engine_port import Checkpoint, Publisher
 from service.runtime.journal import ForeignCommitError, OpenRefusedError, Progress, Restored
 from service.runtime.journal_restore import LogReader, restore_consumer
@@ -118,7 +119,7 @@ class KafkaJournal:
     async def _check_partitions(self, reader: AIOKafkaConsumer) -> None:
         """Refuse topics with another partition count than the one found at the start."""
         for topic in (self._settings.input_topic, *self._publisher.output_topics):
-            found = len(await reader._client._wait_on_metadata(topic))  # noqa: SLF001
+            found = await partition_count(reader, topic)
             if found != self._partitions:
                 message = (
                     f"topic {topic} has {found} partitions, not {self._partitions}: "
@@ -136,9 +137,7 @@ class KafkaJournal:
         try:
             await clients.start(asker)
             asker.assign([self.source])
-            coordinator = asker._coordinator  # noqa: SLF001 - committed() drops the metadata
-            ask_for_stable(coordinator)
-            found = (await coordinator.fetch_committed_offsets([self.source])).get(self.source)
+            found = (await stable_committed(asker, [self.source])).get(self.source)
         finally:
             await asker.stop()
         if found is None or found.offset < 0:

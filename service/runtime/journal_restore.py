@@ -15,7 +15,6 @@ from aiokafka.errors import OffsetOutOfRangeError
 
 from service.contract.input_record import RawRecord
 from service.kafka import clients
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.runtime.engine_port import Checkpoint
 from service.runtime.journal import OpenRefusedError, Progress
 from service.settings import Settings
@@ -28,7 +27,7 @@ EndOf = Callable[[AIOKafkaConsumer, TopicPartition], Awaitable[int]]
 
 def restore_consumer(settings: Settings) -> AIOKafkaConsumer:
     """Make a consumer that fetches as much as a restore should read at once."""
-    return raw_consumer(settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
+    return clients.raw_consumer(settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from service.kafka import clients
+from service.kafka.aiokafka_ext.internals import last_sequence
 from service.runtime.engine_port import Checkpoint, Sealed
 from service.runtime.journal import OpenRefusedError
 from service.runtime.journal_kafka import KafkaJournal
@@ -111,8 +112,7 @@ class TransactionalJournal(KafkaJournal):
 
     def _sequence(self) -> int:
         assert self._producer is not None
-        numbers = self._producer._txn_manager._sequence_numbers  # noqa: SLF001
-        return max(numbers.values(), default=0)
+        return last_sequence(self._producer)
 
     async def _end(self, reader: AIOKafkaConsumer, tp: TopicPartition) -> int:
         end: int = (await reader.end_offsets([tp]))[tp]

@@ -18,7 +18,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from service.contract.input_record import RawRecord
 from service.kafka import clients
 from service.kafka.aiokafka_ext.batches import UnpackError
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.settings import Settings
 
 IN_FLIGHT: Final = 2
@@ -96,7 +95,9 @@ class Reader:
     async def run(self, position: int) -> None:
         """Read from `position` on. Raises if the log start passes the position."""
         self._position = position
-        consumer = raw_consumer(self._settings, max_poll_records=self._settings.batch_records)
+        consumer = clients.raw_consumer(
+            self._settings, max_poll_records=self._settings.batch_records
+        )
         try:
             await clients.start(consumer)
             consumer.assign([self._source])

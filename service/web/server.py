@@ -16,32 +16,12 @@ from prometheus_client import CollectorRegistry
 from service.errors import UsageError
 from service.metrics.exposition import Exposition
 from service.web import Api
-from service.web.connections import Door
 from service.web.peer_protocol import MOST_BYTES
 from service.web.server_logs import QuietServer
 
 _STOP_TIMEOUT_S: Final = 1.0
-
-
-class _Site(web.BaseSite):
-    """Listens on a port. The door decides which connections may enter."""
-
-    def __init__(self, runner: web.AppRunner, door: Door, *, host: str, port: int) -> None:
-        super().__init__(runner)
-        self._door = door
-        self._host = host
-        self._port = port
-
-    @property
-    def name(self) -> str:
-        return f"http://{self._host}:{self._port}"
-
-    async def start(self) -> None:
-        await super().start()
-        assert self._runner.server is not None
-        self._server = await asyncio.get_running_loop().create_server(
-            self._door.around(self._runner.server), self._host, self._port, backlog=self._backlog
-        )
+_BACKLOG: Final = 128
+"""Number of connections that wait to be accepted."""
 
 
 def _why_not_listening(host: str, port: int, error: OSError) -> str:
@@ -64,10 +44,14 @@ class Web:
         self._exposition = Exposition(registry)
         self._why_not_ready = why_not_ready
         self._runner: web.AppRunner | None = None
+        self._listener: asyncio.Server | None = None
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
-        """Start to listen. UsageError if that is not possible: it names the setting."""
+        """Start to listen. UsageError if that is not possible: it names the setting.
+
+        The door decides which connections may enter. Sites of aiohttp have no place for that.
+        """
         app = web.Application(client_max_size=MOST_BYTES)
         app.router.add_get("/live", self._live)
         app.router.add_get("/ready", self._ready)
@@ -82,17 +66,22 @@ class Web:
             shutdown_timeout=_STOP_TIMEOUT_S,
         )
         await self._runner.setup()
+        assert self._runner.server is not None
         try:
-            await _Site(self._runner, self.api.door, host=host, port=port).start()
+            self._listener = await asyncio.get_running_loop().create_server(
+                self.api.door.around(self._runner.server), host, port, backlog=_BACKLOG
+            )
         except OSError as error:
             await self._runner.cleanup()
             raise UsageError(_why_not_listening(host, port, error)) from error
-        self.port = self._runner.addresses[0][1]
+        self.port = self._listener.sockets[0].getsockname()[1]
         self.api.door.start()
 
     async def stop(self) -> None:
         """Stop listening."""
         self.api.door.stop()
+        if self._listener is not None:
+            self._listener.close()
         if self._runner is not None:
             await self._runner.cleanup()
         await self.api.close()

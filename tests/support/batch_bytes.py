@@ -17,6 +17,7 @@ from aiokafka.structs import TopicPartition
 
 from service.contract.input_record import LogRecord
 from service.kafka.aiokafka_ext import batches
+from service.kafka.aiokafka_ext.partition_records import Records
 
 TP = TopicPartition("fuzzed", 0)
 BODY: Final = 61
@@ -67,7 +68,7 @@ def fetched(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
         source = batches.Batches(data)
         if not source.has_next():
             return found, position, "the batch is cut"  # aiokafka's fetcher refuses it
-        kept = batches._Records(TP, source, [], position, None, None, True, 1)  # noqa: FBT003
+        kept = Records(TP, source, [], position, None, None, True, 1)  # noqa: FBT003
         try:
             part = [
                 LogRecord(one.offset, one.timestamp, one.key, one.value, list(one.headers))

@@ -228,7 +228,7 @@ class Consumer:
 
 
 @contextmanager
-def simulated(clients: ModuleType, runtime: ModuleType, broker: Broker) -> Iterator[None]:
+def simulated(clients: ModuleType, broker: Broker) -> Iterator[None]:
     """Exchange the clients of the service (or of a sabotaged copy) for simulated ones."""
 
     def consumer(_: object, **options: Any) -> Consumer:
@@ -240,18 +240,12 @@ def simulated(clients: ModuleType, runtime: ModuleType, broker: Broker) -> Itera
     def transactional_producer(_: object, name: str) -> Producer:
         return Producer(CURRENT.get(), broker, name)
 
-    places: list[tuple[ModuleType, str, object]] = [
-        (clients, "consumer", consumer),
-        (clients, "producer", producer),
-        (clients, "transactional_producer", transactional_producer),
-        (runtime.journal_restore, "raw_consumer", consumer),
-        (runtime.reader, "raw_consumer", consumer),
-    ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in places]
-    for module, name, stand_in in places:
-        setattr(module, name, stand_in)
+    stand_ins = (consumer, producer, transactional_producer)
+    before = [getattr(clients, one.__name__) for one in stand_ins]
+    for one in stand_ins:
+        setattr(clients, one.__name__, one)
     try:
         yield
     finally:
-        for module, name, original in before:
-            setattr(module, name, original)
+        for one in before:
+            setattr(clients, one.__name__, one)

@@ -20,7 +20,7 @@ def run(scenario: Scenario, house: House | None = None) -> Outcome:
     world = World(scenario, house or House(), ACTS)
     loop.set_exception_handler(world.unhandled)
     try:
-        with simulated(world.house.clients, world.house.runtime, world.broker):
+        with simulated(world.house.clients, world.broker):
             loop.run_until_complete(world.run())
     except DeadlockError:
         world.outcome.wrong.append("deadlock: everybody waits for ever")

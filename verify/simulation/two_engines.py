@@ -107,7 +107,7 @@ def run(scenario: Scenario, house: House | None = None) -> list[str]:
         await asyncio.gather(first.run(), second.live())
 
     try:
-        with simulated(first.house.clients, first.house.runtime, first.broker):
+        with simulated(first.house.clients, first.broker):
             loop.run_until_complete(both())
     except DeadlockError:
         first.outcome.wrong.append("deadlock: everybody waits for ever")

@@ -7,13 +7,12 @@ partition see the same records. Five things differ from aiokafka:
   them, and the judge rejects the record.
 - A batch that unpacks to more than `MOST_BYTES` raises before it fills the memory.
 - Data that cannot be unpacked (a wrong CRC, an unknown codec, a broken record) raises
-  `UnpackError`, which names topic, partition and offset.
+  `UnpackError`, which names topic, partition and offset (`partition_records`).
 - Records with wrong offsets get the offsets that the broker counted for them. aiokafka drops some
   of them silently. If the right offsets are not known, such a batch cannot be unpacked.
 - The attributes of a record are one byte. aiokafka reads them as a number of several bytes.
 
 tests/unit/kafka/test_batches.py compares it with aiokafka's decoder.
-tests/integration/kafka/test_libraries.py fails if aiokafka changes.
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from operator import attrgetter
 from typing import Any, Final
 
 import cramjam
-from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record import default_records
 from aiokafka.record.legacy_records import LegacyRecordBatch
@@ -257,40 +255,3 @@ def _bounded(data: memoryview) -> memoryview | None:
         message = f"it is broken, or unpacks to more than {MOST_BYTES:,} bytes: {error}"
         raise CorruptRecordException(message) from error
     return room[: _HEADER_BYTES + length]
-
-
-class _Records(fetcher.PartitionRecords):
-    """The records of one fetch of one partition. Each failure names its position."""
-
-    _records_iterator: Any
-
-    def __init__(self, *arguments: Any, **named: Any) -> None:  # noqa: ANN401 - aiokafka's own
-        super().__init__(*arguments, **named)
-        self._first = self.next_fetch_offset
-
-    def __next__(self) -> Any:  # noqa: ANN401 - aiokafka is untyped
-        try:
-            return next(self._records_iterator)
-        except StopIteration:
-            self._records_iterator = None
-            raise
-        except Exception as error:
-            self._records_iterator = None
-            if (
-                self.next_fetch_offset > self._first
-            ):  # yield the records before it; the next fetch raises
-                raise StopIteration from None
-            message = (
-                f"cannot unpack what {self._tp.topic} holds: partition={self._tp.partition} "
-                f"offset={self.next_fetch_offset} "
-                f"next={max(self._records.end, self.next_fetch_offset + 1)} "
-                f"{type(error).__name__}: {error}; "
-                "see `A batch that cannot be unpacked` in docs/operate/runbook.md"
-            )
-            raise UnpackError(message, self.next_fetch_offset) from error
-
-
-def install() -> None:
-    """Make every consumer of this process unpack batches with this module."""
-    fetcher.MemoryRecords = Batches
-    fetcher.PartitionRecords = _Records

@@ -34,6 +34,16 @@ def usable(owners: Mapping[int, str]) -> dict[int, str]:
     return {partition: url for partition, url in owners.items() if is_web_address(url)}
 
 
+def why_ended(coordinator: Any) -> BaseException | None:  # noqa: ANN401 - aiokafka's
+    """Return the error that has ended the membership; None if all is well.
+
+    aiokafka raises it only inside `poll()`, which nothing here calls on that consumer.
+    """
+    task = coordinator._coordination_task  # noqa: SLF001
+    ended = task.exception() if task.done() and not task.cancelled() else None
+    return ended or coordinator._pending_exception  # type: ignore[no-any-return] # noqa: SLF001
+
+
 class Membership:
     """When the coordinator last gave a good response, and since when no assignment has come."""
 

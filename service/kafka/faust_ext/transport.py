@@ -3,8 +3,7 @@
 Faust's own consumer is a member of the group and fetches nothing: its partitions are paused in
 aiokafka as soon as they are assigned. The shards read for themselves, and `getmany` gives their
 batches to Faust one by one. The service commits positions itself, so acks, commits and seeks of
-Faust do nothing here. Every override has a test in tests/integration/kafka/test_libraries.py that
-fails if a library changes.
+Faust do nothing here. README.md has a row for every override.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from faust.transport.drivers.aiokafka import Consumer, ConsumerRebalanceListener
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
-from service.kafka.aiokafka_ext.group_health import Membership, usable
+from service.kafka.aiokafka_ext.group_health import Membership, usable, why_ended
+from service.kafka.aiokafka_ext.internals import coordinator_of
 
 
 class AssignedShards(Protocol):
@@ -116,18 +116,15 @@ class BatchConsumer(Consumer):
     def why_lost(self) -> BaseException | None:
         """Return the error that has ended the membership of the group; None if all is well.
 
-        aiokafka raises this error only inside `poll()`. Nothing here polls that consumer, so this
-        method reads the error itself.
+        A membership that says nothing for too long counts as ended.
         """
         consumer = self._thread and self._thread._consumer  # noqa: SLF001
-        coordinator = consumer and consumer._coordinator  # noqa: SLF001
+        coordinator = consumer and coordinator_of(consumer)
         if not coordinator:
             return None
         self.membership.hear(coordinator)
-        task = coordinator._coordination_task  # noqa: SLF001
-        ended = task.exception() if task.done() and not task.cancelled() else None
-        if error := ended or coordinator._pending_exception:  # noqa: SLF001
-            return error  # type: ignore[no-any-return]
+        if error := why_ended(coordinator):
+            return error
         why = self.membership.why_lost()
         return TimeoutError(why) if why else None
 

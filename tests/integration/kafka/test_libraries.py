@@ -1,34 +1,26 @@
-"""What we override or reach into in Faust and aiokafka: each fails here when a library changes."""
+"""What we replace and reach into in Faust and aiokafka, on a real Kafka.
+
+Each test fails when a library changes. tests/unit/kafka/test_library_sources.py has those without a
+broker. The tables in service/kafka/aiokafka_ext and service/kafka/faust_ext say which is for what.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
-from importlib.metadata import version
 from itertools import islice
 from typing import Any
 
-import aiokafka.producer.sender
-import aiokafka.producer.transaction_manager
-import faust.streams
 import pytest
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer import fetcher
-from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.errors import ProducerFenced
 from aiokafka.structs import OffsetAndMetadata
-from faust.tables import TableManager
-from faust.transport.consumer import Consumer as FaustConsumer
-from faust.transport.drivers import aiokafka as driver
 
 from service.app import build
 from service.counting import Checkpoint, Counts, Publisher, Sealed
 from service.counting.checkpoint import SweepPosition
 from service.kafka import clients
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
-from service.kafka.faust_ext.transport import BatchConsumer, PausingListener
+from service.kafka.faust_ext.transport import PausingListener
 from service.runtime import journal_transactional as journal
 from service.settings import Settings
 from service.synthetic.events import Shape, Synthetic
@@ -39,62 +31,6 @@ from tests.support.patience import SILENCE_S, Patience, until
 from tests.support.traffic import mixed, trickle
 
 PARTITIONS = range(4)
-
-
-def test_the_libraries_are_the_ones_that_were_read() -> None:
-    assert version("faust-streaming") == "0.15.3"
-    assert version("aiokafka") == "0.14.0"
-
-
-def test_fausts_compiled_stream_iterator_is_there() -> None:
-    """The pure Python one acks events that it skips."""
-    assert faust.streams._CStreamIterator is not None
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["perform_seek", "commit", "ack", "_add_gap", "getmany", "verify_event_path",
-     "on_partitions_revoked", "on_partitions_assigned"],
-)  # fmt: skip
-def test_what_the_transport_overrides_is_still_called_so(name: str) -> None:
-    ours, theirs = getattr(BatchConsumer, name), getattr(driver.Consumer, name)
-    assert ours is not theirs
-    taken = [
-        p for p in inspect.signature(ours).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD
-    ]
-    known = list(inspect.signature(theirs).parameters)
-    assert [one.name for one in taken] == known[: len(taken)]
-
-
-@pytest.mark.parametrize(
-    ("where", "name"),
-    [
-        (FaustConsumer._drain_messages, "self._add_gap"),
-        (FaustConsumer._drain_messages, "getmany(timeout="),
-        (driver.AIOKafkaConsumerThread, ".RebalanceListener(self)"),
-        (driver.ConsumerRebalanceListener, "_ensure_consumer()"),
-        (TableManager.on_start, "self.sleep(1.0)"),
-        (TableManager.on_start, "await self._update_channels()\n            await self.recovery"),
-        (fetcher.PartitionRecords._unpack_records, "self._consumer_record(tp, record)"),
-        (fetcher.FetchResult.getall, "self._update_position()"),
-        (aiokafka.producer.sender, "BACKOFF_OVERRIDE"),
-        (aiokafka.conn, "asyncio.StreamReader(limit=READER_LIMIT"),
-        (aiokafka.producer.transaction_manager.TransactionManager, "self._sequence_numbers"),
-        (GroupCoordinator, "async def fetch_committed_offsets(self, partitions)"),
-        (GroupCoordinator, "offsets = await self._do_fetch_commit_offsets(partitions)"),
-        (AIOKafkaClient, "async def _wait_on_metadata(self, topic)"),
-    ],
-)
-def test_what_we_reach_into_is_still_there(where: Any, name: str) -> None:
-    assert name in inspect.getsource(where)
-
-
-def test_a_transaction_does_not_wait_twenty_milliseconds_for_the_next() -> None:
-    aiokafka.producer.sender.BACKOFF_OVERRIDE = 0.02
-    clients.tune_transactions()
-    assert aiokafka.producer.sender.BACKOFF_OVERRIDE == clients.TRANSACTION_BACKOFF_S
-    text = inspect.getsource(aiokafka.producer.sender)
-    assert text.count("BACKOFF_OVERRIDE") >= 2, "it is not read any more"
 
 
 def checkpoints(worker: Worker) -> float:
@@ -184,7 +120,7 @@ async def test_raw_records_come_from_raw_consumers_only(deployed: Deploy) -> Non
     deployment = await deployed()
     await deployment.produce(list(Synthetic(Shape()).at(1_700_000_000_000, 10)))
     kinds = {}
-    for make in (raw_consumer, clients.consumer, raw_consumer):
+    for make in (clients.raw_consumer, clients.consumer, clients.raw_consumer):
         reader: AIOKafkaConsumer = make(deployment.settings, auto_offset_reset="earliest")
         await reader.start()
         reader.assign([TopicPartition(deployment.settings.input_topic, p) for p in PARTITIONS])

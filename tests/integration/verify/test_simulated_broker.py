@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from service.kafka import clients
-from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.settings import Settings
 from tests.support.deployment_fixtures import Deploy
 from tests.support.patience import Patience
@@ -137,7 +136,9 @@ async def test_both_brokers_show_the_same(deployed: Deploy) -> None:
     real = await observe(
         Side(
             lambda name: clients.transactional_producer(settings, f"{settings.app_id}-{name}"),
-            lambda **options: raw_consumer(settings, **{"group_id": settings.app_id, **options}),
+            lambda **options: clients.raw_consumer(
+                settings, **{"group_id": settings.app_id, **options}
+            ),
             source,
             updates,
         )

@@ -10,7 +10,6 @@ from typing import Any
 
 import cramjam
 import pytest
-from aiokafka.consumer import fetcher
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
@@ -18,6 +17,7 @@ from aiokafka.structs import TopicPartition
 from service.contract.input_record import LogRecord
 from service.kafka.aiokafka_ext import batches
 from service.kafka.aiokafka_ext.batches import Batches, UnpackError
+from service.kafka.aiokafka_ext.partition_records import Records
 from tests.support import batch_bytes
 from tests.support.batch_bytes import latin, repaired
 from tests.support.record_mutations import offset_places
@@ -43,7 +43,7 @@ def built(sent: Sequence[Sent], *, codec: int = 0, first: int = 0) -> bytes:
 
 def unpacked(data: bytes, *, first: int = 0, records: Any = Batches) -> list[Any]:
     """What a consumer of the partition gets."""
-    kept = batches._Records(TP, records(data), [], first, None, None, True, 1)  # noqa: FBT003
+    kept = Records(TP, records(data), [], first, None, None, True, 1)  # noqa: FBT003
     return [(one.offset, one.timestamp, one.key, one.value, list(one.headers)) for one in kept]
 
 
@@ -216,11 +216,3 @@ def test_no_bytes_raise_anything_else() -> None:
         changed = repaired(bytes(data)) if random.random() < 0.7 else bytes(data)
         with suppress(UnpackError):
             assert all(one[0] >= number for one in unpacked(changed, first=number))
-
-
-def test_install_puts_it_under_every_consumer(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("MemoryRecords", "PartitionRecords"):
-        monkeypatch.setattr(fetcher, name, getattr(fetcher, name))
-    batches.install()
-    assert fetcher.MemoryRecords is Batches
-    assert fetcher.PartitionRecords is batches._Records
