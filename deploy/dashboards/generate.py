@@ -8,19 +8,16 @@ from typing import Final
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from deploy.dashboards import account, accounts, runbook, service
+from deploy.dashboards import runbook
+from deploy.dashboards.board import build
 
 DIRECTORY: Final = Path(__file__).parents[1] / "grafana" / "dashboards"
 
 
 def rendered() -> dict[str, str]:
     """File name -> its text."""
-    boards = {
-        "accounts.json": accounts.build(),
-        "service.json": service.build(),
-        "account.json": account.build(),
-        "runbook.json": runbook.build(),
-    }
+    boards = {f"{path.stem}.json": build(path) for path in Path(__file__).parent.glob("*.yml")}
+    boards["runbook.json"] = runbook.build()
     return {
         name: json.dumps(board.build(), cls=JSONEncoder, indent=1, sort_keys=True) + "\n"
         for name, board in boards.items()
