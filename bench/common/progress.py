@@ -37,12 +37,8 @@ class Positions:
 @asynccontextmanager
 async def positions_of(settings: Settings) -> AsyncIterator[Positions]:
     """Open the connection."""
-    reader = clients.consumer(settings, group_id=settings.app_id)
-    await reader.start()
-    try:
+    async with clients.consumer(settings, group_id=settings.app_id) as reader:
         yield Positions(reader, settings)
-    finally:
-        await reader.stop()
 
 
 class Updates:
@@ -63,12 +59,8 @@ class Updates:
 @asynccontextmanager
 async def updates_of(settings: Settings) -> AsyncIterator[Updates]:
     """Open the connection."""
-    reader = clients.consumer(settings, isolation_level="read_uncommitted")
-    await reader.start()
-    try:
+    async with clients.consumer(settings, isolation_level="read_uncommitted") as reader:
         yield Updates(reader, settings)
-    finally:
-        await reader.stop()
 
 
 async def committed(settings: Settings) -> int:

@@ -8,9 +8,7 @@ from service.settings import Settings
 
 async def remove_topics(settings: Settings) -> None:
     """Delete every topic that is named after the app id; the input stays."""
-    admin = clients.admin(settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(settings) as admin:
         ours = [
             name
             for name in await admin.list_topics()
@@ -18,5 +16,3 @@ async def remove_topics(settings: Settings) -> None:
         ]
         if ours:
             await admin.delete_topics(ours)
-    finally:
-        await admin.close()

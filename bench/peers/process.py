@@ -98,12 +98,8 @@ async def create_topics(settings: Settings, peer: Peer) -> None:
     """Make the result topics of a peer."""
     apps = [settings.app_id, *([f"{settings.app_id}-warm"] if peer.warm else [])]
     names = [f"{app}-{what}" for app in apps for what in ("updates", "windows")]
-    admin = clients.admin(settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(settings) as admin:
         await admin.create_topics([NewTopic(name, settings.partitions, 1) for name in names])
-    finally:
-        await admin.close()
 
 
 @contextmanager

@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -84,16 +83,6 @@ def _what_to_do(settings: Settings, error: BaseException) -> str:
     return "see the log of the broker"
 
 
-@asynccontextmanager
-async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = clients.admin(settings)
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()
-
-
 async def _versions(_: Settings) -> list[Note]:
     libraries = ", ".join(f"{name} {version(name)}" for name in ("faust-streaming", "aiokafka"))
     python = ".".join(map(str, sys.version_info[:3]))
@@ -101,7 +90,7 @@ async def _versions(_: Settings) -> list[Note]:
 
 
 async def _brokers(settings: Settings) -> list[Note]:
-    async with _admin(settings) as admin:
+    async with clients.open_admin(settings) as admin:
         cluster = await admin.describe_cluster()
     nodes = [f"{node['host']}:{node['port']}" for node in cluster["brokers"]]
     notes = [Note("ok", f"{len(nodes)} brokers answer for {settings.brokers}: {', '.join(nodes)}")]
@@ -142,7 +131,7 @@ async def _transactions(settings: Settings) -> list[Note]:
 
 
 async def _group(settings: Settings) -> list[Note]:
-    async with _admin(settings) as admin:
+    async with clients.open_admin(settings) as admin:
         answers = await _described(admin, settings.app_id)
     group = answers[0].to_object()["groups"][0]
     state, members = group["state"], group["members"]

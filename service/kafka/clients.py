@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import aiokafka.conn
@@ -95,3 +97,14 @@ def tune_transactions() -> None:
 def admin(settings: Settings) -> AIOKafkaAdminClient:
     """Build an admin client."""
     return AIOKafkaAdminClient(**options(settings))
+
+
+@asynccontextmanager
+async def open_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Start an admin client, and close it after the block. The other clients do this themselves."""
+    client = admin(settings)
+    await client.start()
+    try:
+        yield client
+    finally:
+        await client.close()

@@ -95,6 +95,26 @@ class Deployment:
         self._workers.append(worker)
         return worker
 
+    async def ready_worker(self, code: str = "", **changes: Any) -> Worker:
+        """Start another worker and wait until it is ready."""
+        worker = self.worker(code, **changes)
+        await worker.until("ready")
+        return worker
+
+    async def finish(self, worker: Worker) -> None:
+        """Stop a worker when everything is counted and committed. It must end with 0."""
+        await self.caught_up()
+        assert await worker.stop() == 0, worker.said()
+
+    async def finish_and_audit(self, worker: Worker) -> Report:
+        """Stop a worker when everything is counted. Every number must be right."""
+        await self.finish(worker)
+        return await self.audit()
+
+    async def recovers(self, code: str = "", **changes: Any) -> None:
+        """Let another worker count what is left. Every number must be right."""
+        await self.finish_and_audit(await self.ready_worker(code, **changes))
+
     async def produce(self, records: Iterable[Made], *, chunk: int = 20_000) -> int:
         """Send records, each to the partition of its key; -> how many."""
         async with self.outbox() as outbox:
@@ -108,23 +128,15 @@ class Deployment:
     @asynccontextmanager
     async def outbox(self) -> AsyncIterator[Outbox]:
         """Open an outbox to the input topic."""
-        producer = clients.producer(self.settings)
-        await producer.start()
-        try:
+        async with clients.producer(self.settings) as producer:
             yield Outbox(producer, self.settings.input_topic, self.settings.partitions)
-        finally:
-            await producer.stop()
 
     @asynccontextmanager
     async def commits(self) -> AsyncIterator[Commits]:
         """Follow what is committed: for as long as the block, through one consumer."""
         group = {"group_id": self.settings.app_id} if self.settings.is_exactly_once else {}
-        reader = clients.consumer(self.settings, auto_offset_reset="earliest", **group)
-        await reader.start()
-        try:
+        async with clients.consumer(self.settings, auto_offset_reset="earliest", **group) as reader:
             yield Commits(reader, self.settings, self._ends_of)
-        finally:
-            await reader.stop()
 
     async def committed(self) -> dict[int, OffsetAndMetadata]:
         """Partition -> committed offset and metadata; at least once from the updates topic."""
@@ -133,15 +145,11 @@ class Deployment:
 
     async def caught_up(self) -> None:
         """Wait until everything is counted and committed, and no sweep is unfinished."""
-        reader = clients.consumer(self.settings, auto_offset_reset="earliest")
-        await reader.start()
-        try:
+        async with clients.consumer(self.settings, auto_offset_reset="earliest") as reader:
             inputs = self._of(self.settings.input_topic)
             reader.assign(inputs)
             async with self.commits() as commits:
                 await self._caught_up(commits, lambda: self._ends(reader, inputs))
-        finally:
-            await reader.stop()
 
     async def _caught_up(self, commits: Commits, ends_now: Ends) -> None:
         patience, before = Patience("all that was sent to be committed"), None
@@ -172,16 +180,12 @@ class Deployment:
         commits = (await self.committed()).values()
         texts = [at.metadata for at in commits if at.metadata]  # empty: a test's own
         wrong = [why for why in map(wrong_with_metadata, texts) if why is not None]
-        reader = clients.consumer(self.settings, auto_offset_reset="earliest")
-        await reader.start()
-        try:
+        async with clients.consumer(self.settings, auto_offset_reset="earliest") as reader:
             there = await reader.topics()
             names = [topic for topic in self.witness.settings.result_topics if topic in there]
             tps = [tp for topic in names for tp in self._of(topic)]
             reader.assign(tps)
             wrong += await self.witness.look(reader, await self._ends_of(reader, tps))
-        finally:
-            await reader.stop()
         assert not wrong, first(wrong)
 
     def end_all(self) -> None:

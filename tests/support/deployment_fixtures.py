@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service.local.broker import LocalBroker
 from service.settings import Settings
 from tests.support.deployment import Deployment, deploy
 
@@ -23,6 +25,18 @@ def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
     return Settings(
         brokers=brokers, session_timeout_s=10.0, heartbeat_interval_s=0.5, flush_interval_s=0.1
     ).with_prefix(name, **changes)
+
+
+@asynccontextmanager
+async def deployment_on(
+    broker: LocalBroker, unique: str, home: Path, **changes: Any
+) -> AsyncIterator[Deployment]:
+    """A deployment whose workers end with the block, on a broker that may be hurt meanwhile."""
+    deployment = await deploy(settings_for(broker.bootstrap, unique, **changes), home)
+    try:
+        yield deployment
+    finally:
+        deployment.end_all()
 
 
 async def ended(made: list[Deployment]) -> None:

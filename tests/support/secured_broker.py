@@ -162,12 +162,8 @@ class Secured(AbstractContextManager["Secured"]):
 
     async def grant(self, rights: Iterable[Right]) -> None:
         """Create ACLs as the super user."""
-        admin = clients.admin(Settings(brokers=self.broker.bootstrap))
-        await admin.start()
-        try:
+        async with clients.open_admin(Settings(brokers=self.broker.bootstrap)) as admin:
             await grant(admin, rights)
-        finally:
-            await admin.close()
 
     def _overrides(self, plain: int, controller: int) -> dict[str, str]:
         certificate, key = self.authority.certify("broker", alternative="IP:127.0.0.1")

@@ -25,9 +25,7 @@ def mixed(count: int, *, seed: int = 1, start_ms: int | None = None) -> Iterator
 
 async def read_all(deployment: Deployment, topic: str) -> list[tuple[bytes, bytes]]:
     """Key and value of every committed record of a topic."""
-    reader = clients.consumer(deployment.settings, auto_offset_reset="earliest")
-    await reader.start()
-    try:
+    async with clients.consumer(deployment.settings, auto_offset_reset="earliest") as reader:
         partitions = deployment.settings.partitions
         tps = [TopicPartition(topic, number) for number in range(partitions)]
         reader.assign(tps)
@@ -38,8 +36,6 @@ async def read_all(deployment: Deployment, topic: str) -> list[tuple[bytes, byte
                 batches = await reader.getmany(tp, timeout_ms=200, max_records=50_000)
                 found += [(one.key, one.value) for one in batches.get(tp, ())]
         return found
-    finally:
-        await reader.stop()
 
 
 async def some_committed(deployment: Deployment, *, at_least: int) -> None:

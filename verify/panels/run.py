@@ -155,13 +155,9 @@ async def _tell(stack: Stack, settings: Settings, prometheus: Prometheus) -> Wor
             one.look()
 
     ready_s = time.time()
-    producer = clients.producer(settings)
-    await producer.start()
-    try:
+    async with clients.producer(settings) as producer:
         story = Story(Outbox(producer, settings.input_topic, settings.partitions))
         await story.tell(STORY_S, look)
-    finally:
-        await producer.stop()
     await asyncio.sleep(_SETTLES_S)
     await look()
     at_s = time.time()
@@ -229,13 +225,9 @@ async def _hold_readers(
     """Let records wait: the panels of lag and age must say how many, and for how long."""
     await asyncio.to_thread(hold.touch)
     await asyncio.sleep(0.5)
-    producer = clients.producer(settings)
-    await producer.start()
-    try:
+    async with clients.producer(settings) as producer:
         story = Story(Outbox(producer, settings.input_topic, settings.partitions))
         await story.add(HELD_RECORDS)
-    finally:
-        await producer.stop()
     await asyncio.sleep(_LAG_IS_KNOWN_S)
     held = replace(world, known=Known(story.sent, time.time()))
     for asked in dashboard_queries.asked():

@@ -17,19 +17,15 @@ WINDOW = ("account_id", "grain", "start_ms", "gained", "lost", "net", "revision"
 
 async def read(brokers: str, topic: str, isolation: str = "read_committed") -> list[ConsumerRecord]:
     """Every record of a topic, partition by partition, in the order of the log."""
-    reader = AIOKafkaConsumer(
+    async with AIOKafkaConsumer(
         topic, bootstrap_servers=brokers, isolation_level=isolation, auto_offset_reset="earliest"
-    )
-    await reader.start()
-    try:
+    ) as reader:
         ends = await reader.end_offsets(reader.assignment())
         found = []
         while any([await reader.position(tp) < end for tp, end in ends.items()]):
             for records in (await reader.getmany(timeout_ms=200)).values():
                 found += records
         return sorted(found, key=lambda one: (one.partition, one.offset))
-    finally:
-        await reader.stop()
 
 
 def due(log: Iterable[ConsumerRecord]) -> tuple[bytes, Counter[str]]:

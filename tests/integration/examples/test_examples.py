@@ -125,8 +125,7 @@ async def test_whoever_sends_and_whoever_reads_it_is_the_table_of_the_model(
         outbox.put_everywhere(heartbeat(start_ms + 3 * DAY_MS))
         await outbox.send()
         await outbox.settle()
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
 
     settings = deployment.settings
     log = await read(settings.brokers, settings.input_topic)

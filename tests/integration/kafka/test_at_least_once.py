@@ -15,12 +15,9 @@ pytestmark = [pytest.mark.broker]
 
 async def test_generated_events_end_in_the_same_state(deployed_on_tansu: Deploy) -> None:
     deployment = await deployed_on_tansu()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(mixed(50_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await deployment.audit()
+    await deployment.finish_and_audit(worker)
 
 
 async def is_exact_after_two_kills(deployment: Deployment, worker: Worker) -> None:
@@ -32,15 +29,12 @@ async def is_exact_after_two_kills(deployment: Deployment, worker: Worker) -> No
         worker = deployment.worker()
     await sending
     await worker.until("ready")
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await deployment.audit()
+    await deployment.finish_and_audit(worker)
 
 
 async def test_a_kill_repeats_results_but_changes_none(deployed_on_tansu: Deploy) -> None:
     deployment = await deployed_on_tansu(session_timeout_s=SHORT_SESSION_S)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await is_exact_after_two_kills(deployment, worker)
 
 

@@ -41,16 +41,13 @@ async def counted(deployed: Deploy, **changes: Any) -> Deployment:
     deployment = await deployed(**changes)
     worker = deployment.worker()
     await deployment.produce(mixed(EVENTS))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     return deployment
 
 
 async def newest(deployment: Deployment, topic: str) -> ConsumerRecord:
     """The last committed record of a topic's first partition that has one."""
-    reader = clients.consumer(deployment.settings, auto_offset_reset="earliest")
-    await reader.start()
-    try:
+    async with clients.consumer(deployment.settings, auto_offset_reset="earliest") as reader:
         tp = TopicPartition(topic, 0)
         reader.assign([tp])
         end = (await reader.end_offsets([tp]))[tp]
@@ -60,21 +57,15 @@ async def newest(deployment: Deployment, topic: str) -> ConsumerRecord:
                 found = batch[-1]
         assert found is not None, f"nothing on {topic}/0"
         return found
-    finally:
-        await reader.stop()
 
 
 async def publish(deployment: Deployment, like: ConsumerRecord, value: bytes | None) -> None:
     """Write another record like one that is there, with another value."""
-    producer = clients.producer(deployment.settings)
-    await producer.start()
-    try:
+    async with clients.producer(deployment.settings) as producer:
         headers = list(like.headers)
         await producer.send_and_wait(
             like.topic, value, key=like.key, partition=like.partition, headers=headers
         )
-    finally:
-        await producer.stop()
 
 
 def plus_one(value: bytes | None, field: str) -> bytes:
@@ -120,13 +111,9 @@ async def flip_the_committed_counts(deployment: Deployment) -> None:
     said["counts"]["applied"] += 1
     said["counts"]["late"] -= 1
     tp = TopicPartition(deployment.settings.input_topic, 0)
-    reader = clients.consumer(deployment.settings, group_id=deployment.settings.app_id)
-    await reader.start()
-    try:
+    async with clients.consumer(deployment.settings, group_id=deployment.settings.app_id) as reader:
         reader.assign([tp])
         await reader.commit({tp: OffsetAndMetadata(committed.offset, json.dumps(said))})
-    finally:
-        await reader.stop()
 
 
 async def test_what_was_counted_agrees_and_the_report_says_what_was_compared(
@@ -215,15 +202,11 @@ async def test_a_commit_whose_results_are_still_hidden_is_waited_for(
 
 async def cut(deployment: Deployment, topic: str, before: int) -> None:
     """What retention does: the oldest records of every partition are gone."""
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         partitions = range(deployment.settings.partitions)
         await admin.delete_records(
             {TopicPartition(topic, number): RecordsToDelete(before) for number in partitions}
         )
-    finally:
-        await admin.close()
 
 
 async def test_a_cut_input_ends_with_a_code_of_its_own_and_says_what_was_not_checked(

@@ -75,29 +75,20 @@ COUNTED: dict[str, tuple[bytes, int]] = {  # value, and what it adds to net
 async def test_bad_input_is_rejected_with_its_reason_or_counted_by_rule(deployed: Deploy) -> None:
     narrow = await deployed(partitions=1)
     name = f"{narrow.settings.input_topic}-wide"
-    admin = clients.admin(narrow.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(narrow.settings) as admin:
         wide = {"max.message.bytes": "33554432", "message.timestamp.type": "LogAppendTime"}
         await admin.create_topics([NewTopic(name, 1, 1, topic_configs=wide)])
-    finally:
-        await admin.close()
     deployment = await deployed(partitions=1, input_topic=name)
-    worker = deployment.worker()
-    await worker.until("ready")
-    producer = clients.producer(
+    worker = await deployment.ready_worker()
+    async with clients.producer(
         deployment.settings, max_request_size=40_000_000, compression_type="gzip"
-    )
-    await producer.start()
-    try:
+    ) as producer:
         sent = {}
         for case, (key, value, _) in REJECTED.items():
             stored = await producer.send_and_wait(name, value, key=key, partition=0)
             sent[stored.offset] = case
         for value, _ in COUNTED.values():
             await producer.send_and_wait(name, value, key=b"a", partition=0)
-    finally:
-        await producer.stop()
     await deployment.caught_up()
     await worker.until("ready")
     assert await worker.stop() == 0
@@ -107,9 +98,7 @@ async def test_bad_input_is_rejected_with_its_reason_or_counted_by_rule(deployed
 
 async def assert_nothing_vanished(deployment: Deployment, sent: dict[int, str]) -> None:
     """Each bad record is on the rejected topic: reason, position, bytes or their hash."""
-    reader = clients.consumer(deployment.settings, auto_offset_reset="earliest")
-    await reader.start()
-    try:
+    async with clients.consumer(deployment.settings, auto_offset_reset="earliest") as reader:
         tp = TopicPartition(deployment.settings.rejected_topic, 0)
         updates = TopicPartition(deployment.settings.updates_topic, 0)
         reader.assign([tp, updates])
@@ -121,8 +110,6 @@ async def assert_nothing_vanished(deployment: Deployment, sent: dict[int, str]) 
             patience.look(f"{len(found)} of {len(sent)} on the rejected topic")
             found += batches.get(tp, [])
             rows += batches.get(updates, [])
-    finally:
-        await reader.stop()
     assert len(found) == len(sent)
     for record in found:
         headers = {name: value.decode() for name, value in record.headers}

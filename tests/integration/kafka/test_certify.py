@@ -33,8 +33,7 @@ Way = Callable[[Deployment], Awaitable[None]]
 
 async def one_worker(deployment: Deployment) -> None:
     worker = deployment.worker()
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
 
 
 async def three_workers(deployment: Deployment) -> None:
@@ -48,8 +47,7 @@ async def three_workers(deployment: Deployment) -> None:
 async def small_batches(deployment: Deployment) -> None:
     """Count with small batches, flushed often."""
     worker = deployment.worker(batch_records=37, flush_records=50, flush_interval_s=0.01)
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
 
 
 KILLED_AT_ITS_20TH = """
@@ -74,8 +72,7 @@ async def killed_in_the_middle(deployment: Deployment) -> None:
     assert await doomed.ended() == -signal.SIGKILL
     assert 0 < sum(at.offset for at in (await deployment.committed()).values()) < EVENTS
     again = deployment.worker()
-    await deployment.caught_up()
-    assert await again.stop() == 0
+    await deployment.finish(again)
 
 
 async def certificate(
@@ -173,9 +170,7 @@ async def test_a_certificate_over_a_cut_log_has_the_exit_code_of_the_audit(
 
 async def offsets_of(deployment: Deployment, key: bytes) -> list[int]:
     """Offsets of an account's records in the input."""
-    reader = clients.consumer(deployment.settings, auto_offset_reset="earliest")
-    await reader.start()
-    try:
+    async with clients.consumer(deployment.settings, auto_offset_reset="earliest") as reader:
         topic = deployment.settings.input_topic
         tps = [TopicPartition(topic, number) for number in range(deployment.settings.partitions)]
         reader.assign(tps)
@@ -186,8 +181,6 @@ async def offsets_of(deployment: Deployment, key: bytes) -> list[int]:
                 for batch in (await reader.getmany(tp, timeout_ms=200)).values():
                     found += [one.offset for one in batch if one.key == key]
         return found
-    finally:
-        await reader.stop()
 
 
 async def test_explain_lists_every_record_of_an_account_and_agrees_with_its_row(
@@ -222,5 +215,4 @@ async def test_explain_can_be_asked_while_the_worker_runs(
     assert await run(deployment, monkeypatch, "explain", "acct-1") == ExitCode.OK
     assert capsys.readouterr().out.splitlines()[-1] == "they agree"
     await sending
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)

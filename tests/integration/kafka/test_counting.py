@@ -82,8 +82,7 @@ async def test_the_real_channel_is_exact_after_a_kill_and_with_much_sent_twice(
     middle = sum(commit.offset for commit in (await deployment.committed()).values())
     assert 20_000 <= middle < channel.EVENTS
     worker = deployment.worker()
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     await assert_it_is_the_channel(deployment)
     counts = [json.loads(c.metadata)["counts"] for c in (await deployment.committed()).values()]
     assert sum(count["duplicate"] for count in counts) == TWICE
@@ -93,9 +92,7 @@ async def test_generated_events_of_every_kind_agree_with_the_model(deployed: Dep
     deployment = await deployed()
     worker = deployment.worker()
     sent = await deployment.produce(mixed(120_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    report = await deployment.audit()
+    report = await deployment.finish_and_audit(worker)
     counts = [json.loads(c.metadata)["counts"] for c in (await deployment.committed()).values()]
     totals = {name: sum(count[name] for count in counts) for name in counts[0]}
     assert sum(totals.values()) == sent == 120_000

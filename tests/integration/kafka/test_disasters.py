@@ -24,8 +24,8 @@ from service.local.broker import LocalBroker, start_local_broker
 from service.synthetic.events import Made, heartbeat
 from tests.integration.kafka.test_loudness import RUN, opened
 from tests.integration.kafka.test_refusals import commit
-from tests.support.deployment import Deployment, deploy
-from tests.support.deployment_fixtures import SHORT_SESSION_S, Deploy, settings_for
+from tests.support.deployment import Deployment
+from tests.support.deployment_fixtures import SHORT_SESSION_S, Deploy, deployment_on
 from tests.support.patience import Patience, until
 from tests.support.traffic import mixed, sending, some_committed
 
@@ -37,18 +37,6 @@ GIVES_UP_AFTER_S = 10.0
 
 
 @asynccontextmanager
-async def disaster(
-    broker: LocalBroker, unique: str, home: Path, **changes: Any
-) -> AsyncIterator[Deployment]:
-    """A deployment to be hurt; its broker goes on."""
-    deployment = await deploy(settings_for(broker.bootstrap, unique, **changes), home)
-    try:
-        yield deployment
-    finally:
-        deployment.end_all()
-
-
-@asynccontextmanager
 async def disaster_of_broker(
     kafka: LocalBroker, unique: str, home: Path, overrides: dict[str, str], **changes: Any
 ) -> AsyncIterator[tuple[LocalBroker, Deployment]]:
@@ -56,27 +44,22 @@ async def disaster_of_broker(
     if kafka.kind == "external":
         pytest.skip("a broker that is not ours is not hurt")
     with start_local_broker("kafka", overrides=overrides) as broker:
-        async with disaster(broker, unique, home, **changes) as deployment:
+        async with deployment_on(broker, unique, home, **changes) as deployment:
             yield broker, deployment
 
 
 async def recovers(deployment: Deployment) -> None:
     """Another worker counts the rest, and every number is right."""
-    again = deployment.worker()
-    await again.until("ready")
+    again = await deployment.ready_worker()
     await deployment.produce(mixed(5_000, seed=9))
-    await deployment.caught_up()
-    assert await again.stop() == 0
-    await deployment.audit()
+    await deployment.finish_and_audit(again)
 
 
 async def counted(deployment: Deployment) -> None:
     """Count something and come to rest."""
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(mixed(10_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
 
 
 def critical(said: str) -> str:
@@ -113,8 +96,7 @@ async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_
     """
     changes = {"batch_records": 500}
     async with disaster_of_broker(kafka, unique, tmp_path, {}, **changes) as (broker, deployment):
-        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
-        await worker.until("ready")
+        worker = await deployment.ready_worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await deployment.produce(mixed(20_000))
         await deployment.caught_up()
         assert broker.pid is not None
@@ -135,9 +117,8 @@ async def test_a_broker_whose_disk_is_full(kafka: LocalBroker, unique: str, tmp_
 async def test_a_producer_fenced_by_another_of_its_id(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
-        worker = deployment.worker()
-        await worker.until("ready")
+    async with deployment_on(kafka, unique, tmp_path, batch_records=500) as deployment:
+        worker = await deployment.ready_worker()
         async with sending(deployment):
             await some_committed(deployment, at_least=2_000)
             name = f"{deployment.settings.app_id}-2"
@@ -153,24 +134,19 @@ async def test_a_producer_fenced_by_another_of_its_id(
 
 async def delete(deployment: Deployment, topic: str) -> None:
     """Delete a topic, as an operator by mistake."""
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         await admin.delete_topics([topic])
         while topic in await admin.list_topics():
             await asyncio.sleep(0.1)
-    finally:
-        await admin.close()
 
 
 @pytest.mark.parametrize("which", ["updates_topic", "windows_topic"])
 async def test_a_result_topic_deleted_in_mid_run(
     kafka: LocalBroker, unique: str, tmp_path: Path, which: str
 ) -> None:
-    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
+    async with deployment_on(kafka, unique, tmp_path, batch_records=500) as deployment:
         topic = getattr(deployment.settings, which)
-        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
-        await worker.until("ready")
+        worker = await deployment.ready_worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         async with sending(deployment):
             await some_committed(deployment, at_least=2_000)
             await delete(deployment, topic)
@@ -189,7 +165,7 @@ async def test_an_updates_topic_created_again_is_not_taken_for_an_empty_table(
     kafka: LocalBroker, unique: str, tmp_path: Path, guarantee: str
 ) -> None:
     changes = {"guarantee": guarantee, "batch_records": 500}
-    async with disaster(kafka, unique, tmp_path, **changes) as deployment:
+    async with deployment_on(kafka, unique, tmp_path, **changes) as deployment:
         topic = deployment.settings.updates_topic
         await counted(deployment)
         before = await deployment.committed()
@@ -211,9 +187,8 @@ async def test_an_updates_topic_created_again_under_a_running_worker(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """The worker may go on with its memory; what it then leaves is not opened again."""
-    async with disaster(kafka, unique, tmp_path, batch_records=500) as deployment:
-        worker = deployment.worker(transaction_timeout_s=GIVES_UP_AFTER_S)
-        await worker.until("ready")
+    async with deployment_on(kafka, unique, tmp_path, batch_records=500) as deployment:
+        worker = await deployment.ready_worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await deployment.produce(mixed(10_000))
         await deployment.caught_up()
         await delete(deployment, deployment.settings.updates_topic)
@@ -233,7 +208,7 @@ async def test_an_input_topic_created_again_is_not_taken_for_the_old_one(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """Kafka forgets the commits of a deleted topic, so there are rows without a commit."""
-    async with disaster(kafka, unique, tmp_path) as deployment:
+    async with deployment_on(kafka, unique, tmp_path) as deployment:
         await counted(deployment)
         await delete(deployment, deployment.settings.input_topic)
         await topics.create(deployment.settings)
@@ -248,7 +223,7 @@ async def test_a_log_that_ends_before_our_position_is_not_waited_for(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     """As after an unclean election; here the commit is moved, which is the same contradiction."""
-    async with disaster(kafka, unique, tmp_path) as deployment:
+    async with deployment_on(kafka, unique, tmp_path) as deployment:
         await counted(deployment)
         await commit(deployment, 1_000_000, (await deployment.committed())[0].metadata)
         again = deployment.worker()
@@ -315,14 +290,10 @@ async def set_compaction(deployment: Deployment, *, is_on: bool) -> None:
         "min.cleanable.dirty.ratio": "0.01" if is_on else "1.0",
         "delete.retention.ms": "0",
     }
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, wanted)
         [answer] = await admin.alter_configs([resource])
         assert answer.resources[0][0] == 0, answer
-    finally:
-        await admin.close()
 
 
 def turn_of(number: int, begin_ms: int) -> Iterator[Made]:

@@ -33,8 +33,7 @@ async def doctor(deployment: Deployment, *, code: int) -> str:
 
 async def test_a_healthy_deployment(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(made for made in mixed(5_000) if made.kind == "event")
     await deployment.caught_up()
     said = await doctor(deployment, code=0)
@@ -70,11 +69,9 @@ async def test_a_missing_topic_and_no_worker(deployed: Deploy) -> None:
 
 async def test_other_settings_than_the_results_were_counted_with(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(mixed(1_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     deployment.settings = replace(deployment.settings, dedup_generation=5_000)
     said = await doctor(deployment, code=1)
     assert (
@@ -116,8 +113,7 @@ async def test_an_id_for_a_follow_and_for_an_unfollow(deployed: Deploy) -> None:
 
 async def test_an_account_whose_followers_contradict_its_baseline(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     number = {"event_id": "n", "account_id": "a", "action": "baseline", "followers": 2}
     text = json.dumps(number | {"occurred_at": 1_763_000_000_000}).encode()
     await deployment.produce(
@@ -139,8 +135,7 @@ async def test_accounts_in_two_partitions_by_a_mixture_of_partitioners(deployed:
             outbox.put(made, (right + number // 40) % deployment.settings.partitions)
         await outbox.send()
         await outbox.settle()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.caught_up()
     said = await doctor(deployment, code=1)
     assert "20 accounts are in more than one partition" in said

@@ -144,9 +144,7 @@ async def test_leave_hands_the_partitions_of_a_stopped_worker_to_the_others_at_o
     assert code == 0
     assert await owners(stays) == [PARTITIONS]
     await deployment.produce(mixed(10_000, seed=2))
-    await deployment.caught_up()
-    assert await stays.stop() == 0
-    await deployment.audit()
+    await deployment.finish_and_audit(stays)
 
 
 async def test_leave_of_a_worker_that_is_not_there_says_who_is_and_exits_with_1(
@@ -159,8 +157,7 @@ async def test_leave_of_a_worker_that_is_not_there_says_who_is_and_exits_with_1(
         1,
         f"netfollowers: group {group} has no member nobody; its members: none\n",
     )
-    worker = deployment.worker(instance_id="somebody")
-    await worker.until("ready")
+    worker = await deployment.ready_worker(instance_id="somebody")
     code, said = await netfollowers(deployment, "leave", "nobody")
     assert code == 1
     assert f"group {group} has no member nobody; its members: somebody-" in said
@@ -176,8 +173,7 @@ async def test_leave_without_a_name_is_wrong_usage(deployed: Deploy) -> None:
 async def test_a_worker_that_runs_joins_again_after_leave(deployed: Deploy) -> None:
     """Named by mistake: no number is lost."""
     deployment = await deployed(heartbeat_interval_s=0.5)
-    worker = deployment.worker(instance_id="a")
-    await worker.until("ready")
+    worker = await deployment.ready_worker(instance_id="a")
     await deployment.produce(mixed(5_000))
     assert await members.leave(deployment.settings, "a") == []
     await deployment.produce(mixed(5_000, seed=2))
@@ -219,7 +215,6 @@ async def test_of_two_workers_with_one_instance_id_one_ends_and_says_so(deployed
         assert loser.process.returncode == 70
         assert "exit: " in loser.said()
         await owners(stays)
-    await deployment.caught_up()
-    assert await stays.stop() == 0
+    await deployment.finish(stays)
     await asyncio.gather(*ends)
     await deployment.audit()

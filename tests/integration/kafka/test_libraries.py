@@ -109,8 +109,7 @@ async def test_no_transaction_is_refused_while_another_of_its_requests_is_noted(
 ) -> None:
     """KIP-890: records sent beside the group's offsets were refused in 3 commits of 100."""
     deployment = await deployed(flush_interval_s=0.02)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     records, patience = mixed(1_000_000), Patience("200 checkpoints, fewer are too few to tell")
     while (count := checkpoints(worker)) < 200:
         patience.look(count)

@@ -53,24 +53,18 @@ async def create(broker: LocalBroker, topic: str) -> None:
 
 
 async def write(broker: LocalBroker, topic: str, value: bytes) -> None:
-    producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all")
-    await producer.start()
-    try:
+    async with AIOKafkaProducer(bootstrap_servers=broker.bootstrap, acks="all") as producer:
         await producer.send_and_wait(topic, value, partition=0)
-    finally:
-        await producer.stop()
 
 
 async def read_first(broker: LocalBroker, topic: str) -> bytes | None:
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=broker.bootstrap, auto_offset_reset="earliest"
+    ) as consumer:
         partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         found = await consumer.getmany(partition, timeout_ms=round(SILENCE_S * 1_000))
         return found[partition][0].value if found else None
-    finally:
-        await consumer.stop()
 
 
 async def test_kafka_answers_a_metadata_request(kafka: LocalBroker, unique: str) -> None:

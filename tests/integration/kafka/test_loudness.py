@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ import pytest
 from service.local.broker import LocalBroker, start_local_broker
 from service.local.ports import free_ports
 from service.logs import INTERVAL_S
-from tests.support.deployment import Deployment, Worker, deploy
-from tests.support.deployment_fixtures import Deploy, settings_for
+from tests.support.deployment import Deployment, Worker
+from tests.support.deployment_fixtures import Deploy, deployment_on
 from tests.support.patience import Patience
 from tests.support.traffic import mixed, some_committed
 
@@ -52,10 +53,8 @@ def own_broker(one_broker: LocalBroker) -> Iterator[LocalBroker]:
 async def test_a_broker_that_is_away_for_a_while(
     own_broker: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    deployment = await deploy(settings_for(own_broker.bootstrap, unique), tmp_path)
-    worker = deployment.worker()
-    try:
-        await worker.until("ready")
+    async with deployment_on(own_broker, unique, tmp_path) as deployment:
+        worker = await deployment.ready_worker()
         await deployment.produce(mixed(20_000))
         own_broker.pause()
         patience = Patience("/ready to go red")
@@ -66,30 +65,22 @@ async def test_a_broker_that_is_away_for_a_while(
         own_broker.resume()
         await worker.until("ready")
         await deployment.produce(mixed(5_000, seed=2))
-        await deployment.caught_up()
-        assert await worker.stop() == 0
-        await deployment.audit()
+        await deployment.finish_and_audit(worker)
         assert len(worker.said().splitlines()) < 200, "it is not one line per interval"
-    finally:
-        deployment.end_all()
 
 
 async def test_a_broker_that_stays_away_ends_the_idle_worker(
     own_broker: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    deployment = await deploy(settings_for(own_broker.bootstrap, unique), tmp_path)
-    worker = deployment.worker(transaction_timeout_s=10.0)
-    try:
-        await worker.until("ready")
+    async with deployment_on(own_broker, unique, tmp_path) as deployment:
+        worker = await deployment.ready_worker(transaction_timeout_s=10.0)
         await deployment.produce(mixed(500))
         await deployment.caught_up()
         own_broker.kill()
         await ends_in_few_lines(worker)
         assert "exit: the broker has not answered for" in worker.said()
         own_broker.restart()
-        await counts_on(deployment)
-    finally:
-        deployment.end_all()
+        await deployment.recovers()
 
 
 async def test_a_broker_that_stays_away_ends_the_busy_worker(
@@ -98,18 +89,14 @@ async def test_a_broker_that_stays_away_ends_the_busy_worker(
     """It is paused in the middle of commits. A kill there may lose a marker: test_disasters.py."""
     assert kafka.has_transactions
     with start_local_broker("kafka", overrides=NEVER_FENCED) as broker:
-        deployment = await deploy(settings_for(broker.bootstrap, unique), tmp_path)
-        worker = deployment.worker(transaction_timeout_s=10.0, batch_records=100)
-        try:
-            await worker.until("ready")
+        async with deployment_on(broker, unique, tmp_path) as deployment:
+            worker = await deployment.ready_worker(transaction_timeout_s=10.0, batch_records=100)
             await deployment.produce(mixed(30_000))
             await some_committed(deployment, at_least=1)
             broker.pause()
             await ends_in_few_lines(worker)
             broker.resume()
-            await counts_on(deployment)
-        finally:
-            deployment.end_all()
+            await deployment.recovers()
 
 
 async def ends_in_few_lines(worker: Worker) -> None:
@@ -119,25 +106,15 @@ async def ends_in_few_lines(worker: Worker) -> None:
     assert len(worker.said().splitlines()) < 300, worker.said()
 
 
-async def counts_on(deployment: Deployment) -> None:
-    """Another worker counts the rest, and every number is right."""
-    again = deployment.worker()
-    await again.until("ready")
-    await deployment.caught_up()
-    assert await again.stop() == 0
-    await deployment.audit()
-
-
 async def test_brokers_that_are_away_are_a_line_each_per_interval(
     own_broker: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     away = [f"127.0.0.1:{port}" for port in free_ports(2)]
-    deployment = await deploy(
-        settings_for(own_broker.bootstrap, unique, transaction_timeout_s=20.0), tmp_path
-    )
-    worker = deployment.worker(brokers=",".join([*away, own_broker.bootstrap]))
-    began = time.monotonic()
-    try:
+    async with deployment_on(
+        own_broker, unique, tmp_path, transaction_timeout_s=20.0
+    ) as deployment:
+        worker = deployment.worker(brokers=",".join([*away, own_broker.bootstrap]))
+        began = time.monotonic()
         await worker.until("ready")
         own_broker.kill()
         assert await worker.ended() == 70, worker.said()
@@ -151,24 +128,17 @@ async def test_brokers_that_are_away_are_a_line_each_per_interval(
                 and (address in line or f"('{host}', {port})" in line)
             ]
             assert 1 <= len(lines) <= intervals + 1, worker.said()
-    finally:
-        deployment.end_all()
 
 
 async def ends_and_recovers(deployed: Deploy, plant: str, *words: str, **changes: Any) -> Worker:
     """Run a worker with a planted fault: it ends with 70 and says why; another one recovers."""
     deployment = await deployed(batch_records=500)
-    worker = deployment.worker(code=plant + RUN, **changes)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(code=plant + RUN, **changes)
     await deployment.produce(mixed(20_000))
     assert await worker.ended() == 70
     line = next(line for line in worker.said().splitlines() if "CRITICAL" in line)
     assert all(word in line for word in words), worker.said()
-    again = deployment.worker()
-    await again.until("ready")
-    await deployment.caught_up()
-    assert await again.stop() == 0
-    await deployment.audit()
+    await deployment.recovers()
     return worker
 
 
@@ -227,22 +197,20 @@ SLOW_ROWS = (
 )
 
 
-async def with_rows(own_broker: LocalBroker, unique: str, home: Path) -> Deployment:
+@asynccontextmanager
+async def with_rows(own_broker: LocalBroker, unique: str, home: Path) -> AsyncIterator[Deployment]:
     """A deployment at rest with a few hundred rows per partition."""
-    deployment = await deploy(settings_for(own_broker.bootstrap, unique), home)
-    worker = deployment.worker()
-    await worker.until("ready")
-    await deployment.produce(mixed(3_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    return deployment
+    async with deployment_on(own_broker, unique, home) as deployment:
+        worker = await deployment.ready_worker()
+        await deployment.produce(mixed(3_000))
+        await deployment.finish(worker)
+        yield deployment
 
 
 async def test_a_restore_that_is_stuck_ends_the_worker(
     own_broker: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    deployment = await with_rows(own_broker, unique, tmp_path)
-    try:
+    async with with_rows(own_broker, unique, tmp_path) as deployment:
         worker = deployment.worker(code=SLOW_ROWS + RUN, log_level="debug", stuck_after_s=5.0)
         await worker.until("restore step=read the rows")
         own_broker.pause()
@@ -252,29 +220,17 @@ async def test_a_restore_that_is_stuck_ends_the_worker(
         assert "step=" in line
         assert "partition=" in line
         own_broker.resume()
-        again = deployment.worker()
-        await again.until("ready")
-        await deployment.caught_up()
-        assert await again.stop() == 0
-        await deployment.audit()
-    finally:
-        deployment.end_all()
+        await deployment.recovers()
 
 
 async def test_a_restore_that_is_slow_is_waited_for(
     own_broker: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    deployment = await with_rows(own_broker, unique, tmp_path)
-    try:
-        worker = deployment.worker(code=SLOW_ROWS + RUN, stuck_after_s=5.0)
-        await worker.until("ready")
+    async with with_rows(own_broker, unique, tmp_path) as deployment:
+        worker = await deployment.ready_worker(code=SLOW_ROWS + RUN, stuck_after_s=5.0)
         seconds = [float(part.split("seconds=")[1]) for part in opened(worker)]
         assert max(seconds) > 2 * worker.settings.stuck_after_s, worker.said()
-        await deployment.caught_up()
-        assert await worker.stop() == 0
-        await deployment.audit()
-    finally:
-        deployment.end_all()
+        await deployment.finish_and_audit(worker)
 
 
 def opened(worker: Worker) -> list[str]:
@@ -295,9 +251,8 @@ async def test_a_worker_that_stands_by_lives_until_the_coordinator_is_lost(
     own_broker: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
     changes = {"transaction_timeout_s": 5.0, "partitions": 1}
-    deployment = await deploy(settings_for(own_broker.bootstrap, unique, **changes), tmp_path)
-    workers = [deployment.worker(code=SOON + RUN), deployment.worker(code=SOON + RUN)]
-    try:
+    async with deployment_on(own_broker, unique, tmp_path, **changes) as deployment:
+        workers = [deployment.worker(code=SOON + RUN), deployment.worker(code=SOON + RUN)]
         for worker in workers:
             await worker.until("ready")
         await asyncio.sleep(1.5 * LOST_AFTER_S)  # by the workers' own clocks nothing is lost
@@ -308,8 +263,6 @@ async def test_a_worker_that_stands_by_lives_until_the_coordinator_is_lost(
         [line] = [line for line in stands_by.said().splitlines() if "CRITICAL" in line]
         assert "exit: the group membership failed" in line
         assert "the group's coordinator has not answered for" in line
-    finally:
-        deployment.end_all()
 
 
 async def test_a_coordinator_that_is_lost_ends_a_worker_that_could_go_on(
@@ -327,16 +280,11 @@ async def test_a_coordinator_that_is_lost_ends_a_worker_that_could_go_on(
         "0"
     )
     deployment = await deployed()
-    worker = deployment.worker(code=plant + RUN)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(code=plant + RUN)
     await deployment.produce(mixed(5_000))
     await deployment.caught_up()
     lost.touch()
     assert await worker.ended() == 70
     [line] = [line for line in worker.said().splitlines() if "CRITICAL" in line]
     assert "the group's coordinator has not answered for" in line
-    again = deployment.worker()
-    await again.until("ready")
-    await deployment.caught_up()
-    assert await again.stop() == 0
-    await deployment.audit()
+    await deployment.recovers()

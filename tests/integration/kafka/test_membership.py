@@ -26,6 +26,5 @@ async def test_an_error_that_aiokafka_keeps_for_who_polls_ends_the_worker(
     assert await worker.ended() == 70
     assert "exit: the group membership failed" in worker.said()
     assert "planted" in worker.said()
-    again = deployment.worker()
-    await again.until("ready")
+    again = await deployment.ready_worker()
     assert await again.stop() == 0

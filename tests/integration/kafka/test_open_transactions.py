@@ -26,14 +26,10 @@ STUCK_AFTER_S = 5.0
 async def open_transaction(deployment: Deployment) -> AsyncIterator[AIOKafkaProducer]:
     """A producer that has begun a transaction on partition 0 of the input, and waits."""
     settings = deployment.settings
-    producer = clients.transactional_producer(settings, f"{settings.app_id}-producer")
-    await producer.start()
-    try:
+    async with clients.transactional_producer(settings, f"{settings.app_id}-producer") as producer:
         await producer.begin_transaction()
         await producer.send_and_wait(settings.input_topic, b"{}", key=b"a", partition=0)
         yield producer
-    finally:
-        await producer.stop()
 
 
 def gauge(worker: Worker, name: str, partition: int = 0) -> float:
@@ -68,8 +64,7 @@ async def age_ms(worker: Worker, partition: int) -> int:
 
 async def test_an_open_transaction_is_seen_until_it_ends(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker(stuck_after_s=STUCK_AFTER_S)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(stuck_after_s=STUCK_AFTER_S)
     async with open_transaction(deployment) as producer:
         await deployment.produce(mixed(2_000))
         said = await until_status(worker, 503, "an open transaction")
@@ -99,8 +94,7 @@ async def test_an_open_transaction_is_seen_until_it_ends(deployed: Deploy) -> No
 
 async def test_transactions_that_end_are_no_reason_to_be_unready(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker(stuck_after_s=STUCK_AFTER_S)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(stuck_after_s=STUCK_AFTER_S)
     async with open_transaction(deployment) as producer:
         for number in range(20):
             await producer.commit_transaction()
@@ -119,8 +113,7 @@ async def test_transactions_that_end_are_no_reason_to_be_unready(deployed: Deplo
 
 async def test_the_embedded_broker_hides_nothing(deployed_on_tansu: Deploy) -> None:
     deployment = await deployed_on_tansu()
-    worker = deployment.worker(stuck_after_s=STUCK_AFTER_S)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(stuck_after_s=STUCK_AFTER_S)
     await deployment.produce(mixed(2_000))
     await deployment.caught_up()
     patience = Patience("two looks at the lag")
@@ -137,8 +130,7 @@ async def test_the_embedded_broker_hides_nothing(deployed_on_tansu: Deploy) -> N
 @pytest.mark.parametrize("guarantee", ["at_least_once"])
 async def test_it_is_seen_at_least_once_too(deployed: Deploy, guarantee: str) -> None:
     deployment = await deployed(guarantee=guarantee)
-    worker = deployment.worker(stuck_after_s=STUCK_AFTER_S)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(stuck_after_s=STUCK_AFTER_S)
     async with open_transaction(deployment) as producer:
         await until_status(worker, 503, "an open transaction")
         await producer.abort_transaction()

@@ -143,8 +143,7 @@ async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = await deployed(session_timeout_s=SHORT_SESSION_S)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(mixed(EVENTS))
     await deployment.caught_up()
     capsys.readouterr()
@@ -181,11 +180,9 @@ async def test_the_audit_lets_no_wrong_position_be_committed(
 ) -> None:
     """A planted bug: the position is one record off."""
     deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await send(deployment, *((event(number), []) for number in range(9)))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     await send(deployment, (event(9), []), (event(10), []))
     await overwrite(deployment, 3, "")
     stray = await deployment.committed()
@@ -211,11 +208,9 @@ async def test_a_worker_that_has_started_meanwhile_wins(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await send(deployment, (event(0), []), (event(1), []))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     await overwrite(deployment, 1, "")
     stray = await deployment.committed()
 
@@ -240,24 +235,19 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
 ) -> None:
     monkeypatch.setattr(batches, "MOST_BYTES", BOUND)
     deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
-    old = deployment.worker(code=V1)
-    await old.until("ready")
+    old = await deployment.ready_worker(code=V1)
     other = event(0, action="unfollow")
     await send(deployment, (event(0), []), (other, []), (event(1), []))  # a duplicate by version 1
-    await deployment.caught_up()
-    assert await old.stop() == 0
-    worker = deployment.worker(code=PLANT + RUN)
-    await worker.until("ready")
+    await deployment.finish(old)
+    worker = await deployment.ready_worker(code=PLANT + RUN)
     await send(deployment, (event(1, action="unfollow"), []))  # an event by version 2
     first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
     await send(deployment, (event(4), []))
     assert await worker.ended() == ExitCode.INTERNAL
     await nobody(deployment)
     assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.OK
-    worker = deployment.worker(code=PLANT + RUN)
-    await worker.until("ready")
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    worker = await deployment.ready_worker(code=PLANT + RUN)
+    await deployment.finish(worker)
     before = await said(deployment)
     assert before[0]["rules"] == [[0, 1], [3, 2]]
     assert before[0]["skipped"] == [[first, first + 2, "too large"]]
@@ -268,12 +258,9 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
     arguments = ("rebuild", "--rules", "0:1,3:2", "--yes")
     assert await run(deployment, monkeypatch, *arguments) == ExitCode.OK
     assert await said(deployment) == before
-    worker = deployment.worker(code=PLANT + RUN)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(code=PLANT + RUN)
     await send(deployment, (event(0), []), (event(5), []))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await deployment.audit()
+    await deployment.finish_and_audit(worker)
 
 
 async def test_before_a_batch_that_nobody_can_unpack_it_leads_back_to_skip(
@@ -291,22 +278,16 @@ async def test_before_a_batch_that_nobody_can_unpack_it_leads_back_to_skip(
     assert (await said(deployment))[0] == before[0]
     assert before[0]["position"] == first
     assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.OK
-    worker = deployment.worker(code=PLANT + RUN)
-    await worker.until("ready")
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await deployment.audit()
+    await deployment.recovers(code=PLANT + RUN)
 
 
 async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = await deployed(partitions=1, session_timeout_s=SHORT_SESSION_S)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(mixed(EVENTS))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     before = (await said(deployment))[0]
     await cut(deployment, 1_000)
     await overwrite(deployment, 3, "")
@@ -318,9 +299,7 @@ async def test_of_a_cut_log_it_says_what_nobody_knows_and_refuses_what_is_gone(
         assert after[name] == before[name], name
     worker = deployment.worker()
     await deployment.produce(mixed(2_000, seed=2))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    report = await deployment.audit()
+    report = await deployment.finish_and_audit(worker)
     assert not report.is_whole
     await deployment.produce(mixed(100, seed=4))
     await cut(deployment, -1)
@@ -341,31 +320,21 @@ async def test_at_least_once_a_stray_commit_harms_nothing(
     assert "the group's commit is not read: nothing to rebuild" in capsys.readouterr().out
     worker = deployment.worker()
     await deployment.produce(mixed(2_000, seed=2))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
-    await deployment.audit()
+    await deployment.finish_and_audit(worker)
 
 
 async def cut(deployment: Deployment, before: int) -> None:
     """Remove what lies before an offset of the input, as retention does; -1: all."""
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         tp = TopicPartition(deployment.settings.input_topic, 0)
         await admin.delete_records({tp: RecordsToDelete(before)})
-    finally:
-        await admin.close()
 
 
 async def delete_group(deployment: Deployment) -> None:
     """Delete the group with its offsets, as they expire; it must be empty."""
     await nobody(deployment)
     group = deployment.settings.app_id
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         node = await admin.find_coordinator(group)
         answer: Any = await admin._send_request_to_node(node, DeleteGroupsRequest([group]))
-    finally:
-        await admin.close()
     assert answer.results == [(group, 0)]

@@ -29,11 +29,9 @@ pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 async def counted(deployed: Deploy, **changes: Any) -> Deployment:
     """A deployment that has counted something and is at rest."""
     deployment = await deployed(**changes)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(mixed(5_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     return deployment
 
 
@@ -43,9 +41,7 @@ async def commit(deployment: Deployment, offset: int, metadata: str) -> None:
     Kafka takes it when the group is empty: a worker that has just ended may still be in it.
     """
     tps = [TopicPartition(deployment.settings.input_topic, number) for number in range(4)]
-    reader = clients.consumer(deployment.settings, group_id=deployment.settings.app_id)
-    await reader.start()
-    try:
+    async with clients.consumer(deployment.settings, group_id=deployment.settings.app_id) as reader:
         reader.assign(tps)
         patience = Patience("a group without members")
         while True:
@@ -55,8 +51,6 @@ async def commit(deployment: Deployment, offset: int, metadata: str) -> None:
             except CommitFailedError:
                 patience.look()
                 await asyncio.sleep(POLL_S)
-    finally:
-        await reader.stop()
 
 
 async def assert_refused(worker: Worker, *words: str, code: int = 70) -> None:
@@ -119,36 +113,25 @@ async def test_other_settings_than_it_was_counted_with(
 
 async def test_the_input_cut_before_our_position(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(mixed(2_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     await deployment.produce(mixed(2_000, seed=2))
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         tps = {
             TopicPartition(deployment.settings.input_topic, number): RecordsToDelete(-1)
             for number in range(4)
         }
         await admin.delete_records(tps)
-    finally:
-        await admin.close()
     await assert_refused(deployment.worker(), "exit: refused to open", "were deleted before")
 
 
 async def test_a_cut_behind_our_position_is_said_and_survived(deployed: Deploy) -> None:
     deployment = await counted(deployed)
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         tp = TopicPartition(deployment.settings.input_topic, 0)
         await admin.delete_records({tp: RecordsToDelete(100)})
-    finally:
-        await admin.close()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     assert "input retention has cut the log" in worker.said()
     assert (
         'netfollowers_dedup_horizon_cut_records{partition="0"} 100.0' in worker.get("/metrics")[1]
@@ -169,9 +152,7 @@ async def test_topics_that_do_not_exist(deployed: Deploy) -> None:
 
 async def test_a_result_topic_with_another_partition_count(deployed: Deploy) -> None:
     deployment = await deployed()
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         await admin.create_partitions({deployment.settings.input_topic: NewPartitions(5)})
         patience = Patience("every request to see the new partitions")
         while not (findings := await topics.check(deployment.settings)):
@@ -182,19 +163,13 @@ async def test_a_result_topic_with_another_partition_count(deployed: Deploy) -> 
         worker = deployment.worker()
         assert await worker.ended() == 2
         assert "has 4 partitions" in worker.said()
-    finally:
-        await admin.close()
 
 
 async def test_partitions_added_under_a_running_deployment(deployed: Deploy) -> None:
     deployment = await counted(deployed)
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         names = (deployment.settings.input_topic, *deployment.settings.result_topics)
         await admin.create_partitions({name: NewPartitions(5) for name in names})
-    finally:
-        await admin.close()
     worker = deployment.worker()
     await assert_refused(worker, "exit: refused to open", "counted with partitions=4")
     assert "`Partitions added to the input` in docs/operate/runbook.md" in worker.said()
@@ -205,9 +180,7 @@ async def test_an_updates_topic_that_is_not_compacted(deployed: Deploy) -> None:
     settings = replace(
         deployment.settings, updates_topic=f"{deployment.settings.updates_topic}-plain"
     )
-    admin = clients.admin(settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(settings) as admin:
         await admin.create_topics([NewTopic(settings.updates_topic, 4, 1)])
         patience = Patience("the broker to show the topic that it has")
         while True:
@@ -225,25 +198,18 @@ async def test_an_updates_topic_that_is_not_compacted(deployed: Deploy) -> None:
         )
         await admin.alter_configs([resource])
         assert not [one for one in await topics.check(settings) if one.is_error]
-    finally:
-        await admin.close()
 
 
 async def test_an_input_without_log_append_time_is_a_warning(deployed: Deploy) -> None:
     deployment = await deployed()
     name = f"{deployment.settings.input_topic}-plain"
     settings = replace(deployment.settings, input_topic=name)
-    admin = clients.admin(settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(settings) as admin:
         await admin.create_topics([NewTopic(name, 4, 1)])
-    finally:
-        await admin.close()
     findings = await topics.check(settings)
     assert any("LogAppendTime" in finding.text for finding in findings)
     assert not any(finding.is_error for finding in findings)
-    worker = deployment.worker(input_topic=name)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(input_topic=name)
     assert "message.timestamp.type=CreateTime" in worker.said()
     assert await worker.stop() == 0
 

@@ -76,8 +76,7 @@ async def test_ten_thousand_poisoned_records_are_found_understood_mended_and_rep
     deployed: Deploy, tmp_path: Path
 ) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(events(POISONED, poisoned=True))
     await deployment.caught_up()
 
@@ -120,8 +119,7 @@ async def test_what_was_replayed_and_refused_again_is_not_replayed_again(
     deployed: Deploy,
 ) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(events(10, poisoned=True))
     await deployment.caught_up()
     await command(deployment, "rejected", "replay", "--send")
@@ -138,8 +136,7 @@ async def test_what_was_replayed_and_refused_again_is_not_replayed_again(
 
 async def test_late_records_are_listed_and_shown(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     now = list(events(1, poisoned=False))
     later = json.loads(now[0].value or b"")
     later |= {"event_id": "later", "occurred_at": later["occurred_at"] + 86_400_000}
@@ -159,8 +156,7 @@ async def test_what_strangers_send_is_printed_without_control_characters(
     deployed: Deploy,
 ) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     hostile = "\x1b[31mRED\x1b]0;pwned\x07\x1b[2J\nFAKE 9:9 \x9b1m\u2028"
     [first] = events(1, poisoned=False)
     [bad] = events(1, poisoned=True)
@@ -189,8 +185,7 @@ async def test_what_strangers_send_is_printed_without_control_characters(
 
 async def test_an_account_is_forgotten_through_the_log(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(events(700, poisoned=False))
     await deployment.caught_up()
     said = await command(deployment, "forget", "a3")
@@ -200,8 +195,7 @@ async def test_an_account_is_forgotten_through_the_log(deployed: Deploy) -> None
     assert "a3" in gone or gone == ""
     await command(deployment, "show", "a4")
     assert await worker.stop() == 0
-    again = deployment.worker()
-    await again.until("ready")
+    again = await deployment.ready_worker()
     await deployment.produce(
         Made(b"a3", json.dumps({**json.loads(one.value or b""), "event_id": "new"}).encode(),
              [], "event")

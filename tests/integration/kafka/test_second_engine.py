@@ -39,9 +39,7 @@ def half_an_hour() -> Iterator[Made]:
 
 async def create(settings: Settings, topics: Topics) -> None:
     """Create its topics; the table is compacted."""
-    admin = clients.admin(settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(settings) as admin:
         policies = {topics.table: {"cleanup.policy": "compact"}}
         await admin.create_topics(
             [
@@ -49,8 +47,6 @@ async def create(settings: Settings, topics: Topics) -> None:
                 for topic in topics
             ]
         )
-    finally:
-        await admin.close()
 
 
 @contextmanager
@@ -96,9 +92,7 @@ async def until_committed(
 
 async def whole(settings: Settings, topic: str) -> list[list[Any]]:
     """Every committed record of a topic, by partition."""
-    reader = clients.consumer(settings, auto_offset_reset="earliest")
-    await reader.start()
-    try:
+    async with clients.consumer(settings, auto_offset_reset="earliest") as reader:
         tps = [TopicPartition(topic, number) for number in range(settings.partitions)]
         reader.assign(tps)
         ends = await reader.end_offsets(tps)
@@ -108,8 +102,6 @@ async def whole(settings: Settings, topic: str) -> list[list[Any]]:
                 batches = await reader.getmany(tp, timeout_ms=200)
                 found[tp.partition] += batches.get(tp, [])
         return found
-    finally:
-        await reader.stop()
 
 
 async def test_it_is_exact_after_a_kill_in_the_middle_and_has_its_rows_back(
@@ -125,8 +117,7 @@ async def test_it_is_exact_after_a_kill_in_the_middle_and_has_its_rows_back(
     with a_life(counting, settings.app_id, topics, tmp_path / "first.log") as check:
         await deployment.produce(half_an_hour())
         middle = await until_committed(second, {0: 500, 1: 500}, check)
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     ends = {number: one[-1].offset + 1 for number, one in enumerate(
         await whole(counting, counting.windows_topic))}  # fmt: skip
     with a_life(counting, settings.app_id, topics, tmp_path / "second.log") as check:

@@ -10,7 +10,6 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +22,8 @@ from service.kafka import clients
 from service.local.broker import LocalBroker
 from service.local.worker_process import ROOT, environment
 from service.settings import Settings
-from tests.support.deployment import Deployment, Worker, deploy
-from tests.support.deployment_fixtures import settings_for
+from tests.support.deployment import Deployment, Worker
+from tests.support.deployment_fixtures import deployment_on, settings_for
 from tests.support.patience import Patience, until
 from tests.support.secured_broker import Authority, Right, Secured, token
 from tests.support.traffic import mixed
@@ -101,20 +100,10 @@ def secured(kafka: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield broker
 
 
-@asynccontextmanager
-async def deployment_of(secured: Secured, name: str, home: Path) -> AsyncIterator[Deployment]:
-    """Topics and workers, made and judged by the super user."""
-    deployment = await deploy(settings_for(secured.broker.bootstrap, name), home)
-    try:
-        yield deployment
-    finally:
-        deployment.end_all()
-
-
 @pytest.fixture
 async def deployed(secured: Secured, unique: str, tmp_path: Path) -> AsyncIterator[Deployment]:
     """A deployment on which the user `worker` may do what the table says."""
-    async with deployment_of(secured, unique, tmp_path) as deployment:
+    async with deployment_on(secured.broker, unique, tmp_path) as deployment:
         await secured.grant(rights_of("worker", "worker", deployment.settings))
         yield deployment
 
@@ -356,12 +345,8 @@ async def work_of_producer(settings: Settings, _: Path) -> tuple[str, str]:
     """`generate`, and an idempotent producer as Java's are by default."""
     code, said = await command(settings, "generate", "--events", "2000", "--rate", "20000")
     if code == 0:
-        producer = clients.producer(settings, enable_idempotence=True)
-        await producer.start()
-        try:
+        async with clients.producer(settings, enable_idempotence=True) as producer:
             await producer.send_and_wait(settings.input_topic, b"{}", key=b"bad")
-        finally:
-            await producer.stop()
     return str(code), said
 
 
@@ -419,13 +404,10 @@ async def test_these_rights_are_enough(secured: Secured, unique: str, tmp_path: 
     deployment = Deployment(replace(names, brokers=secured.broker.bootstrap), tmp_path)
     try:
         await deployment.produce(mixed(4_000))
-        worker = deployment.worker(**secured.over_sasl(user_of("worker")))
-        await worker.until("ready")
-        await deployment.caught_up()
-        assert await worker.stop() == 0
+        worker = await deployment.ready_worker(**secured.over_sasl(user_of("worker")))
+        await deployment.finish(worker)
         assert "the broker does not tell" not in worker.said()
-        again = deployment.worker(**secured.over_sasl(user_of("worker")))
-        await again.until("ready")
+        again = await deployment.ready_worker(**secured.over_sasl(user_of("worker")))
         assert await again.stop() == 0
     finally:
         deployment.end_all()
@@ -452,12 +434,10 @@ async def test_without_any_one_of_them_what_the_table_says_is_said(
         right = code == line.code and is_said and is_brief
         return "" if right else f"{line}: exit {code}, {wanted!r} not in:\n{said[-1500:]}"
 
-    async with deployment_of(secured, unique, tmp_path) as deployment:
+    async with deployment_on(secured.broker, unique, tmp_path) as deployment:
         await deployment.produce(mixed(2_000))
-        worker = deployment.worker()
-        await worker.until("ready")
-        await deployment.caught_up()
-        assert await worker.stop() == 0
+        worker = await deployment.ready_worker()
+        await deployment.finish(worker)
         names = replace(deployment.settings, brokers=secured.sasl)
         creating = [
             settings_for(secured.sasl, f"{unique}-{number}") for number in range(len(TABLE))
@@ -476,16 +456,13 @@ async def test_at_least_once_needs_no_right_to_transactions(
 ) -> None:
     transactions = next(line for line in TABLE if line.kind == "transactional id")
     user = user_of("worker", transactions)
-    async with deployment_of(secured, unique, tmp_path) as deployment:
+    async with deployment_on(secured.broker, unique, tmp_path) as deployment:
         await secured.grant(rights_of("worker", user, deployment.settings, but=transactions))
         changes = secured.over_sasl(user, guarantee="at_least_once")
         await deployment.produce(mixed(1_000))
-        worker = deployment.worker(**changes)
-        await worker.until("ready")
+        worker = await deployment.ready_worker(**changes)
         deployment.settings = replace(deployment.settings, guarantee="at_least_once")
-        await deployment.caught_up()
-        assert await worker.stop() == 0
-        await deployment.audit()
+        await deployment.finish_and_audit(worker)
 
 
 async def test_a_right_that_is_taken_away_ends_a_running_worker(

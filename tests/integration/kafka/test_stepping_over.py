@@ -101,8 +101,7 @@ async def ended_before_a_batch(
     """A deployment, its worker, which has ended, and the offset where it could not unpack."""
     monkeypatch.setattr(batches, "MOST_BYTES", BOUND)
     deployment = await deployed(partitions=1, **changes)
-    worker = deployment.worker(code=PLANT + RUN)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(code=PLANT + RUN)
     await send(deployment, (event(0), []), (event(1), []))
     first = await send(deployment, (event(2, padding=HUGE), []), (event(3), []), compression="zstd")
     await send(deployment, (event(4), []))
@@ -139,8 +138,7 @@ async def test_a_range_that_was_stepped_over_is_rejected_and_all_agree_after_a_k
     assert f"has counted up to {first}" in capsys.readouterr().out
     assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.OK
 
-    worker = deployment.worker(code=PLANT + RUN)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(code=PLANT + RUN)
     await deployment.caught_up()
     assert await run(deployment, monkeypatch, *skip(first, first + 2, "--yes")) == ExitCode.WRONG
     assert "has members" in capsys.readouterr().out
@@ -160,8 +158,7 @@ async def test_the_twenty_first_range_is_refused_and_so_is_what_can_be_unpacked(
     deployment = await deployed(partitions=1)
     worker = deployment.worker()
     await send(deployment, (event(0), []))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     await send(deployment, (event(1), []))
     assert await run(deployment, monkeypatch, *skip(1, 2, "--yes")) == ExitCode.WRONG
     assert "nothing to step over" in capsys.readouterr().out

@@ -20,25 +20,17 @@ async def configure(deployment: Deployment, topic: str, **changes: str) -> None:
     """Change a topic's configuration, as an operator does: all of it is said anew."""
     wanted = topics.configuration(deployment.settings)[topic]
     wanted |= {name.replace("_", "."): value for name, value in changes.items()}
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         [answer] = await admin.alter_configs(
             [ConfigResource(ConfigResourceType.TOPIC, topic, wanted)]
         )
         assert answer.resources[0][0] == 0, answer
-    finally:
-        await admin.close()
 
 
 async def add_partitions(deployment: Deployment, count: int) -> None:
     """Let the input have `count` partitions."""
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         await admin.create_partitions({deployment.settings.input_topic: NewPartitions(count)})
-    finally:
-        await admin.close()
 
 
 @pytest.mark.parametrize("policy", ["compact", "compact,delete"])
@@ -52,18 +44,13 @@ async def test_a_compacted_input_is_refused(deployed: Deploy, policy: str) -> No
     assert "--add-config cleanup.policy=delete" in worker.said()
     await configure(deployment, deployment.settings.input_topic)
     await deployment.produce(mixed(500))
-    again = deployment.worker()
-    await again.until("ready")
-    await deployment.caught_up()
-    assert await again.stop() == 0
-    await deployment.audit()
+    await deployment.recovers()
 
 
 async def test_an_input_that_becomes_compacted_ends_the_worker(deployed: Deploy) -> None:
     deployment = await deployed()
     code = "import service.runtime.topic_watch as watch; watch._EACH = 1; "
-    worker = deployment.worker(code=code + RUN)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(code=code + RUN)
     await configure(deployment, deployment.settings.input_topic, cleanup_policy="compact")
     assert await worker.ended() == 70
     assert worker.said().count("CRITICAL") == 1
@@ -74,20 +61,17 @@ async def test_an_input_that_becomes_compacted_ends_the_worker(deployed: Deploy)
 async def test_a_weaker_setting_is_said_once_while_the_worker_goes_on(deployed: Deploy) -> None:
     deployment = await deployed()
     code = "import service.runtime.topic_watch as watch; watch._EACH = 1; watch.INTERVAL_S = 0.5; "
-    worker = deployment.worker(code=code + RUN)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(code=code + RUN)
     await configure(deployment, deployment.settings.input_topic, retention_ms="3600000")
     await worker.until("has retention.ms=3600000")
     await deployment.produce(mixed(500))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     assert worker.said().count("has retention.ms=3600000") == 1
 
 
 async def test_partitions_added_to_the_input_end_the_worker_at_once(deployed: Deploy) -> None:
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.produce(mixed(500))
     await deployment.caught_up()
     await add_partitions(deployment, 8)

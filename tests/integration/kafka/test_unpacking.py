@@ -56,8 +56,7 @@ async def test_a_header_name_that_is_not_utf_8_is_refused_and_all_who_read_agree
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     deployment = await deployed(partitions=1)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     bad = event(1)
     await send(
         deployment,
@@ -99,8 +98,7 @@ async def test_a_batch_that_unpacks_to_too_much_ends_the_worker_and_is_named(
 ) -> None:
     deployment = await deployed(partitions=1)
     plant = "import service.kafka.aiokafka_ext.batches as b; b.MOST_BYTES = 1_000_000\n0"
-    worker = deployment.worker(code=plant + RUN)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(code=plant + RUN)
     await send(deployment, (event(0), []))
     await deployment.caught_up()
     value = event(1, padding="x" * 3_000_000)
@@ -111,9 +109,7 @@ async def test_a_batch_that_unpacks_to_too_much_ends_the_worker_and_is_named(
     assert f"cannot unpack what {topic} holds: partition=0 offset={offset}" in line
     whole = deployment.worker()  # one whose bound it does not pass
     await whole.until("ready")
-    await deployment.caught_up()
-    assert await whole.stop() == 0
-    await deployment.audit()
+    await deployment.finish_and_audit(whole)
 
 
 def all_the_same(batch: bytes) -> bytes:
@@ -138,8 +134,7 @@ async def test_records_with_a_wrong_offset_or_attributes_are_counted_and_all_who
     deployed: Deploy, change: Callable[[bytes], bytes]
 ) -> None:
     deployment = await deployed(partitions=1)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await send(deployment, (event(0), []))
     lying = await send(deployment, *((event(one), []) for one in range(1, 5)), change=change)
     assert await send(deployment, (event(5), [])) == lying + 4
@@ -148,8 +143,6 @@ async def test_records_with_a_wrong_offset_or_attributes_are_counted_and_all_who
     again = deployment.worker()  # it reads the same records again to remember their ids
     await again.until("ready")
     await send(deployment, (event(2), []), (event(6), []))
-    await deployment.caught_up()
-    assert await again.stop() == 0
-    report = await deployment.audit()
+    report = await deployment.finish_and_audit(again)
     assert report.compared["applied"] == 7
     assert report.compared["duplicate"] == 1

@@ -84,8 +84,7 @@ def differing(part: int) -> list[Made]:
 
 async def counted(deployment: Deployment, records: list[Made], root: Path = ROOT) -> str:
     """Let a worker of `root` count them; -> what it said."""
-    worker = deployment.worker(root=root)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(root=root)
     await deployment.produce(records)
     await deployment.caught_up()
     assert await worker.stop() == 0, worker.said()
@@ -119,8 +118,7 @@ async def test_an_upgrade_changes_no_number_and_loses_nothing(
     assert (await metadata(deployment))["rules"]
     await deployment.audit()
 
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await worker.kill()
     await counted(deployment, [*alike(500, 3), *differing(4)])
     await deployment.audit()
@@ -173,8 +171,7 @@ async def test_workers_are_replaced_one_by_one_under_load(deployed: Deploy, rele
         new = []
         for worker in old:
             assert await worker.stop() == 0, worker.said()
-            fresh = deployment.worker()
-            await fresh.until("ready")
+            fresh = await deployment.ready_worker()
             new.append(fresh)
             said = await doctor(deployment, code=0)
             assert re.search(rf"workers?.*http://\S+ {re.escape(__version__)}\b", said), said

@@ -71,12 +71,8 @@ async def beside(deployed: Deploy, old: Deployment, **changes: Any) -> Deploymen
 async def delete_results(deployment: Deployment) -> None:
     """The last step: the old topics go."""
     await deployment.obeys_the_contract()
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    try:
+    async with clients.open_admin(deployment.settings) as admin:
         await admin.delete_topics(list(deployment.settings.result_topics))
-    finally:
-        await admin.close()
     deployment.is_tampered_with = True
 
 
@@ -144,9 +140,7 @@ async def written_by_a_newer_version(deployment: Deployment) -> int:
     finally:
         await producer.stop()
     commits = await deployment.committed()
-    reader = clients.consumer(deployment.settings, group_id=group)
-    await reader.start()
-    try:
+    async with clients.consumer(deployment.settings, group_id=group) as reader:
         tps = [TopicPartition(deployment.settings.input_topic, number) for number in commits]
         reader.assign(tps)
         for number, at in commits.items():
@@ -155,8 +149,6 @@ async def written_by_a_newer_version(deployment: Deployment) -> int:
             metadata["counts"]["another"] = 0
             tp = TopicPartition(deployment.settings.input_topic, number)
             await reader.commit({tp: OffsetAndMetadata(at.offset, json.dumps(metadata))})
-    finally:
-        await reader.stop()
     return len(rows)
 
 
@@ -166,16 +158,13 @@ async def test_a_version_that_is_rolled_back_reads_what_a_newer_one_wrote(
     deployment = await deployed()
     worker = deployment.worker()
     await deployment.produce(mixed(4_000))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     before = await totals(deployment)
     assert await written_by_a_newer_version(deployment) == len(before) > 100
 
-    back = deployment.worker()
-    await back.until("ready")
+    back = await deployment.ready_worker()
     await deployment.produce(mixed(2_000, seed=2))
-    await deployment.caught_up()
-    assert await back.stop() == 0
+    await deployment.finish(back)
     rows = await table(deployment)
     assert {"since_ms" in row for row in rows.values()} == {True, False}  # kept until it changes
 
@@ -190,8 +179,7 @@ async def test_a_record_that_breaks_the_contract_is_noticed(deployed: Deploy) ->
     deployment = await deployed()
     worker = deployment.worker()
     await deployment.produce(mixed(500))
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)
     await deployment.obeys_the_contract()
     assert deployment.witness.judged > 300
     producer = clients.producer(deployment.settings)

@@ -50,9 +50,7 @@ async def send(producer: Any, tp: TopicPartition, *values: bytes) -> None:
 
 async def read(side: Side, *, isolation: str = "read_committed") -> tuple[list[bytes], int]:
     """All values up to the end, and the position there."""
-    reader = side.consumer(isolation_level=isolation)
-    await reader.start()
-    try:
+    async with side.consumer(isolation_level=isolation) as reader:
         reader.assign([side.updates])
         end = (await reader.end_offsets([side.updates]))[side.updates]
         await reader.seek_to_beginning(side.updates)
@@ -61,19 +59,13 @@ async def read(side: Side, *, isolation: str = "read_committed") -> tuple[list[b
             found = await reader.getmany(side.updates, timeout_ms=200, max_records=500)
             values += [record.value for record in found.get(side.updates, ())]
         return values, await reader.position(side.updates)
-    finally:
-        await reader.stop()
 
 
 async def committed(side: Side) -> Any:
-    reader = side.consumer(group_id="simulated")
-    await reader.start()
-    try:
+    async with side.consumer(group_id="simulated") as reader:
         reader.assign([side.source])
         found = (await reader._coordinator.fetch_committed_offsets([side.source])).get(side.source)
         return None if found is None or found.offset < 0 else (found.offset, found.metadata)
-    finally:
-        await reader.stop()
 
 
 async def reached(side: Side, position: int) -> None:

@@ -53,9 +53,7 @@ async def get(worker: Worker, path: str, **query: Any) -> Answer:
 
 async def table(deployment: Deployment) -> dict[str, Any]:
     """Account -> the newest row of the updates topic."""
-    reader = clients.consumer(deployment.settings, auto_offset_reset="earliest")
-    await reader.start()
-    try:
+    async with clients.consumer(deployment.settings, auto_offset_reset="earliest") as reader:
         tps = deployment._of(deployment.settings.updates_topic)
         reader.assign(tps)
         ends, rows = await reader.end_offsets(tps), {}
@@ -64,8 +62,6 @@ async def table(deployment: Deployment) -> dict[str, Any]:
                 for record in (await reader.getmany(tp, timeout_ms=200)).get(tp, ()):
                     rows[record.key.decode()] = json.loads(record.value)
         return rows
-    finally:
-        await reader.stop()
 
 
 def as_in_table(row: dict[str, Any]) -> dict[str, Any]:
@@ -204,8 +200,7 @@ async def test_windows_say_open_or_final(deployed: Deploy) -> None:
     await deployment.produce(
         [event("a", START_MS), event("a", START_MS + HOUR_MS + 61_000, "unfollow")]
     )
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     await deployment.caught_up()
     answer = (await get(worker, "/api/accounts/a/windows", grain="1h")).json
     states = [(one["gained"], one["lost"], one["net"], one["state"]) for one in answer["windows"]]
@@ -235,8 +230,7 @@ WRONG = [
 
 async def test_errors_are_problem_details_and_headers_are_safe(deployed: Deploy) -> None:
     deployment = await deployed(partitions=1)
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     for path, status, name in WRONG:
         answer = await get(worker, path)
         assert answer.status == status, (path, answer)
@@ -322,8 +316,7 @@ async def test_a_worker_back_under_its_instance_id_at_another_address_counts_and
     moved = [name for name, one in asked if one.json["freshness"]["owner"] == old]
     assert moved
     await first.kill()
-    back = deployment.worker(instance_id="a")
-    await back.until("ready")
+    back = await deployment.ready_worker(instance_id="a")
     assert "back at another address" in back.said()
     for name in names:
         own, other = await get(back, of(name)), await get(second, of(name))
@@ -336,8 +329,7 @@ async def test_a_worker_back_under_its_instance_id_at_another_address_counts_and
 
 async def test_who_asks_too_often_is_told_so(deployed: Deploy) -> None:
     deployment = await deployed(partitions=1)
-    worker = deployment.worker(api_rate=5.0)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(api_rate=5.0)
     answers = [await get(worker, "/api/service") for _ in range(30)]
     refused = [answer for answer in answers if answer.status == 429]
     assert len(refused) > 10

@@ -22,8 +22,7 @@ async def test_a_live_worker_keeps_to_it_whatever_schemathesis_asks(
 ) -> None:
     deployment = await deployed(partitions=2)
     await deployment.produce(drawn(500))
-    worker = deployment.worker(api_rate=100_000.0)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(api_rate=100_000.0)
     await deployment.caught_up()
     document = (await get(worker, "/api/openapi.json")).json
     for path, name in [

@@ -51,8 +51,7 @@ async def started(deployed: Deploy) -> tuple[Deployment, Worker, Sums]:
     made, sums = recent()
     first = baseline("studio-north", int(time.time() * 1_000) - 3 * HOUR_MS, 120_000)
     await deployment.produce([first, *made])
-    worker = deployment.worker(api_rate=10_000.0)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(api_rate=10_000.0)
     await deployment.caught_up()
     return deployment, worker, sums
 
@@ -221,8 +220,7 @@ async def test_empty_unknown_and_a_token(deployed: Deploy, tmp_path: Path) -> No
     token = tmp_path / "token"
     token.write_text("sesame")
     deployment = await deployed(partitions=1)
-    worker = deployment.worker(api_token_file=str(token))
-    await worker.until("ready")
+    worker = await deployment.ready_worker(api_token_file=str(token))
     async with chromium() as browser, opened(browser, address(worker, "nobody")) as seen:
         await seen.until("!document.getElementById('token-form').hidden")
         assert await seen.axe() == []

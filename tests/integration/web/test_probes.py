@@ -44,8 +44,7 @@ async def test_a_worker_whose_loop_is_stuck_answers_nobody(
     deployed: Deploy, tmp_path: Path
 ) -> None:
     deployment = await deployed()
-    worker = deployment.worker(STUCK.replace("HOME", str(tmp_path)))
-    await worker.until("ready")
+    worker = await deployment.ready_worker(STUCK.replace("HOME", str(tmp_path)))
     paths = ("/live", "/ready", "/metrics")
     assert await statuses(worker, ("/live", "/metrics")) == [200] * 2
     (tmp_path / "sticks").touch()
@@ -60,8 +59,7 @@ async def test_a_worker_whose_loop_is_stuck_answers_nobody(
 async def test_every_scrape_is_one_moment(deployed: Deploy) -> None:
     """The outcomes of a partition sum to its position (no control records in the input)."""
     deployment = await deployed()
-    worker = deployment.worker()
-    await worker.until("ready")
+    worker = await deployment.ready_worker()
     moments: set[tuple[float, ...]] = set()
     patience = Patience("eleven moments while it counts")
     async with sending(deployment):
@@ -75,5 +73,4 @@ async def test_every_scrape_is_one_moment(deployed: Deploy) -> None:
             assert sums == {partition: float(at) for partition, at in positions.items()}
             moments.add(tuple(sums.values()))
             await asyncio.sleep(0.02)
-    await deployment.caught_up()
-    assert await worker.stop() == 0
+    await deployment.finish(worker)

@@ -91,8 +91,7 @@ async def test_a_stream_resumes_at_any_worker_with_what_has_changed_since(
 @pytest.mark.transactions
 async def test_there_are_only_so_many_streams(deployed: Deploy) -> None:
     deployment = await deployed(partitions=1)
-    worker = deployment.worker(api_streams=1)
-    await worker.until("ready")
+    worker = await deployment.ready_worker(api_streams=1)
     url = f"http://127.0.0.1:{worker.settings.web_port}/api/stream"
     async with listening(worker, ()) as events, aiohttp.ClientSession() as session:
         await events.look()
