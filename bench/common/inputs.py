@@ -103,18 +103,14 @@ def every_account(accounts: int, at_ms: int) -> Iterator[Made]:
 
 async def fill(settings: Settings, made: Iterable[Made]) -> int:
     """Send records to the input topic; -> how many."""
-    producer = clients.producer(settings)
-    await producer.start()
-    outbox = Outbox(producer, settings.input_topic, settings.partitions)
-    try:
+    async with clients.producer(settings) as producer:
+        outbox = Outbox(producer, settings.input_topic, settings.partitions)
         for number, one in enumerate(made, start=1):
             outbox.put(one)
             if number % CHUNK == 0:
                 await outbox.send()
         await outbox.send()
         await outbox.settle()
-    finally:
-        await producer.stop()
     return sum(outbox.sent.values())
 
 

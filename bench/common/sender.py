@@ -107,10 +107,8 @@ async def run(plan: Plan) -> dict[str, float]:
     """Send everything at its time."""
     made = ticks(plan)
     gc.disable()
-    producer = clients.producer(Settings(brokers=plan.brokers))
-    await producer.start()
     behind, futures = 0.0, []
-    try:
+    async with clients.producer(Settings(brokers=plan.brokers)) as producer:
         for index, tick in enumerate(made):
             wait = plan.start_s + index * plan.tick_s - time.time()
             if index * plan.tick_s > FIRST_S:
@@ -118,8 +116,6 @@ async def run(plan: Plan) -> dict[str, float]:
             await asyncio.sleep(max(0.0, wait))
             futures += await send(producer, plan.topic, tick)
         await asyncio.gather(*futures)
-    finally:
-        await producer.stop()
     return {"sent": sum(len(one) for tick in made for one in tick), "behind_s": round(behind, 3)}
 
 

@@ -24,10 +24,8 @@ class Results:
 
 async def results_of(settings: Settings) -> Results:
     """Read every committed record."""
-    reader = clients.consumer(settings, auto_offset_reset="earliest")
-    await reader.start()
     windows, size, rows, ends = [], 0, 0, {}
-    try:
+    async with clients.consumer(settings, auto_offset_reset="earliest") as reader:
         for topic in settings.result_topics:
             tps = [TopicPartition(topic, number) for number in range(settings.partitions)]
             ends[topic] = await reader.end_offsets(tps)
@@ -37,8 +35,6 @@ async def results_of(settings: Settings) -> Results:
                 if topic == settings.windows_topic:
                     told = msgspec.json.decode(record.value)
                     windows.append((record.timestamp / 1_000, told["account_id"], told["grain"]))
-    finally:
-        await reader.stop()
     # A transaction leaves a marker in the log of each partition that it wrote to.
     return Results(windows, size, sum(ends[settings.updates_topic].values()) - rows)
 

@@ -57,10 +57,8 @@ async def test_no_broker(deployed: Deploy) -> None:
 
 async def test_a_missing_topic_and_no_worker(deployed: Deploy) -> None:
     deployment = await deployed()
-    admin = clients.admin(deployment.settings)
-    await admin.start()
-    await admin.delete_topics([deployment.settings.late_topic])
-    await admin.close()
+    async with clients.open_admin(deployment.settings) as admin:
+        await admin.delete_topics([deployment.settings.late_topic])
     said = await doctor(deployment, code=1)
     assert f"topic {deployment.settings.late_topic} does not exist" in said
     assert "netfollowers topics create" in said

@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from service.errors import BrokerError
+from service.kafka import clients
 from service.local import broker as brokers
 from service.local import kafka_jars as jars
 from service.local import ports
 from service.local.broker import LocalBroker, start_local_broker
 from service.local.kafka_jars import KafkaJarsError
+from service.settings import Settings
 from tests.support.patience import SILENCE_S, until
 
 pytestmark = [pytest.mark.broker]
@@ -35,21 +37,13 @@ def is_alive(pid: int) -> bool:
 
 async def topics_of(broker: LocalBroker) -> list[str]:
     """What a metadata request through aiokafka answers."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    await admin.start()
-    try:
+    async with clients.open_admin(Settings(brokers=broker.bootstrap)) as admin:
         return list(await admin.list_topics())
-    finally:
-        await admin.close()
 
 
 async def create(broker: LocalBroker, topic: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
-    await admin.start()
-    try:
+    async with clients.open_admin(Settings(brokers=broker.bootstrap)) as admin:
         await admin.create_topics([NewTopic(topic, num_partitions=1, replication_factor=1)])
-    finally:
-        await admin.close()
 
 
 async def write(broker: LocalBroker, topic: str, value: bytes) -> None:

@@ -130,15 +130,11 @@ async def written_by_a_newer_version(deployment: Deployment) -> int:
     await deployment.obeys_the_contract()
     deployment.is_tampered_with = True
     topic, group = deployment.settings.updates_topic, deployment.settings.app_id
-    producer = clients.producer(deployment.settings)
-    await producer.start()
     rows = await table(deployment)
-    try:
+    async with clients.producer(deployment.settings) as producer:
         for key, row in rows.items():
             newer = {**row, "since_ms": row["last_event_ms"], "rank": {"world": 7}}
             await producer.send(topic, json.dumps(newer).encode(), key=key)
-    finally:
-        await producer.stop()
     commits = await deployment.committed()
     async with clients.consumer(deployment.settings, group_id=group) as reader:
         tps = [TopicPartition(deployment.settings.input_topic, number) for number in commits]
@@ -182,9 +178,9 @@ async def test_a_record_that_breaks_the_contract_is_noticed(deployed: Deploy) ->
     await deployment.finish(worker)
     await deployment.obeys_the_contract()
     assert deployment.witness.judged > 300
-    producer = clients.producer(deployment.settings)
-    await producer.start()
-    await producer.send_and_wait(deployment.settings.windows_topic, b'{"grain": "1m"}', key=b"a1")
-    await producer.stop()
+    async with clients.producer(deployment.settings) as producer:
+        await producer.send_and_wait(
+            deployment.settings.windows_topic, b'{"grain": "1m"}', key=b"a1"
+        )
     with pytest.raises(AssertionError, match='"account_id" is a required property'):
         await deployment.obeys_the_contract()
