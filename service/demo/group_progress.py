@@ -119,9 +119,5 @@ def _is_swept(commit: Committed, closed_to_ms: int) -> bool:
 @asynccontextmanager
 async def progress_of(settings: Settings) -> AsyncIterator[Progress]:
     """Open an admin client, and yield a `Progress` with it."""
-    admin = clients.admin(settings)
-    try:
-        await admin.start()
+    async with clients.open_admin(settings) as admin:
         yield Progress(settings, admin)
-    finally:
-        await admin.close()

@@ -103,8 +103,8 @@ def admin(settings: Settings) -> AIOKafkaAdminClient:
 async def open_admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """Start an admin client, and close it after the block. The other clients do this themselves."""
     client = admin(settings)
-    await client.start()
     try:
+        await client.start()
         yield client
     finally:
         await client.close()
