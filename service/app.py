@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
@@ -43,10 +43,9 @@ from service.kafka.faust_ext.transport import BatchSchema, BatchTransport
 from service.metrics import worker_collector
 from service.metrics.account_series import AccountSeries
 from service.metrics.observed import Metrics
-from service.runtime.journal import Journal, PlainJournal, TransactionalJournal
 from service.runtime.lag import Lag
-from service.runtime.reader import Reader
 from service.runtime.shard import Fail, Shard
+from service.runtime.shard_factory import ShardFactory
 from service.runtime.shards import Shards
 from service.runtime.topic_watch import TopicWatch
 from service.settings import Settings
@@ -127,7 +126,7 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
         membership=lambda: worker.membership,
         refused=metrics.refused,
     )
-    web = Web(metrics.registry, lambda: _why_not_ready(shards, lag), api)
+    web = Web(metrics.registry, lambda: why_not_ready(shards, lag), api)
     worker = Worker(app, settings, shards, metrics, web, lag)
     worker_collector.bind(metrics, worker, AccountSeries(settings, partitions, shards))
     return worker
@@ -196,36 +195,31 @@ def _shard_factory(
     app: faust.App,
     shards: Shards[Engine],
     metrics: Metrics,
-) -> Callable[[int], Shard[Engine]]:
-    fingerprint = settings.fingerprint(partitions)
+) -> ShardFactory[Engine]:
+    fingerprint, defaults = settings.fingerprint(partitions), settings.defaults(partitions)
 
-    def journal(partition: int, engine: Engine) -> Journal:
-        if settings.is_exactly_once:
-            return TransactionalJournal(settings, partition, partitions, engine)
-        commit = app.consumer.commit_position
-        return PlainJournal(settings, partition, partitions, engine, commit_position=commit)
+    async def commit_position(partition: int, position: int, metadata: str) -> None:
+        await app.consumer.commit_position(partition, position, metadata)  # made at the start
 
-    def new_shard(partition: int) -> Shard[Engine]:
-        engine = Engine(
+    def new_engine(partition: int) -> Engine:
+        return Engine(
             settings.rules,
             Source(settings.input_topic, partition),
             topics=settings.result_topics,
             settings=fingerprint,
-            defaults=settings.defaults(partitions),
+            defaults=defaults,
             ranked=settings.ranked_grains,
         )
-        return Shard(
-            partition=partition,
-            partitions=partitions,
-            settings=settings,
-            engine=engine,
-            journal=journal(partition, engine),
-            new_reader=lambda: Reader(settings, partition, shards.queue),
-            observer=metrics.for_shard(),
-            fail=shards.fail,
-        )
 
-    return new_shard
+    return ShardFactory(
+        settings=settings,
+        partitions=partitions,
+        new_engine=new_engine,
+        commit_position=commit_position,
+        queue=shards.queue,
+        new_observer=metrics.for_shard,
+        fail=shards.fail,
+    )
 
 
 def _add_agent(app: faust.App, settings: Settings, shards: Shards[Engine]) -> None:
@@ -241,12 +235,16 @@ def _add_agent(app: faust.App, settings: Settings, shards: Shards[Engine]) -> No
         shards.checkpoint_due()
 
 
-def _why_not_ready(shards: Shards[Engine], lag: Lag) -> str:
+def why_not_ready(shards: Shards[Engine], lag: Lag) -> str:
+    """Return why a deploy should wait for this worker; "" if it is ready."""
     if not shards.is_known:
         return "the group has assigned no partition yet"
     if not shards.is_ready:
         return "a partition is being restored"
-    if any(shard.reader is not None and not shard.reader.is_answered for shard in shards):
+    readers = [shard.reader for shard in shards if shard.reader is not None]
+    if not all(reader.has_fetched for reader in readers):
+        return "nothing has been fetched yet"
+    if not all(reader.is_answered for reader in readers):
         return "the broker does not answer"
     return next(filter(None, map(lag.why_hidden, shards)), "")
 

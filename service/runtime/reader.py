@@ -75,6 +75,11 @@ class Reader:
         return None if high is None else int(high)
 
     @property
+    def has_fetched(self) -> bool:
+        """True if the broker has answered a fetch, with or without records."""
+        return self.answered_s > 0
+
+    @property
     def is_answered(self) -> bool:
         """False if the broker has not answered a request for a while."""
         if self._consumer is None or self.free.locked():

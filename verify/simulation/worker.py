@@ -33,7 +33,7 @@ class House:
     def __init__(self, package: str = "service") -> None:
         self.clients: ModuleType = import_module(f"{package}.kafka.clients")
         self.runtime = import_module(f"{package}.runtime")
-        for name in ("journal", "reader", "shard", "shards"):
+        for name in ("journal", "reader", "shard_factory", "shards"):
             import_module(f"{package}.runtime.{name}")
         self.engine: ModuleType = import_module(f"{package}.counting.engine")
         self.metrics: ModuleType = import_module(f"{package}.metrics.observed")
@@ -72,7 +72,15 @@ class Worker:
         self._ended = ended
         self._metrics = place.house.metrics.Metrics()
         self.shards: Any = place.house.runtime.shards.Shards(self._fail)
-        self.shards.new_shard = self._new_shard
+        self.shards.new_shard = place.house.runtime.shard_factory.ShardFactory(
+            settings=settings,
+            partitions=place.partitions,
+            new_engine=self._engine,
+            commit_position=self._commit_position,
+            queue=self.shards.queue,
+            new_observer=self._metrics.for_shard,
+            fail=self.shards.fail,
+        )
         self._context: Context = copy_context()
         self._context.run(CURRENT.set, self.link)
 
@@ -124,29 +132,6 @@ class Worker:
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.get_running_loop().create_task(work, context=self._context)
-
-    def _new_shard(self, partition: int) -> Any:
-        house, settings = self._place.house, self.settings
-        runtime = house.runtime
-        count = self._place.partitions
-        engine = self._engine(partition)
-        journal = (
-            runtime.journal.TransactionalJournal(settings, partition, count, engine)
-            if settings.is_exactly_once
-            else runtime.journal.PlainJournal(
-                settings, partition, count, engine, commit_position=self._commit_position
-            )
-        )
-        return runtime.shard.Shard(
-            partition=partition,
-            partitions=count,
-            settings=settings,
-            engine=engine,
-            journal=journal,
-            new_reader=lambda: runtime.reader.Reader(settings, partition, self.shards.queue),
-            observer=self._metrics.for_shard(),
-            fail=self.shards.fail,
-        )
 
     def _engine(self, partition: int) -> Any:
         house, settings = self._place.house, self.settings

@@ -20,8 +20,8 @@ from service.counting import Engine
 from service.kafka import clients
 from service.metrics.observed import Metrics
 from service.runtime.journal import MAX_SEQUENCE, TransactionalJournal
-from service.runtime.reader import Reader
 from service.runtime.shard import Shard
+from service.runtime.shard_factory import ShardFactory
 from service.runtime.shards import Shards
 from service.settings import Settings
 from tests.support.deployment import Deployment, Worker
@@ -189,27 +189,22 @@ class InProcess:
         self.failed: list[BaseException | None] = []
         self.shards: Shards[Engine] = Shards(self._fail)
         self.settings = settings
-        metrics = Metrics()
+        self.shards.new_shard = ShardFactory(
+            settings=settings,
+            partitions=4,
+            new_engine=self._engine,
+            queue=self.shards.queue,
+            new_observer=Metrics().for_shard,
+            fail=self._fail,
+        )
 
-        def new_shard(partition: int) -> Shard[Engine]:
-            engine = Engine(
-                settings.rules,
-                Source(settings.input_topic, partition),
-                topics=settings.result_topics,
-                settings=settings.fingerprint(4),
-            )
-            return Shard(
-                partition=partition,
-                settings=settings,
-                partitions=4,
-                engine=engine,
-                journal=TransactionalJournal(settings, partition, 4, engine),
-                new_reader=lambda: Reader(settings, partition, self.shards.queue),
-                observer=metrics.for_shard(),
-                fail=self._fail,
-            )
-
-        self.shards.new_shard = new_shard
+    def _engine(self, partition: int) -> Engine:
+        return Engine(
+            self.settings.rules,
+            Source(self.settings.input_topic, partition),
+            topics=self.settings.result_topics,
+            settings=self.settings.fingerprint(4),
+        )
 
     def _fail(self, what: str, error: BaseException | None) -> None:
         self.failed.append(error or FailedError(what))

@@ -47,7 +47,7 @@ def gauge(worker: Worker, name: str, partition: int = 0) -> float:
 async def until_status(worker: Worker, status: int, reason: str = "") -> str:
     """Wait until /ready answers with this status and names this reason; returns its text.
 
-    Until the first fetch of a shard is answered, /ready says that the broker does not answer.
+    Until the first fetch of a shard is answered, /ready says that nothing has been fetched yet.
     """
     patience = Patience(f"/ready to say {status} {reason}")
     while True:

@@ -21,9 +21,7 @@ from typing import Final, NoReturn
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from service.contract.results import FinishedBatches
-from service.runtime.journal import TransactionalJournal
-from service.runtime.reader import Reader
-from service.runtime.shard import Shard
+from service.runtime.shard_factory import ShardFactory
 from service.runtime.shards import Shards
 from service.settings import Settings
 from tests.support.second.engine import Finals, Sealed, Topics
@@ -81,20 +79,14 @@ async def run(settings: Settings, topics: Topics) -> None:
     """Run it for ever."""
     shards: Shards[Finals] = Shards(_fail)
 
-    def new_shard(partition: int) -> Shard[Finals]:
-        engine = WithBatches(partition, settings.partitions, topics)
-        return Shard(
-            partition=partition,
-            partitions=settings.partitions,
-            settings=settings,
-            engine=engine,
-            journal=TransactionalJournal(settings, partition, settings.partitions, engine),
-            new_reader=lambda: Reader(settings, partition, shards.queue),
-            observer=Unobserved(),
-            fail=_fail,
-        )
-
-    shards.new_shard = new_shard
+    shards.new_shard = ShardFactory[Finals](
+        settings=settings,
+        partitions=settings.partitions,
+        new_engine=lambda partition: WithBatches(partition, settings.partitions, topics),
+        queue=shards.queue,
+        new_observer=Unobserved,
+        fail=_fail,
+    )
     shards.assign(range(settings.partitions))
     while True:
         try:

@@ -17,6 +17,7 @@ from service.runtime.engine_port import Checkpoint, Sealed
 from service.runtime.journal import Journal, Progress, Restored
 from service.runtime.reader import Reader
 from service.runtime.shard import Shard
+from service.runtime.shard_factory import ShardFactory
 from service.runtime.shards import Shards
 from service.settings import Settings
 from tests.support.patience import SILENCE_S, until
@@ -109,19 +110,16 @@ def shards_over(journal: Journal, failed: list[str]) -> Shards[Engine]:
     settings = Settings()
     shards: Shards[Engine] = Shards(lambda what, _: failed.append(what))
 
-    def new_shard(partition: int) -> Shard[Engine]:
-        return Shard(
-            partition=partition,
-            partitions=1,
-            settings=settings,
-            engine=Engine(settings.rules, Source(settings.input_topic, partition)),
-            journal=journal,
-            new_reader=lambda: Silent(settings, partition, shards.queue),
-            observer=Metrics().for_shard(),
-            fail=shards.fail,
-        )
-
-    shards.new_shard = new_shard
+    shards.new_shard = ShardFactory(
+        settings=settings,
+        partitions=1,
+        new_engine=lambda number: Engine(settings.rules, Source(settings.input_topic, number)),
+        queue=shards.queue,
+        new_observer=Metrics().for_shard,
+        fail=shards.fail,
+        new_journal=lambda *_: journal,
+        new_reader=Silent,
+    )
     return shards
 
 
