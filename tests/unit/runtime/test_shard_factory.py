@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from service.metrics.observed import Metrics
-from service.runtime.journal import PlainJournal, TransactionalJournal
+from service.runtime.journal import KafkaJournal, PlainJournal, TransactionalJournal
 from service.runtime.reader import Reader
 from service.runtime.shard import State
 from service.runtime.shard_factory import ShardFactory
 from service.runtime.shards import Shards
-from service.settings import Settings
+from service.settings import Guarantee, Settings
 from tests.support.second.engine import Finals, Topics
 
 ROOT = Path(__file__).parents[3]
@@ -24,7 +24,7 @@ async def commit(partition: int, position: int, metadata: str) -> None:
     """Commit nothing."""
 
 
-def factory(guarantee: str, *, can_commit: bool = True) -> ShardFactory[Finals]:
+def factory(guarantee: Guarantee, *, can_commit: bool = True) -> ShardFactory[Finals]:
     """Shards of the second engine: the factory knows none."""
     shards: Shards[Finals] = Shards(lambda *_: None)
     return ShardFactory(
@@ -42,9 +42,11 @@ def factory(guarantee: str, *, can_commit: bool = True) -> ShardFactory[Finals]:
     ("guarantee", "kind"),
     [("exactly_once", TransactionalJournal), ("at_least_once", PlainJournal)],
 )
-def test_a_shard_has_the_journal_of_the_guarantee(guarantee: str, kind: type[object]) -> None:
+def test_a_shard_has_the_journal_of_the_guarantee(
+    guarantee: Guarantee, kind: type[KafkaJournal]
+) -> None:
     shard = factory(guarantee)(3)
-    assert type(shard._journal) is kind
+    assert isinstance(shard._journal, kind)
     assert shard._journal.source.partition == shard.engine.partition == shard.partition == 3
     assert shard.state is State.OPENING
 
