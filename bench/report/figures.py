@@ -23,6 +23,8 @@ HOT: Final = (
     "service/kafka",
     "service/runtime",
     "service/app.py",
+    "service/process.py",
+    "service/run.py",
     "service/contract/cloudevents.py",
     "service/contract/input_record.py",
     "service/contract/strict_json.py",

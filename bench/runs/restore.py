@@ -12,8 +12,8 @@ from typing import Final
 
 from bench.common.environment import OUTPUT, rss_bytes
 from bench.common.large_shard import BigShard
-from service import app
 from service.local.worker_process import WorkerProcess
+from service.run import run as run_worker
 from service.runtime import journal
 from service.settings import Settings
 
@@ -53,7 +53,7 @@ def timed_worker() -> int:
         enter(self, step)
 
     journal.Progress.enter = timed  # type: ignore[method-assign]
-    return app.run(Settings.from_env(os.environ))
+    return run_worker(Settings.from_env(os.environ))
 
 
 def parse(log: str) -> tuple[int, int, dict[str, float], float]:

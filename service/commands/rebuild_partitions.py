@@ -21,7 +21,8 @@ from service.contract.rule_versions import RulesTooNewError, continued
 from service.counting import Checkpoint, Publisher, Sealed
 from service.errors import RefusedError
 from service.exit_codes import ExitCode
-from service.runtime.journal import ForeignCommitError, TransactionalJournal
+from service.runtime.journal import ForeignCommitError
+from service.runtime.journal_transactional import TransactionalJournal
 from service.settings import Settings
 
 

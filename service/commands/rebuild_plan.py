@@ -22,7 +22,7 @@ from service.contract.skipped_ranges import around
 from service.counting import Checkpoint
 from service.errors import RefusedError
 from service.kafka.aiokafka_ext.batches import UnpackError
-from service.runtime.journal import KafkaJournal
+from service.runtime.journal_kafka import KafkaJournal
 from service.settings import Settings
 
 

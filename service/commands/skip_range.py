@@ -22,7 +22,9 @@ from service.counting import Checkpoint, Publisher, Sealed
 from service.errors import RefusedError, UsageError
 from service.exit_codes import ExitCode
 from service.kafka import clients
-from service.runtime.journal import Journal, PlainJournal, TransactionalJournal
+from service.runtime.journal import Journal
+from service.runtime.journal_at_least_once import PlainJournal
+from service.runtime.journal_transactional import TransactionalJournal
 from service.settings import Settings
 
 

@@ -28,6 +28,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
     """Run a worker until SIGTERM or SIGINT."""
-    from service import app
+    from service.run import run as run_worker
 
-    return app.run(settings)
+    return run_worker(settings)

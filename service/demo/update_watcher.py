@@ -14,7 +14,7 @@ import msgspec
 from service.commands.result_reader import reader_of
 from service.contract.input_record import RawRecord
 from service.contract.results import Window
-from service.runtime.journal import CHECKPOINT_KEY
+from service.runtime.journal_at_least_once import CHECKPOINT_KEY
 from service.settings import Settings
 
 MOST_LATENCIES: Final = 20_000

@@ -15,16 +15,16 @@ import logging
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from contextlib import aclosing
 from enum import Enum
-from typing import Any, Final, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
-from service.contract.rule_versions import RulesTooNewError
 from service.kafka.aiokafka_ext.batches import UnpackError
 from service.kafka.partitioning import Partitioner, partitioner_of
 from service.runtime.engine_port import Checkpoint, PartitionEngine, Sealed
-from service.runtime.journal import Journal, OpenRefusedError, Restored, ShardFencedError
+from service.runtime.journal import Journal
 from service.runtime.reader import Batch, Reader
+from service.runtime.shard_restore import ShardRestore
+from service.runtime.shard_watchdog import Watchdog
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ E = TypeVar("E", bound=PartitionEngine[Any])
 Fail = Callable[[str, BaseException | None], None]
 """(what failed, why): ends the process and does not return."""
 
-_LOAD_ROWS: Final = 5_000
-"""Rows decoded in one step while opening. Running shards work between the steps."""
 _SATURATED: Final = 4
 """Multiples of `flush_records` that may wait unsealed behind a commit in flight."""
 
@@ -99,16 +97,14 @@ class Shard(Generic[E]):
         self._ending: asyncio.Task[None] | None = None
         self._committing: asyncio.Task[int] | None = None
         self._backlog: deque[Batch] = deque()
-        self._sealed_at = self._moved_at = self._answered_at = 0.0
-        self._watched = -1
-        self._opened = ("", 0)
+        self._sealed_at = 0.0
         self._last: Checkpoint | None = None
         self.committed_offset = 0
         """Every input record before it is durable in the result topics."""
         self.committed_s = time.time()
         """When it last moved, or when the shard was made, in seconds since the epoch."""
-        self.dedup_history_lost = 0
-        """Number of records whose event ids are lost, because input retention had deleted them."""
+        self._restore = ShardRestore(partition, settings, engine, journal)
+        self._watchdog = Watchdog(settings)
         self.sampled_keys: Counter[Partitioner] = Counter()
         """Sampled accounts, by the partitioner that would choose this partition for their key."""
         self._unsealed = 0
@@ -121,16 +117,9 @@ class Shard(Generic[E]):
     async def open(self) -> None:
         """Restore what the log says. OpenRefusedError names what contradicts what."""
         assert self.state is State.OPENING, self.state
-        began = self._moved_at = loop_time()
-        restored = await self._journal.open(self.engine.replay_from)
-        rows = sum(map(len, restored.rows.values()))
-        if restored.checkpoint is None and rows:
-            await self._refuse_rows(restored, self._without_commit())
-        self._check_checkpoint(restored)
-        newest = await self._restore(restored)
-        await self._check_rows(restored, newest)
-        await self._check_row_count(restored, rows)
-        self._last = restored.checkpoint or await self._commit_start()
+        began = self._watchdog.moved(loop_time())
+        checkpoint, rows = await self._restore.run()
+        self._last = checkpoint or await self._commit_start()
         self.committed_offset = self._last.position
         self._journal.progress.enter("")
         seconds = loop_time() - began
@@ -149,7 +138,7 @@ class Shard(Generic[E]):
         """Start to read at the position of the engine."""
         assert self.state is State.HELD, self.state
         self.state = State.RUNNING
-        self._sealed_at = self._moved_at = self._answered_at = loop_time()
+        self._sealed_at = self._watchdog.answered(loop_time())
         self.reader = self._new_reader()
         self._reading = asyncio.create_task(self.reader.run(self.engine.position))
         self._reading.add_done_callback(self._ended_reading)
@@ -161,100 +150,6 @@ class Shard(Generic[E]):
         await self._journal.commit(sealed)
         self.engine.committed(sealed.checkpoint)
         return sealed.checkpoint
-
-    async def _restore(self, restored: Restored) -> int:
-        """Fill the engine. Return the newest offset that a row contains."""
-        engine = self.engine
-        try:
-            engine.restore(restored.checkpoint or engine.initial_checkpoint(restored.start))
-        except RulesTooNewError as error:
-            self._refuse(f"{error}. Run the newer version; see docs/operate/upgrading.md")
-        tables, newest = restored.rows, -1
-        self._journal.progress.enter("load the rows")
-        for table, rows in tables.items():
-            while rows:  # each leaves as it is packed: never two whole tables in memory
-                some = [rows.popitem() for _ in range(min(_LOAD_ROWS, len(rows)))]
-                self._journal.progress.at += len(some)
-                newest = max(newest, engine.load(some, table))
-                await asyncio.sleep(0)
-        async with aclosing(restored.recent) as recent:
-            async for records in recent:
-                engine.remember(records)
-                await asyncio.sleep(0)
-        return newest
-
-    def _check_checkpoint(self, restored: Restored) -> None:
-        checkpoint = restored.checkpoint
-        if checkpoint is None:
-            return
-        for name, theirs, ours in self.engine.differences(checkpoint.settings):
-            way = "Set it back, or count again with a new NETFOLLOWERS_APP_ID and new result topics"
-            if name == "partitions":
-                way = "See `Partitions added to the input` in docs/operate/runbook.md"
-            self._refuse(
-                f"it was counted with {name}={theirs}, this worker has {name}={ours}: results "
-                f"would change. {way}"
-            )
-        missing = restored.recent_from - self.engine.replay_from(checkpoint)
-        if missing > 0:
-            self.dedup_history_lost = missing
-            log.warning(
-                "input retention has cut the log: duplicates of records before offset %d will be "
-                "counted again partition=%d records=%d",
-                restored.recent_from,
-                self.partition,
-                missing,
-            )
-
-    async def _check_rows(self, restored: Restored, newest: int) -> None:
-        checkpoint = restored.checkpoint
-        if checkpoint and self._settings.is_exactly_once and newest >= checkpoint.position:
-            await self._refuse_rows(
-                restored,
-                f"a row contains offset {newest}, but the commit is at {checkpoint.position}: the "
-                "group's offsets were set back. Stop every worker and run `netfollowers rebuild "
-                f"--partition {self.partition}`; see `Checkpoint overwritten` in "
-                "docs/operate/runbook.md",
-            )
-
-    async def _check_row_count(self, restored: Restored, found: int) -> None:
-        """Compare the number of rows with the one in the commit.
-
-        A difference means a damaged table.
-        """
-        checkpoint = restored.checkpoint
-        if checkpoint is None or checkpoint.rows is None or not self._settings.is_exactly_once:
-            return
-        if found != checkpoint.rows:
-            await self._refuse_rows(
-                restored,
-                f"{self._tables} holds {found} rows, but {checkpoint.rows} were "
-                "committed: the topic was deleted and created again, or rows were removed from "
-                "it. Count again with a new NETFOLLOWERS_APP_ID and new result topics",
-            )
-
-    @property
-    def _tables(self) -> str:
-        return ", ".join(self.engine.table_topics)
-
-    def _without_commit(self) -> str:
-        return (
-            f"{self._tables} holds rows, but group {self._settings.app_id} has no "
-            "commit. If the offsets have expired or were deleted, run `netfollowers rebuild`; see "
-            "`Checkpoint overwritten` in docs/operate/runbook.md. If another NETFOLLOWERS_APP_ID "
-            "uses these topics, give this one result topics of its own"
-        )
-
-    async def _refuse_rows(self, restored: Restored, why: str) -> NoReturn:
-        """Refuse rows ahead of the commit, unless their commit has come meanwhile."""
-        if await self._journal.committed() != restored.checkpoint:
-            message = "another worker took over the partition while this worker opened it"
-            raise ShardFencedError(message)
-        self._refuse(why)
-
-    def _refuse(self, why: str) -> NoReturn:
-        message = f"partition {self.partition}: {why}"
-        raise OpenRefusedError(message)
 
     # ---- apply
 
@@ -389,33 +284,20 @@ class Shard(Generic[E]):
         end = self.reader.end if self.reader else None
         return 0 if end is None else max(0, end - self.engine.position)
 
+    @property
+    def dedup_history_lost(self) -> int:
+        """Number of records whose event ids are lost, because input retention had deleted them."""
+        return self._restore.dedup_history_lost
+
     def why_stuck(self, now: float) -> str:
         """Return what has made no progress for too long; "" if all is well."""
-        in_flight_s = now - self._sealed_at
-        if self._committing is not None and in_flight_s > self._settings.transaction_timeout_s + 1:
-            return f"a checkpoint has not ended for {in_flight_s:.0f} s"
+        is_committing, in_flight_s = self._committing is not None, now - self._sealed_at
+        if is_committing and (why := self._watchdog.why_uncommitted(in_flight_s)):
+            return why
         if self.reader is None:
-            return self._why_not_open(now)
-        if self.engine.position != self._watched or self.lag == 0:
-            self._watched, self._moved_at = self.engine.position, now
-        if not self.reader.is_answered:
-            silent_s = now - self._answered_at
-            is_lost = silent_s > self._settings.transaction_timeout_s
-            return f"the broker has not answered for {silent_s:.0f} s" if is_lost else ""
-        self._answered_at = now
-        if now - self._moved_at >= self._settings.stuck_after_s:
-            return f"no progress for {now - self._moved_at:.0f} s"
-        return ""
-
-    def _why_not_open(self, now: float) -> str:
-        progress = self._journal.progress
-        opened = (progress.step, progress.at)
-        if opened != self._opened or not progress.step:
-            self._opened, self._moved_at = opened, now
-        if now - self._moved_at < self._settings.stuck_after_s:
-            return ""
-        seconds = now - self._moved_at
-        return f"no progress of the restore for {seconds:.0f} s step={progress.step}"
+            return self._watchdog.why_not_open(self._journal.progress, now)
+        is_answered, lag = self.reader.is_answered, self.lag
+        return self._watchdog.why_not_read(self.engine.position, lag, now, is_answered=is_answered)
 
     # ---- revoke, reclaim, close
 
@@ -434,7 +316,7 @@ class Shard(Generic[E]):
         Return True if no other worker has committed since, so reading continues.
         """
         assert self.state is State.HELD, self.state
-        self._moved_at = loop_time()
+        self._watchdog.moved(loop_time())
         try:
             found = await self._journal.reclaim()
         finally:

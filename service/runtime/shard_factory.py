@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Generic
 
 from service.runtime.engine_port import Publisher
-from service.runtime.journal import CommitPosition, Journal, PlainJournal, TransactionalJournal
+from service.runtime.journal import CommitPosition, Journal
+from service.runtime.journal_at_least_once import PlainJournal
+from service.runtime.journal_transactional import TransactionalJournal
 from service.runtime.reader import Batch, Reader
 from service.runtime.shard import E, Fail, Shard, ShardObserver
 from service.settings import Settings

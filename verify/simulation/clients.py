@@ -1,7 +1,7 @@
 """Producer and consumer with the names that aiokafka's have, over a link to the simulated broker.
 
-Only what service/runtime/journal.py and reader.py use, with the same surprises: positions that move
-over control records, batches that fill, answers that come late.
+Only what the journals and the reader of service/runtime use, with the same surprises: positions
+that move over control records, batches that fill, answers that come late.
 """
 
 from __future__ import annotations
@@ -244,7 +244,7 @@ def simulated(clients: ModuleType, runtime: ModuleType, broker: Broker) -> Itera
         (clients, "consumer", consumer),
         (clients, "producer", producer),
         (clients, "transactional_producer", transactional_producer),
-        (runtime.journal, "raw_consumer", consumer),
+        (runtime.journal_restore, "raw_consumer", consumer),
         (runtime.reader, "raw_consumer", consumer),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in places]

@@ -55,21 +55,21 @@ _CONSISTENT = "assert batch.is_consistent, (batch.start, batch.end, batch.record
 _READ = "self.reader.run(self.engine.position)"
 
 BUGS: Final = (
-    Bug("commit before send", "journal.py", _SEND,
+    Bug("commit before send", "journal_transactional.py", _SEND,
         """        await producer.send_offsets_to_transaction({self.source: position}, app_id)
         await producer.commit_transaction()
         await producer.begin_transaction()
         size = await self._send(tables + others)
         await producer.commit_transaction()
 """),
-    Bug("offsets outside the transaction", "journal.py", _SEND,
+    Bug("offsets outside the transaction", "journal_transactional.py", _SEND,
         """        size = await self._send(tables + others)
         await producer.commit_transaction()
         await producer.begin_transaction()
         await producer.send_offsets_to_transaction({self.source: position}, app_id)
         await producer.commit_transaction()
 """),
-    Bug("late and rejected outside the transaction", "journal.py", _SEND,
+    Bug("late and rejected outside the transaction", "journal_transactional.py", _SEND,
         """        size = await self._send(others[1:])
         await producer.commit_transaction()
         await producer.begin_transaction()
@@ -77,40 +77,40 @@ BUGS: Final = (
         await producer.send_offsets_to_transaction({self.source: position}, app_id)
         await producer.commit_transaction()
 """),
-    Bug("the transaction is not committed", "journal.py",
+    Bug("the transaction is not committed", "journal_transactional.py",
         "        await producer.commit_transaction()\n", "        pass\n"),
-    Bug("restore before fencing", "journal.py",
-        "        await self._fence()\n        reader = raw_consumer",
+    Bug("restore before fencing", "journal_kafka.py",
+        "        await self._fence()\n        reader = restore_consumer",
         "        before = await self.committed()\n"
         "        self.committed = lambda: asyncio.sleep(0, before)\n"
-        "        await self._fence()\n        reader = raw_consumer",
+        "        await self._fence()\n        reader = restore_consumer",
         first=1_400),  # it takes one seed in a hundred
-    Bug("no fencing: an id of its own for every life", "journal.py",
+    Bug("no fencing: an id of its own for every life", "journal_transactional.py",
         'name = f"{self._settings.app_id}-{self.source.partition}"',
         'name = f"{self._settings.app_id}-{self.source.partition}-{id(self)}"'),
-    Bug("one transactional id for all partitions", "journal.py",
+    Bug("one transactional id for all partitions", "journal_transactional.py",
         'name = f"{self._settings.app_id}-{self.source.partition}"',
         'name = f"{self._settings.app_id}"'),
-    Bug("wrong partition", "journal.py",
-        "else (target, self.source.partition)", "else (target, 0)"),
-    Bug("rows read uncommitted", "journal.py",
-        "raw_consumer(self._settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)",
-        'raw_consumer(self._settings, isolation_level="read_uncommitted")'),
-    Bug("an old row wins", "journal.py",
+    Bug("wrong partition", "journal_send.py",
+        "else (target, own_partition)", "else (target, 0)"),
+    Bug("rows read uncommitted", "journal_restore.py",
+        "raw_consumer(settings, max_partition_fetch_bytes=RESTORE_FETCH_BYTES)",
+        'raw_consumer(settings, isolation_level="read_uncommitted")'),
+    Bug("an old row wins", "journal_restore.py",
         "rows[record.key] = record.value", "rows.setdefault(record.key, record.value)"),
-    Bug("the last rows are not read", "journal.py",
+    Bug("the last rows are not read", "journal_restore.py",
         "async for records in _until(reader, table, end):",
         "async for records in _until(reader, table, end - 3):"),
-    Bug("seen ids are not restored", "journal.py",
+    Bug("seen ids are not restored", "journal_kafka.py",
         "self.input(around(skipped, recent_from, position))", "self.input(())"),
-    Bug("seen ids of half the horizon", "journal.py",
+    Bug("seen ids of half the horizon", "journal_kafka.py",
         "recent_from = max(start, replay_from(checkpoint))",
         "recent_from = (max(start, replay_from(checkpoint)) + checkpoint.position) // 2"),
     Bug("a retained shard trusts its memory", "shard.py",
         "return found == self._last", "return True"),
-    Bug("rows without a commit are taken", "shard.py",
+    Bug("rows without a commit are taken", "shard_restore.py",
         "if restored.checkpoint is None and rows:", "if False:"),
-    Bug("rows ahead of the commit are taken", "shard.py",
+    Bug("rows ahead of the commit are taken", "shard_restore.py",
         "and newest >= checkpoint.position:", "and False:"),
     Bug("the commit's result is not looked at", "shard.py",
         "        if error is not None:\n", "        if False:\n"),
@@ -135,11 +135,11 @@ BUGS: Final = (
         "        if not self._is_saturated:\n            self._apply_backlog()",
         "        if self._is_saturated:\n            self._backlog.clear()\n"
         "        self._apply_backlog()"),
-    Bug("a shard opens without its rows", "shard.py",
+    Bug("a shard opens without its rows", "shard_restore.py",
         "tables, newest = restored.rows, -1",
         "tables, newest = {topic: dict(list(rows.items())[1:]) for topic, rows in "
         "restored.rows.items()}, -1"),
-    Bug("counts begin anew", "shard.py",
+    Bug("counts begin anew", "shard_restore.py",
         "engine.restore(restored.checkpoint or engine.initial_checkpoint(restored.start))",
         "empty = engine.initial_checkpoint(restored.start)\n"
         "            import msgspec\n"

@@ -1,4 +1,4 @@
-"""One life of a worker: the service's own Shards, driven as service/app.py drives them.
+"""One life of a worker: the service's own Shards, driven as service/app.py and service/run.py do.
 
 A life ends by `crash` (kill -9), or by the service's own `fail`. Nothing of it survives.
 """
@@ -33,7 +33,7 @@ class House:
     def __init__(self, package: str = "service") -> None:
         self.clients: ModuleType = import_module(f"{package}.kafka.clients")
         self.runtime = import_module(f"{package}.runtime")
-        for name in ("journal", "reader", "shard_factory", "shards"):
+        for name in ("journal", "journal_restore", "reader", "shard_factory", "shards"):
             import_module(f"{package}.runtime.{name}")
         self.engine: ModuleType = import_module(f"{package}.counting.engine")
         self.metrics: ModuleType = import_module(f"{package}.metrics.observed")

@@ -54,7 +54,7 @@ async def small_batches(deployment: Deployment) -> None:
 
 KILLED_AT_ITS_20TH = """
 import itertools, os, signal
-from service.runtime.journal import TransactionalJournal
+from service.runtime.journal_transactional import TransactionalJournal
 sent, send = itertools.count(1), TransactionalJournal._send
 async def _send(self, *arguments):
     count = await send(self, *arguments)

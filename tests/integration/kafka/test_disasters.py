@@ -260,7 +260,7 @@ async def test_a_log_that_ends_before_our_position_is_not_waited_for(
 HELD_RESTORE = """
 import asyncio, os, pathlib
 os.environ["NETFOLLOWERS_LOG_LEVEL"] = "debug"
-import service.runtime.journal as journal
+import service.runtime.journal_restore as journal
 journal.RESTORE_FETCH_BYTES = 8_192
 whole = journal._until
 async def held(reader, tp, end):

@@ -19,7 +19,7 @@ from service.contract.results import Source
 from service.counting import Engine
 from service.kafka import clients
 from service.metrics.observed import Metrics
-from service.runtime.journal import MAX_SEQUENCE, TransactionalJournal
+from service.runtime.journal_transactional import MAX_SEQUENCE, TransactionalJournal
 from service.runtime.shard import Shard
 from service.runtime.shard_factory import ShardFactory
 from service.runtime.shards import Shards

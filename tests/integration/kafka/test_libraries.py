@@ -29,7 +29,7 @@ from service.counting.checkpoint import SweepPosition
 from service.kafka import clients
 from service.kafka.aiokafka_ext.raw_records import raw_consumer
 from service.kafka.faust_ext.transport import BatchConsumer, PausingListener
-from service.runtime import journal
+from service.runtime import journal_transactional as journal
 from service.settings import Settings
 from service.synthetic.events import Shape, Synthetic
 from tests.integration.kafka.test_faults import InProcess

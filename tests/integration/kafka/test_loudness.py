@@ -26,7 +26,7 @@ NEVER_FENCED = {"broker.session.timeout.ms": "600000"}
 The controller is paused with it here, and declares it dead when both wake up. A coordinator that
 meets partitions without a leader then may lose a marker (docs/design/decisions/0013).
 """
-RUN = "; import os, sys; from service.app import run; from service.settings import Settings; "
+RUN = "; import os, sys; from service.run import run; from service.settings import Settings; "
 RUN += "sys.exit(run(Settings.from_env(os.environ)))"
 
 
@@ -216,7 +216,7 @@ async def test_a_reader_that_fails_ends_the_worker(deployed: Deploy) -> None:
 
 
 SLOW_ROWS = (
-    "import asyncio; import service.runtime.journal as j; old = j._until\n"
+    "import asyncio; import service.runtime.journal_restore as j; old = j._until\n"
     "async def slow(reader, tp, end):\n"
     "    async for records in old(reader, tp, end):\n"
     "        for first in range(0, len(records), 50):\n"

@@ -17,7 +17,7 @@ from service.counting import Publisher
 from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.kafka.aiokafka_ext import batches
-from service.runtime.journal import TransactionalJournal
+from service.runtime.journal_transactional import TransactionalJournal
 from tests.integration.kafka.test_audit import run
 from tests.integration.kafka.test_loudness import RUN
 from tests.integration.kafka.test_refusals import assert_refused, commit, counted

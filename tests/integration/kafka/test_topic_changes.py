@@ -104,5 +104,5 @@ def test_it_is_loud_within_ten_seconds() -> None:
     assert 3 * topic_watch.INTERVAL_S < 10.0, "two looks, and the wait before them"
 
 
-RUN = "import os, sys; from service.app import run; from service.settings import Settings; "
+RUN = "import os, sys; from service.run import run; from service.settings import Settings; "
 RUN += "sys.exit(run(Settings.from_env(os.environ)))"

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 STUCK = """
 import asyncio, pathlib, sys, time
-import service.app as app
+import service.run as run
 from service.__main__ import main
 async def stuck(worker):
     sticks, is_stuck = pathlib.Path("HOME/sticks"), pathlib.Path("HOME/is-stuck")
@@ -29,7 +29,7 @@ async def stuck(worker):
     while sticks.exists():
         time.sleep(0.05)
     await asyncio.Event().wait()
-app.measure_loop = stuck
+run.measure_loop = stuck
 sys.argv = ["netfollowers", "worker"]
 sys.exit(main())
 """

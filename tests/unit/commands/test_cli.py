@@ -29,7 +29,8 @@ ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "operate" / "failures.md"
 SLOW = {
     *("aiohttp", "aiokafka", "asyncio", "faust", "matplotlib", "msgspec", "rich"),
-    *("service.app", "service.contract.input_record", "service.counting", "service.settings"),
+    *("service.app", "service.run", "service.contract.input_record", "service.counting"),
+    "service.settings",
 }
 OWN_CODE = re.compile(r"EXIT_[A-Z]+: Final = \d|\bexit\(\d|_exit\(\d")
 

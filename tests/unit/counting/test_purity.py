@@ -20,7 +20,8 @@ ALLOWED = {
 }  # fmt: skip
 BANNED = (
     *("faust", "aiokafka", "asyncio", "time", "datetime", "logging", "prometheus_client", "os"),
-    *("random", "service.kafka", "service.settings", "service.app", "service.metrics"),
+    *("random", "service.kafka", "service.settings", "service.app", "service.run"),
+    "service.metrics",
 )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from service.metrics.observed import Metrics
-from service.runtime.journal import KafkaJournal, PlainJournal, TransactionalJournal
+from service.runtime.journal_at_least_once import PlainJournal
+from service.runtime.journal_kafka import KafkaJournal
+from service.runtime.journal_transactional import TransactionalJournal
 from service.runtime.reader import Reader
 from service.runtime.shard import State
 from service.runtime.shard_factory import ShardFactory

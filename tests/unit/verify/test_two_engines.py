@@ -18,20 +18,20 @@ BUGS: Final = (
         "        self._committing = asyncio.create_task(self._journal.commit(sealed))\n"),
     Bug("an engine is not told of the first commit", "shard.py",
         "        self.engine.committed(sealed.checkpoint)\n        return", "        return"),
-    Bug("the table is the one of counting", "journal.py",
+    Bug("the table is the one of counting", "journal_kafka.py",
         "for topic in publisher.table_topics]", "for topic in (settings.updates_topic,)]"),
-    Bug("records for another partition go to the own one", "journal.py",
-        "                topic, partition = at\n",
-        "                topic, partition = at[0], self.source.partition\n"),
-    Bug("rows of the table are committed apart", "journal.py",
+    Bug("records for another partition go to the own one", "journal_send.py",
+        "            topic, partition = at\n",
+        "            topic, partition = at[0], own_partition\n"),
+    Bug("rows of the table are committed apart", "journal_transactional.py",
         "        size = await self._send(tables + others)\n",
         "        size = await self._send(others)\n"
         "        await producer.commit_transaction()\n"
         "        await producer.begin_transaction()\n"
         "        await self._send(tables)\n"),
-    Bug("the second engine reads nothing again", "journal.py",
+    Bug("the second engine reads nothing again", "journal_kafka.py",
         "recent_from = max(start, replay_from(checkpoint))", "recent_from = checkpoint.position"),
-    Bug("a checkpoint of before is taken for the start", "shard.py",
+    Bug("a checkpoint of before is taken for the start", "shard_restore.py",
         "engine.restore(restored.checkpoint or engine.initial_checkpoint(restored.start))",
         "engine.restore(engine.initial_checkpoint(restored.start))"),
 )  # fmt: skip
