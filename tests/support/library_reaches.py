@@ -77,11 +77,11 @@ def _by_name(node: ast.Call, function: str, imported: dict[str, str], found: Fou
     called = node.func.id if isinstance(node.func, ast.Name) else ""
     if called not in {"getattr", "setattr", "delattr"} or len(node.args) < 2:
         return
-    name = node.args[1].value if isinstance(node.args[1], ast.Constant) else "?"
-    if _is_private(str(name)):
-        found.reached.add(str(name))
+    name = str(node.args[1].value) if isinstance(node.args[1], ast.Constant) else "?"
+    if _is_private(name):
+        found.reached.add(name)
     if called != "getattr" and _is_foreign(f"{_dotted(node.args[0])}.{name}", imported):
-        found.replaced[str(name)] = function
+        found.replaced[name] = function
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
