@@ -24,7 +24,7 @@ LOCKS: Final = {
     "dev": "what the tests and checks need, too (670 MB, about a minute)",
     "site": "what builds the documentation's web site (60 MB, some seconds)",
 }
-"""Name of a lock in requirements/ -> what its user is told."""
+"""Names of the locks in requirements/, each with the line that its user sees."""
 _PIP: Final = (
     sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input",
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""One account: its ebb and flow, its windows, and its ratios."""
+"""One account: its gains and losses, its windows, and its ratios."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts: do they rise or fall, and who most."""
+"""The dashboard Accounts: which accounts rise or fall, and which of them most."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ DIRECTORY: Final = Path(__file__).parents[1] / "grafana" / "dashboards"
 
 
 def rendered() -> dict[str, str]:
-    """File name -> its text."""
+    """Return the text of each dashboard file, by file name."""
     boards = {
         "accounts.json": accounts.build(),
         "service.json": service.build(),

@@ -1,4 +1,4 @@
-"""Panels in one house style: what every panel of ours has, so that a dashboard is a list of facts.
+"""Panels in one house style, so that a dashboard is a list of facts.
 
 A panel has a title, one sentence or two that say what it shows, queries, a unit, thresholds where a
 number can be bad, and a link to what to do about it. Nothing here knows a metric.
@@ -62,7 +62,7 @@ class About:
     steps: Steps = ((None, BLUE),)
     decimals: int | None = None
     empty: str = ""
-    """What is shown instead of no value; only where none is a good answer."""
+    """The text that stands for no value. Only for a panel where no value is a good answer."""
 
 
 def graph(

@@ -279,7 +279,7 @@ def checkpoints() -> list[Drawn]:
 
 
 def restores() -> list[Drawn]:
-    """Who holds what, and how it is taken over."""
+    """Which worker has which partition, and how partitions are taken over."""
     unowned = "NetFollowersPartitionNotCounted"
     return [
         graph(
