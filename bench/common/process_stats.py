@@ -59,7 +59,7 @@ def sample(at_s: float, pid: int, metrics: str) -> Sample:
 
 
 def sums(metrics: str) -> Mapping[str, float]:
-    """Sample name -> sum over all labels; a bucket's name has its bound."""
+    """Return the sum over all labels, by sample name. The name of a bucket has its bound."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(metrics):
         for one in family.samples:

@@ -33,7 +33,7 @@ FIRST_S: Final = 2.0
 """How far a sender falls behind while it begins is not told."""
 
 Tick = list[list[tuple[bytes, bytes]]]
-"""Partition -> records."""
+"""Records by partition."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def ticks(plan: Plan) -> list[Tick]:
 
 
 async def send(producer: AIOKafkaProducer, topic: str, tick: Tick) -> list[Any]:
-    """Hand a tick over; -> futures."""
+    """Give the records of a tick to the producer. Return the futures of their acknowledgements."""
     futures = []
     for partition, records in enumerate(tick):
         if not records:

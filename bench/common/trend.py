@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STEPS = 200
-"""A slope is taken between so many points at most: it is quadratic in them."""
+"""Largest number of points that a slope is computed from. The time is quadratic in it."""
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 Found = Mapping[str, Any]
-"""What a run has saved: section -> list of rows."""
+"""What a run has saved: the list of rows of each section."""
 
 HOT: Final = "hot"
 TAIL: Final = "heavy tail"
@@ -57,7 +57,7 @@ def rate(found: Found, who: str, load: str, by: str = "wall_s") -> float | None:
 
 
 def ratio(found: Found, who: str, load: str, by: str) -> float | None:
-    """Ours over another's."""
+    """Return the service's rate divided by another program's; None if one was not measured."""
     ours, theirs = rate(found, OURS, load, by), rate(found, who, load, by)
     return ours / theirs if ours and theirs else None
 
@@ -86,12 +86,12 @@ def of(section: str, value: Callable[[Mapping[str, float]], float]) -> Callable[
 
 
 def throughput(load: str) -> Callable[[Found], float | None]:
-    """Events per second of ours."""
+    """Return a function that finds the service's events per second."""
     return lambda found: rate(found, OURS, load)
 
 
 def against(who: str, load: str, by: str = "cpu_s") -> Callable[[Found], float | None]:
-    """Ours over another's."""
+    """Return a function that divides the service's rate by another program's."""
     return lambda found: ratio(found, who, load, by)
 
 

@@ -29,7 +29,7 @@ BUSY: Final = 0.5
 MEMORY: Final = 8 * 10**9
 """Bytes of a worker."""
 RESTORE_S: Final = 60
-"""So long a worker may take to restore all its shards."""
+"""Longest time in which a worker should restore all its shards."""
 PER_WORKER: Final = 4
 """Partitions per worker, so that a lost worker's share can be spread."""
 EVENT_BYTES: Final = 180
@@ -37,7 +37,7 @@ ROW_BYTES: Final = 350
 FINAL_BYTES: Final = 220
 """In the log: key, value and record overhead, uncompressed; rows with a few kept windows."""
 UNCOMPACTED: Final = 2
-"""A compacted topic is up to so many times as large as its live rows."""
+"""A compacted topic is at most this many times as large as its live rows."""
 INPUT_DAYS: Final = 7
 REPLICAS: Final = 3
 DAY_S: Final = 86_400

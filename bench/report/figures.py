@@ -37,7 +37,7 @@ ALSO: Final[Mapping[str, Sequence[str]]] = {
         "deploy/prometheus",
     ),
 }
-"""Document -> what its figures depend on besides."""
+"""What the figures of a document depend on besides, by document."""
 WITHOUT_FIGURES: Final = frozenset(
     {
         "docs/measured/chaos-found.md",  # what was found then, in code that was corrected
@@ -75,7 +75,7 @@ def commit_of(text: str) -> str | None:
 
 
 def judge(root: Path) -> list[Found]:
-    """Look at each document; -> what there is to say. NoGitError."""
+    """Look at each document. Return a finding for each. NoGitError if git is missing."""
     is_shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
     found = []
     for path in sorted((root / "docs").glob("**/*.md")):
@@ -129,9 +129,10 @@ def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def main(arguments: Sequence[str] = (), root: Path = ROOT) -> int:
-    """Print a line a document; -> 1 if one has no line, or names a commit that is unknown.
+    """Print a line for each document.
 
-    `line`: print the line of a document that is measured here and now.
+    Return 1 if a document has no line, or if its line names an unknown commit. `line`: print the
+    line of a document that is measured here and now.
     """
     if list(arguments) == ["line"]:
         print(measured_line(machine()))

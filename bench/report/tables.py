@@ -44,7 +44,7 @@ def number(value: float | None) -> str:
 
 
 def throughput(rows: Rows) -> list[str]:
-    """Everybody over every input."""
+    """Return the table of all programs over every input."""
     lines: list[str] = []
     for (load,), runs in groups(rows, "load").items():
         ours = [run["events"] / run["cpu_s"] for run in runs if run["who"] == OURS]

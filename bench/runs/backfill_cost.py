@@ -48,7 +48,7 @@ def real_channel(*, has_baseline: bool) -> list[LogRecord]:
 
 
 def inputs(events: int) -> dict[str, list[LogRecord]]:
-    """Name -> records; the live input comes first."""
+    """Return the records of each input, by name. The live input comes first."""
     found = {LIVE: live(events)}
     for one in backfill.backfills(events):
         found[f"backfill: {one.name}"] = list(backfill.records(one))

@@ -121,7 +121,10 @@ def rows(accounts: int, names: Sequence[str]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def records(case: Case, first: int) -> list[LogRecord]:
-    """Uniform events; `first` offset, and so the time. A backfill goes on where the last ended."""
+    """Return uniform events. `first`: the first offset, from which their time follows.
+
+    A backfill continues where the last one ended.
+    """
     if case.days:
         return history(case, first)
     shape = Shape(accounts=case.accounts, late=case.late, seed=first + 1)
@@ -206,7 +209,7 @@ def by_partitions(events: int) -> list[Point]:
 
 
 def said(point: Point) -> Point:
-    """Print a point; -> it."""
+    """Print a point, and return it."""
     print(f"{point.by:<16} {point.x:>12,g} {point.us:8.2f} us", flush=True)
     return point
 
