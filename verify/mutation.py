@@ -81,7 +81,7 @@ def configure(home: Path, names: Sequence[str]) -> None:
 
 
 def run(number: int, processes: int, most: int) -> list[Survivor]:
-    """One process's share, in two rounds; -> survivors of both."""
+    """Test one process's share of the mutants, in two rounds. Return the survivors of both."""
     home = copy(number)
     session = home / "session.sqlite"
     configure(home, SENTENCES)

@@ -53,7 +53,7 @@ class Work:
 
 
 def work(log: Sequence[LogRecord], per_seal: int, kind: type[Engine]) -> tuple[float, float]:
-    """-> lines per event, bytes of rows per event."""
+    """Return lines per event, bytes of rows per event."""
     engine, count, row_bytes = kind(Rules(), Source("in", 0)), Work(), 0
     for first in range(0, len(log), per_seal):
         some = log[first : first + per_seal]
@@ -76,7 +76,7 @@ def log_of(kind: str, events: int, *, is_shuffled: bool) -> list[LogRecord]:
 
 
 def measured(engine: type[Engine]) -> dict[str, tuple[float, float]]:
-    """Case -> work in the small and in the large."""
+    """Return the work of each case, in a small and in a large input."""
     found = {}
     for kind in ACCOUNTS:
         for is_shuffled in (False, True):

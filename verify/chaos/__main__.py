@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def write(story: Story, path: Path, command: str) -> str:
-    """Write the three files; -> the page."""
+    """Write the three files. Return the text of the page."""
     path.parent.mkdir(parents=True, exist_ok=True)
     report = reports.of(story, command, machine())
     began = int(story.began_s)

@@ -51,7 +51,7 @@ LASTS_S: Final[dict[Kind, tuple[float, float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault; what it hits is drawn, whom it finds there is decided when it strikes."""
+    """One fault. What it hits is drawn. Which worker is there is known only when it strikes."""
 
     kind: Kind
     victim: int

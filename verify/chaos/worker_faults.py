@@ -32,7 +32,7 @@ async def term(act: Act) -> None:
 
 
 async def hit(act: Act, slot: Slot, number: signal.Signals) -> frozenset[int]:
-    """Send a signal to this worker, whatever it owns; -> partitions whose shard it ran."""
+    """Send a signal to this worker, whatever it owns. Return the partitions that it ran."""
     held = await slot.running()
     was_there = slot.signal(number)
     act.begin(is_effective=was_there and bool(held))
@@ -59,7 +59,10 @@ async def freeze(act: Act) -> None:
 
 
 async def _taken(world: World, held: frozenset[int]) -> frozenset[int]:
-    """Wait until others run a shard of these, as long as a busy machine may need; -> which."""
+    """Wait until other workers run these partitions, as long as a busy machine may need.
+
+    Return the partitions that others run.
+    """
     until = time.monotonic() + SILENCE_S
     taken: frozenset[int] = frozenset()
     while not taken and time.monotonic() < until:

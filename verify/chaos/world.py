@@ -54,9 +54,10 @@ class World:
     scaling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def settled(self, count: int) -> bool:
-        """Wait until `count` workers run all shards, none without one; -> whether they do.
+        """Wait until `count` workers run all shards and each of them has a shard.
 
-        It gives up when no worker has said or owned anything new for long.
+        Return whether they do. It gives up when no worker has logged a line or got a partition for
+        a long time.
         """
         patience = Patience(f"{count} workers that run all shards")
         while True:

@@ -15,7 +15,7 @@ from verify.panels.run import measure
 
 
 def main() -> int:
-    """-> 0 if every value is true."""
+    """Measure all panels and write the page. Return 0 if every value is true."""
     with start_local_broker("kafka") as broker, tempfile.TemporaryDirectory() as home:
         measured = asyncio.run(measure(broker.bootstrap, Path(home) / "stack", "panels"))
     print(table(measured))

@@ -1,7 +1,7 @@
-"""Runs the stack, tells it a story, and asks Prometheus every query of every panel and alert.
+"""Runs the stack, sends it a scenario, and asks Prometheus every query of every panel and alert.
 
-`measure` -> one line for each query: what was asked, what is true, what was measured. The test
-wants every line to be right; `python -m verify.panels` writes them down.
+`measure` returns one line for each query: the query, the truth, the measured value. The test needs
+every line to be right. `python -m verify.panels` writes them into a page.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Measured:
     panels: list[Line] = field(default_factory=list)
     alerts: list[Line] = field(default_factory=list)
     exported: dict[str, str] = field(default_factory=dict)
-    """Metric that a worker exports -> its type."""
+    """Type of each metric that a worker exports, by name."""
     accounts: set[str] = field(default_factory=set)
     """What the variable `account` offers."""
     firing: list[str] = field(default_factory=list)
@@ -93,7 +93,7 @@ async def read_unless_held(reader, consumer):
 Reader._next = read_unless_held
 sys.exit(main(["worker"]))
 """
-"""A worker whose readers stand still while a file is there: so there is a lag that is known."""
+"""A worker whose readers stop while a file is there. This makes a lag of known size."""
 
 
 def substituted(expr: str) -> str:
@@ -144,7 +144,7 @@ def _prometheus() -> str:
 
 
 async def _tell(stack: Stack, settings: Settings, prometheus: Prometheus) -> World:
-    """Tell the story; -> what is true just after it."""
+    """Send the scenario. Return what is true just after it."""
     watched = {
         name: Watched(stack.parts[name].child.pid, stack.parts[name].url.partition("//")[2])
         for name in WORKERS

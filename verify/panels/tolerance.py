@@ -45,12 +45,12 @@ class World:
     transactions: int
     """That wrote rows: the log of the updates topic has a marker for each."""
     account_series: Mapping[str, int]
-    """Worker -> series of accounts on its page of metrics."""
+    """Number of account series on the metrics page of each worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The allowed error: a share of the truth, and so much more; and where it comes from."""
+    """The allowed error: a share of the truth, a constant on top of it, and its reason."""
 
     share: float = 0.0
     plus: float = 0.0
@@ -64,12 +64,12 @@ Value = float | tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a query must return: legend -> value."""
+    """What a query must return: the value of each legend."""
 
     of: Callable[[World], Mapping[str, Value]]
     error: Within = EXACT
     some: int | None = None
-    """Not all of them: so many at least, each of them true. None: exactly these series."""
+    """Least number of series that must be there, each of them true. None: exactly these series."""
 
     @property
     def allowed(self) -> str:

@@ -27,7 +27,7 @@ from verify.simulation.world import Outcome
 
 
 class Truth(NamedTuple):
-    """Rows by key; (key, window, revision) -> bytes; late and rejected records in order."""
+    """Rows by key, window results by (key, window, revision), late and rejected records."""
 
     watermark_ms: int
 

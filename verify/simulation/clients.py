@@ -68,7 +68,7 @@ class Producer:
             self._epoch = await self._link.call(Verb.INIT, lambda: self._broker.init(name))
 
     async def stop(self) -> None:
-        """Let go; an open transaction stays open until somebody fences it."""
+        """Close. An open transaction stays open until another writer fences it."""
 
     def create_batch(self) -> Batch:
         return Batch(self._link.random.choice((1, 2, 5, 50)))
@@ -138,7 +138,7 @@ class Consumer:
         """Connect."""
 
     async def stop(self) -> None:
-        """Let go."""
+        """Close the connection."""
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Take these partitions; positions are kept."""

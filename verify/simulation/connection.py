@@ -106,7 +106,7 @@ class Link:
             await asyncio.Event().wait()
 
     async def call(self, verb: Verb, what: Callable[[], T | None], *, again: float = 0.02) -> T:
-        """Send a request and wait for the answer; None from `what` is asked again."""
+        """Send a request and wait for the answer. If `what` returns None, send it again."""
         while True:
             answer = await self._once(verb, what)
             if answer is not None:
@@ -124,7 +124,7 @@ class Link:
         return answer
 
     async def _pass(self, verb: Verb, moment: Moment) -> bool:
-        """One way; -> whether the request is repeated."""
+        """Pass one way, to the broker or back. Return whether the request is repeated."""
         await asyncio.sleep(self.random.random() * LATENCY_S)
         await self.awake()
         await self._answers.wait()

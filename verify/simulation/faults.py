@@ -1,7 +1,7 @@
 """The kinds of fault, and the ledger that proves that each has struck something alive.
 
-A fault of the world is *planned* at a time; it *strikes* when it finds a worker that runs a shard
-(or, for a request, when such a worker sends one). What never found anybody does not count.
+A fault of the world is *planned* at a time. It *strikes* when it finds a worker that runs a shard
+(or, for a request, when such a worker sends one). A fault that never found a worker does not count.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ _WRITES: Final = (Verb.SEND, Verb.OFFSETS, Verb.COMMIT)
 
 @dataclass(frozen=True)
 class Fault:
-    """One planned fault. `choice`: 0 to 1, whom or which it takes."""
+    """One planned fault. `choice`: 0 to 1, it selects the worker or the partition."""
 
     kind: Kind
     at_s: float
@@ -110,7 +110,7 @@ class Trap:
 
 
 class Ledger:
-    """What was planned, what struck, and whom; and the traps that still wait."""
+    """The faults that were planned, those that struck, and the traps that still wait."""
 
     def __init__(self) -> None:
         self.planned: Counter[Kind] = Counter()

@@ -53,7 +53,7 @@ class SecondWorker(Worker):
         is_exact = self.settings.is_exactly_once
 
         class Watched(Finals):
-            """Nothing is told as committed that the broker may still forget."""
+            """Checks that no commit is acknowledged that the broker may still forget."""
 
             def committed(self, checkpoint: Checkpoint) -> None:
                 super().committed(checkpoint)
@@ -93,7 +93,7 @@ class SecondWorld(World):
 
 
 def run(scenario: Scenario, house: House | None = None) -> list[str]:
-    """Run a scenario with both engines; -> everything that is wrong, of both."""
+    """Run a scenario with both engines. Return everything that is wrong with either."""
     logging.disable(logging.CRITICAL)
     loop = VirtualLoop()
     track(loop)
