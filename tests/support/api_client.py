@@ -88,7 +88,7 @@ class Sums:
         self.hours: Counter[tuple[str, int, str]] = Counter()
 
     def count(self, records: Iterable[Made]) -> list[Made]:
-        """Count follows and unfollows; -> the records."""
+        """Count follows and unfollows. Return the records."""
         made = list(records)
         for one in made:
             assert one.value is not None

@@ -57,9 +57,10 @@ def repaired(batch: bytes) -> bytes:
 
 
 def fetched(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
-    """What a consumer gets, who asks again until it has all: records, next offset, why no more.
+    """Return what a consumer gets that fetches until it has all: records, next offset, why no more.
 
-    AssertionError: offsets do not rise, leave what was asked for, or the consumer stands still.
+    AssertionError if offsets do not rise, if one was not asked for, or if the consumer makes no
+    progress.
     """
     found: list[LogRecord] = []
     position = first

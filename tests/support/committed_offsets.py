@@ -29,7 +29,7 @@ class Commits:
         reader.assign(self._tps)
 
     async def look(self) -> dict[int, OffsetAndMetadata]:
-        """Partition -> committed offset and metadata, now."""
+        """Return the committed offset and metadata of each partition, now."""
         if self._is_exactly_once:
             coordinator = self._reader._coordinator
             found = await coordinator.fetch_committed_offsets(self._tps)

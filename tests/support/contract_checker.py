@@ -28,7 +28,7 @@ class Witness:
         self._seen: dict[TopicPartition, int] = {}
 
     async def look(self, reader: Any, ends: Mapping[TopicPartition, int]) -> list[str]:
-        """Judge what has come since; -> what is wrong. `ends`: of all partitions, how far to read.
+        """Judge what has come since, up to the offsets `ends`, and return what is wrong.
 
         `reader` holds just these. (aiokafka's consumer never stops when it is stopped while it
         still takes in a new assignment: so there is one, and always a fetch behind it.)

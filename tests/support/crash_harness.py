@@ -26,7 +26,10 @@ from service.counting import Checkpoint, Engine, Rules, Sealed
 SOURCE = Source("follow-events", 3)
 MOST_SEALS = 2_000
 MOST_RESTARTS = 20
-"""Each may go back further than was counted since the last: without an end, none need be."""
+"""Largest number of restarts. Each may lose more than was counted since the one before.
+
+Without a limit the run might never end.
+"""
 NewEngine = Callable[..., Any]
 
 
@@ -106,7 +109,7 @@ class World:
         self._begins_in_1970 |= any(one.timestamp == 0 for one in records)
 
     def step_over(self, stop: int) -> None:
-        """Nobody can unpack what the log holds from the position to `stop`: step over it."""
+        """Step over the records from the position to `stop`, which no client can unpack."""
         self.publish(self.engine.seal())
         before = Checkpoint.from_metadata(*self.commits[-1])
         start, width = before.position, stop - before.position
@@ -160,9 +163,9 @@ class World:
         self.commits = commits
 
     def restart(self, back: int = 1) -> int:
-        """Lose the engine; -> index in the log where the new one goes on.
+        """Lose the engine. Return the index in the log at which the new one continues.
 
-        `back` 2: the last commit was lost though its results are there (at least once).
+        `back` is 2 if the last commit was lost although its results are there (at least once).
         """
         del self.commits[max(1, len(self.commits) - (back - 1)) :]
         self.restarts += 1

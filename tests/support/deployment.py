@@ -63,7 +63,7 @@ class Worker(WorkerProcess):
         return wanted in self.said()
 
     async def ended(self) -> int:
-        """Wait for its end; -> exit code, negative for a signal."""
+        """Wait for its end. Return exit code, negative for a signal."""
         patience = Patience("the end of a worker")
         while (code := self.process.poll()) is None:
             patience.look(self.said())
@@ -96,7 +96,7 @@ class Deployment:
         return worker
 
     async def produce(self, records: Iterable[Made], *, chunk: int = 20_000) -> int:
-        """Send records, each to the partition of its key; -> how many."""
+        """Send records, each to the partition of its key. Return how many."""
         async with self.outbox() as outbox:
             made = list(records)
             for first in range(0, len(made), chunk):
@@ -127,7 +127,10 @@ class Deployment:
             await reader.stop()
 
     async def committed(self) -> dict[int, OffsetAndMetadata]:
-        """Partition -> committed offset and metadata; at least once from the updates topic."""
+        """Return the committed offset and metadata of each partition.
+
+        With at least once they come from the updates topic.
+        """
         async with self.commits() as commits:
             return await commits.look()
 

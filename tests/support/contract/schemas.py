@@ -30,7 +30,7 @@ def names() -> list[str]:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """One schema, parsed anew."""
+    """Parse one schema and return it. Each call returns a new object."""
     found: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())
     return found
 

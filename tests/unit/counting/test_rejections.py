@@ -1,4 +1,4 @@
-"""Every reason for which a record is refused; and the engine goes on."""
+"""Every reason for which a record is rejected. The engine then continues."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def baseline(**changes: Any) -> bytes:
 
 
 def padded(length: int) -> bytes:
-    """A good event of exactly so many bytes."""
+    """Return a valid event of exactly `length` bytes."""
     return event(padding="p" * (length - len(event(padding=""))))
 
 
