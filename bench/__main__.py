@@ -158,7 +158,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, save; 1 when something could not be measured."""
+    """Measure, print and save. Return 1 if a section could not be measured."""
     asked = parse(arguments)
     OUTPUT.mkdir(exist_ok=True)
     for log in ("worker.log", "peer.log"):

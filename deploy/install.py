@@ -35,7 +35,7 @@ _SHOWN_LINES: Final = 20
 
 
 class InstallError(Exception):
-    """pip has ended with an error; the text is what it printed last."""
+    """pip has ended with an error. The text is what it printed last."""
 
 
 def main(arguments: list[str]) -> int:

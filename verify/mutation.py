@@ -1,4 +1,4 @@
-"""python -m verify.mutation: change service/counting in every small way; a test must fail.
+"""`python -m verify.mutation` changes service/counting in every small way: a test must fail.
 
 cosmic-ray mutates files in place, so each process works on a copy of the checkout. The sentences
 run first; what survives them meets the properties. Mutations of `|` are left out: the engine has it

@@ -32,10 +32,10 @@ from service.counting.rows import GAINED, LOST, Row
 COUNTED: Final = (str(Path(service.counting.__file__).parent), __file__)
 """The engine's own files, and this one: what is planted is work too."""
 SLICE: Final = 100
-"""Windows in a slice; small, since the inputs are."""
+"""Number of windows in a slice. It is small, because the inputs are."""
 ACCOUNTS: Final = {"few accounts": 4, "many accounts": 400}
 DAYS: Final = {"few accounts": 8 * 365, "many accounts": 365}
-"""Of 8,000 events."""
+"""Days that the 8,000 events of a case span."""
 
 
 class Work:
@@ -45,7 +45,7 @@ class Work:
         self.lines = 0
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
-        """Follow a call, if it is of the engine; count a line."""
+        """Follow a call if it is one of the engine, and count a line."""
         if event == "line":
             self.lines += 1
             return self

@@ -56,7 +56,7 @@ class Zipf(Synthetic):
 
 
 def loads(events: int) -> list[Load]:
-    """The inputs of the budget's table; more events where they take less time."""
+    """Return the inputs of the budget's table, with more events where an event takes less time."""
     most = 1_000_000 if events >= 500_000 else events
     return [
         Load("hot (Pareto 1.1)", 200_000, 1.1, 2 * events),

@@ -69,7 +69,7 @@ def sums(metrics: str) -> Mapping[str, float]:
 
 
 def links(directory: Path) -> list[str]:
-    """Where the links of a directory lead to; one that goes away meanwhile is not there."""
+    """Return the targets of the links in a directory. A link that disappears is left out."""
     found = []
     for link in directory.iterdir():
         with suppress(FileNotFoundError):

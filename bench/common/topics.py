@@ -7,7 +7,7 @@ from service.settings import Settings
 
 
 async def remove_topics(settings: Settings) -> None:
-    """Delete every topic that is named after the app id; the input stays."""
+    """Delete every topic that is named after the app id. The input stays."""
     admin = clients.admin(settings)
     await admin.start()
     try:

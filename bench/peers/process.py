@@ -111,7 +111,7 @@ async def create_topics(settings: Settings, peer: Peer) -> None:
 def running(
     peer: Peer, settings: Settings, *, warm_records: int = 0, log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a peer; afterwards it is gone, and what it kept on disk."""
+    """Run a peer. At the end it is stopped, and its files are deleted."""
     log = log or OUTPUT / "peer.log"
     state = Path(tempfile.mkdtemp(prefix="netfollowers-peer-"))
     command = peer.command

@@ -22,7 +22,7 @@ TUNED: Final = "Kafka Streams, tuned"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the budget; `is_most`: the measured value may be no larger."""
+    """One line of the budget. `is_most`: the measured value must not be larger."""
 
     what: str
     must: float
@@ -32,7 +32,7 @@ class Row:
     is_most: bool = False
 
     def verdict(self, value: float | None) -> str:
-        """In a word."""
+        """Say in one word how a value compares with the budget."""
         if value is None:
             return "not measured"
         sign = -1 if self.is_most else 1
@@ -42,7 +42,7 @@ class Row:
 
 
 def median(values: Iterable[float]) -> float | None:
-    """None without values."""
+    """Return the median; None without values."""
     found = list(values)
     return statistics.median(found) if found else None
 
@@ -72,7 +72,7 @@ def bytes_per_account(found: Found) -> float | None:
 
 
 def p99_s(found: Found) -> float | None:
-    """At 5,000/s."""
+    """Return the 99th percentile of the latency at 5,000 events per second, in seconds."""
     return median(
         one["p99_ms"] / 1_000
         for one in found.get("latency", ())

@@ -35,7 +35,7 @@ PER_WORKER: Final = 4
 EVENT_BYTES: Final = 180
 ROW_BYTES: Final = 350
 FINAL_BYTES: Final = 220
-"""In the log: key, value and record overhead, uncompressed; rows with a few kept windows."""
+"""Bytes in the log: key, value and record overhead, uncompressed. A row has a few kept windows."""
 UNCOMPACTED: Final = 2
 """A compacted topic is at most this many times as large as its live rows."""
 INPUT_DAYS: Final = 7
@@ -95,7 +95,7 @@ def figures(saved: Mapping[str, Any]) -> Figures:
 
 
 def need(load: Load, seen: Figures) -> Need:
-    """The formula."""
+    """Compute what a load needs, from measured figures."""
     by_cpu = ceil(load.events_s / (BUSY * seen.events_s))
     by_memory = ceil(load.accounts * seen.account_bytes / MEMORY)
     by_restore = ceil(load.accounts / (seen.restore_rows_s * RESTORE_S))
@@ -133,7 +133,7 @@ BREAKS: Final = (
 
 
 def size(count: float) -> str:
-    """Bytes, short."""
+    """Write a number of bytes with a unit, in a short form."""
     for unit in ("B", "KB", "MB", "GB", "TB"):
         if count < 1_000:
             return f"{count:,.0f} {unit}"
@@ -161,7 +161,7 @@ HEAD: Final = (
 
 
 def page(saved: Mapping[str, Any]) -> str:
-    """docs/measured/capacity.md."""
+    """Return the text of docs/measured/capacity.md."""
     seen = figures(saved)
     table = "\n".join([HEAD, *(row(load, seen) for load in LOADS)])
     breaks = "\n".join(

@@ -49,11 +49,11 @@ _LINE: Final = re.compile(r"^Measured at commit ([0-9a-f]{7,40})\+? on .+\.$", r
 
 
 class NoGitError(Exception):
-    """Nothing can be judged here; the message says why."""
+    """Nothing can be judged here. The message says why."""
 
 
 class Found(NamedTuple):
-    """What there is to say of one document; only what is wrong fails."""
+    """The line about one document. Only a wrong document fails the check."""
 
     text: str
     is_wrong: bool
@@ -105,7 +105,7 @@ def _is_in_history(root: Path, measured: str) -> bool:
 
 
 def _changed(root: Path, measured: str, paths: Sequence[str]) -> str:
-    """Say how much has changed; '' for nothing."""
+    """Say how much has changed; '' if nothing has."""
     since = f"{measured}..HEAD"
     files = _git(root, "diff", "--name-only", since, "--", *paths).splitlines()
     commits = _git(root, "rev-list", "--count", since, "--", *paths).strip()

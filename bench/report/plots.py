@@ -79,7 +79,7 @@ PANELS: Final[dict[str, Any]] = {
 
 
 def draw(found: Found, path: Path) -> bool:
-    """Write a PNG; False when there is nothing to draw."""
+    """Write a PNG. Return False if there is nothing to draw."""
     shown = [name for name in PANELS if found.get(name)]
     if not shown:
         return False

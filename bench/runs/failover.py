@@ -32,10 +32,10 @@ from service.synthetic.paced_source import CHUNK, Stream
 WORKERS = 3
 ACCOUNTS = 200_000
 SKEW = 0.2
-"""As in the soak: a hot head, and a table that a restart has to restore."""
+"""Skew of the accounts, as in the soak: some hot accounts, and a table that a restart restores."""
 STEP_S = 0.05
 CALM_S = 4.0
-"""Before and after each scenario; longer than a group heartbeat."""
+"""Time before and after each scenario. It is longer than a group heartbeat."""
 SETTLED_WITHIN_S = 90.0
 
 
@@ -125,7 +125,7 @@ async def feed(settings: Settings, rate: float) -> None:
 
 @asynccontextmanager
 async def alongside(*tasks: Awaitable[None]) -> AsyncIterator[None]:
-    """Run these for as long as the block; one that ends by itself is an error."""
+    """Run these tasks for as long as the block. A task that ends by itself is an error."""
     running = [asyncio.ensure_future(task) for task in tasks]
     try:
         yield

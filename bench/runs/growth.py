@@ -152,7 +152,7 @@ def history(case: Case, first: int) -> list[LogRecord]:
 
 
 def measure(case: Case, rounds: int = 4) -> Point:
-    """In this process: load the rows, then count, `rounds` times."""
+    """Load the rows and then count, `rounds` times, in this process."""
     gc.disable()
     rules = Rules(grains=tuple(Grain.parse(text) for text in case.grains))
     engine = Engine(rules, Source("in", 0))
@@ -286,7 +286,7 @@ def main() -> None:
 
 
 def _measured() -> Callable[[Case], Point]:
-    """By its module's name: `__main__` of a spawned process is another."""
+    """Return `measure` by its module's name, because `__main__` of a spawned process is another."""
     from bench.runs.growth import measure as imported  # noqa: PLC0415
 
     return imported

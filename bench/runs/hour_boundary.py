@@ -44,7 +44,7 @@ class Boundary:
 
 @dataclass
 class Feed:
-    """Live events; event time is `base_ms` plus what has passed."""
+    """Live events. Their time is `base_ms` plus the time that has passed."""
 
     base_ms: int
     accounts: int

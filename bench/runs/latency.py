@@ -34,7 +34,7 @@ from service.settings import Settings
 
 RATES: Final = (1_000, 5_000, 50_000, 200_000)
 HOT_FROM: Final = 200_000
-"""From this rate on the accounts are hot as well: uniform ones are more work than a core has."""
+"""From this rate on, hot accounts are measured too: uniform ones need more than a core."""
 TICK_S: Final = 0.02
 ACCOUNTS: Final = 200_000
 FLUSH_S: Final = 0.1
@@ -70,7 +70,7 @@ class Latency:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Of sorted values."""
+    """Return the percentile of sorted values. `share`: 0 to 1."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 

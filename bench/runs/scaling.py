@@ -30,7 +30,7 @@ _COUNTED_WITHIN_S: Final = 300.0
 
 @dataclass(frozen=True)
 class Scaled:
-    """Workers together."""
+    """The result of several workers together."""
 
     load: str
     workers: int

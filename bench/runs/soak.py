@@ -36,7 +36,7 @@ from service.settings import Settings
 
 SAMPLE_EVERY_S = 5.0
 BYTES_PER_EVENT = 600
-"""Of disk, input and results together."""
+"""Bytes on disk for each event, of input and results together."""
 HOUR = 1 / 24
 ONE_IN_TEN_MINUTES = 6.0
 CAUGHT_UP_WITHIN_S = 120.0

@@ -68,7 +68,10 @@ class About:
 def graph(
     about: About, *queries: Query, width: int = 12, height: int = 8, ebb_and_flow: bool = False
 ) -> timeseries.Panel:
-    """Draw lines over time; `ebb_and_flow`: gained above the axis, lost below, net as a line."""
+    """Draw lines over time.
+
+    `ebb_and_flow`: gained is above the axis, lost is below it, net is a line.
+    """
     legend = common.VizLegendOptions().display_mode(shown.LegendDisplayMode.LIST)
     legend.placement(shown.LegendPlacement.BOTTOM).show_legend(show_legend=True)
     tooltip = common.VizTooltipOptions().mode(shown.TooltipDisplayMode.MULTI)

@@ -29,7 +29,7 @@ _MODULE: Final = (sys.executable, "-m", "service")
 
 
 class StackError(RuntimeError):
-    """A part ended or never answered; the message has the end of its log."""
+    """A part has ended or has never answered. The message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""python -m verify.chaos: hurt a real deployment for some minutes; exit 1 if a number was wrong."""
+"""`python -m verify.chaos` hurts a real deployment for minutes; exit 1 if a number was wrong."""
 
 # ruff: noqa: T201 - a command line
 

@@ -40,12 +40,12 @@ class Strike:
 
     @property
     def recovery_s(self) -> float:
-        """From its begin until healed; its own length may be in it."""
+        """Seconds from its begin until it was healed. Its own length may be part of them."""
         return self.healed_s - self.began_s
 
     @property
     def aftermath_s(self) -> float:
-        """From its end, when the cause was gone, until calmed."""
+        """Seconds from its end, when the cause was gone, until updates had calmed."""
         return self.calmed_s - self.ended_s
 
 

@@ -42,7 +42,7 @@ class Exit:
 
     @property
     def is_expected(self) -> bool:
-        """By our signal, or as a worker ends that a fault has caught; a bug is never expected."""
+        """Tell whether a signal or a planned fault explains the exit. A bug is never expected."""
         if self.code == 0:
             return "SIGTERM" in self.sent
         if self.code < 0:
@@ -53,7 +53,7 @@ class Exit:
 
     @property
     def why(self) -> str:
-        """The line that it ended with, if it said one, and the error; else the code. No numbers."""
+        """Return its last line and the error, without numbers; without a line, the exit code."""
         said = [line for line in self.last if "exit: " in line]
         if not said:
             return f"code {self.code}"

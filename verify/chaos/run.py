@@ -42,7 +42,7 @@ class Plan:
     rate: float = 800.0
     overlap: float = 0.25
     checkpoints: int = 3
-    """In between; there is always one at the end."""
+    """Number of checks during the run. There is always one more at the end."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Story:
     lost_marker: str = ""
     """Where the broker has lost a transaction's marker: a fault of Kafka, which ends a run."""
     wrong: list[str] = field(default_factory=list)
-    """Why the run failed; empty when it did not."""
+    """Why the run has failed; empty if it has not."""
 
     @property
     def kinds(self) -> list[Kind]:

@@ -69,7 +69,7 @@ class World:
             await asyncio.sleep(0.1)
 
     def restart_broker(self) -> None:
-        """Start the broker again; its ports may be taken for a moment."""
+        """Start the broker again. Its ports may be taken for a moment."""
         for attempt in range(1, _RESTARTS + 1):
             try:
                 self.broker.restart()
@@ -117,7 +117,7 @@ async def world(home: Path, *, seed: int, rate: float, name: str = "chaos") -> A
 
 @asynccontextmanager
 async def _alongside(runs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run it for as long as the block; when it fails, the block is cancelled and it raises."""
+    """Run it for as long as the block. If it fails, the block is cancelled and the error raised."""
     block = asyncio.current_task()
     assert block is not None
     task = asyncio.create_task(runs)

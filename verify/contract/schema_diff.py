@@ -30,7 +30,7 @@ _HANDLED: Final = {
 
 
 class Values:
-    """One comparison of two schemas; `roots` are the documents that their references point into."""
+    """One comparison of two schemas. `roots`: the documents that their references point into."""
 
     def __init__(self, side: Side, old_root: Schema, new_root: Schema) -> None:
         self.breaks: list[Break] = []
@@ -47,7 +47,7 @@ class Values:
         return self.breaks
 
     def _add(self, on_side: Side | None, rule: Rule, place: str, what: str) -> None:
-        """Note a break, if it is one on our side; None: on both."""
+        """Note a break, if `on_side` is the side that is compared. None: on both sides."""
         if on_side in {None, self._side}:
             self.breaks.append(Break(rule, place, what))
 

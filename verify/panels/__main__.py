@@ -1,4 +1,4 @@
-"""`make panels`: measure every panel and alert, write docs/measured/panels.md; fail if wrong."""
+"""`make panels` measures every panel and alert, writes docs/measured/panels.md, fails if wrong."""
 
 # ruff: noqa: T201 - a command line prints
 

@@ -102,7 +102,7 @@ def substituted(expr: str) -> str:
 
 
 async def measure(brokers: str, home: Path, name: str) -> Measured:
-    """Run it all on a broker that is there; about a minute."""
+    """Run everything on a broker that runs already. It takes about a minute."""
     own = Settings().with_prefix(name)
     changes = {
         f"{PREFIX}{variable.upper()}": value
@@ -249,7 +249,7 @@ async def _hold_readers(
 
 
 async def _kill_one(measured: Measured, stack: Stack, prometheus: Prometheus, world: World) -> None:
-    """Kill a worker: two alerts see it; the other worker takes over: one of them sees that."""
+    """Kill a worker, which two alerts must see. One of them must see the takeover, too."""
     counted = "netfollowers:partitions_counted:count"
     victim = stack.parts.pop(WORKERS[1])
     victim.child.kill()

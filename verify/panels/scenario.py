@@ -184,7 +184,7 @@ class Story:
         return self._outbox.partition_of(account.encode())
 
     def _elsewhere(self, account: str) -> int:
-        """Where librdkafka's default would put it; any other place if that is murmur2's."""
+        """Return the partition by librdkafka's default; another one if that is murmur2's, too."""
         place = crc32(account.encode()) % self._outbox.partitions
         return place if place != self._place(account) else (place + 1) % self._outbox.partitions
 
@@ -231,7 +231,7 @@ class Known:
         return sum(e.change > 0 for e in events), sum(e.change < 0 for e in events)
 
     def net(self, name: str, grain: str) -> int:
-        """Gained minus lost."""
+        """Return the followers gained minus those lost."""
         gained, lost = self.account(name, grain)
         return gained - lost
 

@@ -49,14 +49,14 @@ class Strike(Enum):
 
 
 class Faults(Protocol):
-    """Asked at each request whether something strikes; the ledger counts what it answered."""
+    """Decides at each request whether a fault strikes. The ledger counts its decisions."""
 
     def strike(self, link: Link, verb: Verb, moment: Moment) -> Strike | None:
-        """None: nothing happens."""
+        """Return the fault that strikes a request, or None."""
 
 
 class Link:
-    """One life's connection."""
+    """The connection of one life of a worker."""
 
     def __init__(self, random: Random, faults: Faults, crash: Callable[[str], None]) -> None:
         """`crash(why)` is `kill -9`."""
@@ -100,7 +100,7 @@ class Link:
         self._answers.set()
 
     async def awake(self) -> None:
-        """Wait while frozen; for ever when dead."""
+        """Wait while the worker is frozen, and for ever if it is dead."""
         await self._flows.wait()
         if not self.is_alive:
             await asyncio.Event().wait()

@@ -15,7 +15,7 @@ from verify.simulation.connection import Link, Moment, Strike, Verb
 
 
 class Kind(Enum):
-    """Everything that is done to the service; the value is its name in the report."""
+    """Everything that is done to the service. The value is its name in the report."""
 
     CRASH = "crash at any moment"
     CRASH_BEFORE_SEND = "crash before a send"
@@ -95,7 +95,7 @@ class Trap:
 
     @classmethod
     def of(cls, fault: Fault) -> Trap | None:
-        """The trap of a fault that strikes at a request; None for another fault."""
+        """Return the trap of a fault that strikes at a request; None for another fault."""
         kind, write = fault.kind, _WRITES[int(fault.choice * len(_WRITES))]
         if kind in _CRASHES:
             verb, moment = _CRASHES[kind]

@@ -38,7 +38,7 @@ class SecondScenario(Scenario):
     """Faults and lives of the second engine's workers."""
 
     def settings(self, random: Random) -> Settings:
-        """Its own group; it reads what counting publishes."""
+        """Return settings with a group of its own, and as input what counting publishes."""
         counting = super().settings(random)
         return replace(counting, app_id="simulated-finals", input_topic=counting.windows_topic)
 
@@ -78,7 +78,7 @@ class SecondWorld(World):
     life = SecondWorker
 
     def __init__(self, first: World, scenario: Scenario, acts: Mapping[Kind, Act]) -> None:
-        """On the broker of the `first`."""
+        """Use the broker of the `first` world."""
         super().__init__(scenario, first.house, acts)
         self._first = first
         self.broker = self.outcome.broker = first.broker

@@ -158,7 +158,7 @@ class Worker:
         )
 
     async def _commit_position(self, *_: object) -> None:
-        """At least once: for tools that show lag; the checkpoint is in the updates topic."""
+        """Do nothing. With at least once this commit is only for tools that show lag."""
 
     # ---- as service/kafka/faust_ext/transport.py and service/app.py do
 

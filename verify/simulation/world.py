@@ -1,4 +1,4 @@
-"""One run: workers count what is fed to them while everything goes wrong; then all heals."""
+"""One run: workers count what is fed to them while faults strike. Then all heals."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class World:
     """The broker, the group, the workers' lives, and the faults that hurt them."""
 
     life: type[Worker] = Worker
-    """What is hired."""
+    """The class of the workers."""
 
     def __init__(self, scenario: Scenario, house: House, acts: Mapping[Kind, Act]) -> None:
         """Nothing runs yet. `acts`: what each kind of fault does that is not of a request."""
@@ -228,7 +228,7 @@ class World:
         return True
 
     async def _watch_commits(self) -> None:
-        """Keep the history of the committed offsets; count the sweeps that took several commits."""
+        """Keep the history of committed offsets. Count the sweeps that took several commits."""
         while True:
             await asyncio.sleep(_POLL_S)
             for tp, at in self.broker.offsets.items():
