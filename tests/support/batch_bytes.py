@@ -30,7 +30,7 @@ _PACK: Final[dict[int, Callable[[bytes], bytes]]] = {
 
 
 def packed(records: Sequence[LogRecord]) -> bytes:
-    """One batch; the offsets of `records` must rise."""
+    """Pack one batch. The offsets of `records` must rise."""
     base, first = records[0].offset, max(0, records[0].timestamp)
     body = b"".join(_sized(_record(one, base, first)) for one in records)
     span, last = records[-1].offset - base, max(one.timestamp for one in records)
@@ -40,7 +40,7 @@ def packed(records: Sequence[LogRecord]) -> bytes:
 
 
 def compressed(batch: bytes, by: int) -> bytes:
-    """The batch with its records packed by a codec (0: none); length and CRC are right."""
+    """Return the batch with records packed by a codec (0: none), with the right length and CRC."""
     whole = bytearray(batch)
     if by:
         whole[BODY:] = _PACK[by](bytes(whole[BODY:]))

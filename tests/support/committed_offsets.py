@@ -18,7 +18,7 @@ class Commits:
     """Exactly once: the offsets of the group. At least once: checkpoints on the updates topic."""
 
     def __init__(self, reader: Any, settings: Settings, ends_of: EndsOf) -> None:
-        """`reader`: a started consumer of our own; of the group where it is exactly once."""
+        """`reader`: a started consumer of the test; with exactly once, one of the group."""
         self._reader = reader
         self._ends_of = ends_of
         self._is_exactly_once = settings.is_exactly_once

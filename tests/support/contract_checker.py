@@ -50,7 +50,7 @@ class Witness:
 async def _committed(
     reader: Any, ends: Mapping[TopicPartition, int]
 ) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
-    """Yield what can be read; a worker that was killed may have left a transaction open."""
+    """Yield what can be read. A worker that was killed may have left a transaction open."""
     patience, is_done = Patience("the rest of the result topics"), False
     while not is_done:
         found = await reader.getmany(timeout_ms=100, max_records=RECORDS)

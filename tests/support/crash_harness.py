@@ -1,4 +1,4 @@
-"""An engine's life in memory: batches, seals, crashes, restarts; and what it published, judged.
+"""An engine's life in memory: batches, seals, crashes, restarts. Its results are judged.
 
 The judge is `service.audit`, which shares no code with the engine.
 """
@@ -34,7 +34,7 @@ NewEngine = Callable[..., Any]
 
 
 def judges_rules(rules: Rules, metadata: str = "") -> counting.Rules:
-    """The same rules in the judge's own words; their versions are those of a commit."""
+    """Return the same rules in the judge's own words. Their versions are those of a commit."""
     grains = [counting.Grain(g.name, g.size_ms, g.grace_ms, g.keep_ms) for g in rules.grains]
     told = counting.Rules(
         tuple(grains), rules.max_ahead_ms, rules.dedup_generation, rules.expire_after_ms
@@ -76,7 +76,7 @@ class World:
         self.publish(self.engine.seal())  # the first commit precedes the first row
 
     def run(self, random: Random, *, crashes: float = 0.15, at_least_once: bool = False) -> None:
-        """Count the rest of the log: random batches, seals, crashes; then seal to the end."""
+        """Count the rest of the log: random batches, seals, crashes. Then seal to the end."""
         position = sum(one.offset < self.engine.position for one in self.log)
         sizes = random.choice(((1,), (1, 1, 2, 5), (1, 2, 5, 17)))
         seals = random.choice((0.3, 0.6, 1.0))

@@ -1,4 +1,4 @@
-"""What the repository asks Prometheus: every query of a panel, every rule; read from the files."""
+"""What the repository asks Prometheus: every query of a panel and every rule, from the files."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Worker(WorkerProcess):
     """A worker that a test waits for, for as long as something moves."""
 
     def get(self, path: str, timeout_s: float = SILENCE_S) -> tuple[int, str]:
-        """HTTP status and body; (0, "") when there is no answer."""
+        """Return HTTP status and body; (0, "") without an answer."""
         return super().get(path, timeout_s)
 
     def running(self) -> set[int]:
@@ -71,7 +71,7 @@ class Worker(WorkerProcess):
         return code
 
     async def stop(self) -> int:
-        """SIGTERM and wait."""
+        """Send SIGTERM and wait."""
         self.signal(signal.SIGTERM)
         return await self.ended()
 
@@ -162,7 +162,7 @@ class Deployment:
             await asyncio.sleep(POLL_S)
 
     async def audit(self) -> Report:
-        """Recompute everything from the input and compare; fails with the findings."""
+        """Recompute everything from the input and compare. It fails with the findings."""
         report = await audit_at_rest(self.settings)
         assert report.ok, str(report)
         await self.obeys_the_contract()

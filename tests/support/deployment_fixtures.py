@@ -29,7 +29,7 @@ def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
 
 
 async def ended(made: list[Deployment]) -> None:
-    """End their workers; whatever they wrote must have obeyed the contract."""
+    """End their workers. Everything that they wrote must have obeyed the contract."""
     for deployment in made:
         deployment.end_all()
     for deployment in made:
@@ -41,7 +41,7 @@ async def ended(made: list[Deployment]) -> None:
 
 @pytest.fixture
 async def deployed(kafka: Any, unique: str, tmp_path: Path) -> AsyncIterator[Deploy]:
-    """A factory of deployments on the real Kafka; their workers end with the test."""
+    """Yield a factory of deployments on the real Kafka. Their workers end with the test."""
     made: list[Deployment] = []
 
     async def make(**changes: Any) -> Deployment:

@@ -48,7 +48,7 @@ def find(name: str) -> str:
 
 
 def without(name: str) -> str:
-    """Return what to say about a tool that is missing; "" when it is there."""
+    """Return the text about a missing tool; "" if the tool is there."""
     return "" if find(name) else f"no {name} in PATH (Debian package: {PACKAGES[name]})"
 
 

@@ -138,7 +138,7 @@ def _spelled(at: int) -> int | float | str:
 def _in_envelope(
     random: Random, offset: int, stamp: int, account: str, event: dict[str, Any]
 ) -> LogRecord:
-    """The same event as a CloudEvent, in either mode; some of it only in the attributes."""
+    """Return the event as a CloudEvent, in either mode. Some fields are only in its attributes."""
     attributes = {"specversion": "1.0", "id": str(offset), "source": "/s"}
     attributes |= {"type": f"com.example.{event['action']}", "subject": account}
     for name in ("event_id", "account_id", "action"):

@@ -20,7 +20,7 @@ NEW: Ranges = ((0, CURRENT),)
 
 
 def traces_of(world: World, *, is_compacted: bool = False) -> Traces:
-    """Read what a world has published; `is_compacted`: of each row the last one, no tombstone."""
+    """Read what a world has published. `is_compacted`: only each row's last value, no tombstone."""
     traces = Traces(world.rules)
     rows = world.results["updates"]
     if is_compacted:

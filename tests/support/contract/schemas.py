@@ -18,7 +18,7 @@ SCHEMAS: Final = ROOT / "service" / "contract" / "schemas"
 CONTRACT: Final = ROOT / "docs" / "contract"
 COUNTEREXAMPLES: Final = CONTRACT / "counterexamples"
 KNOWN: Final = "x-known"
-"""Values known today of a text that may get more; readers must expect others."""
+"""Keyword for the values that a text has today. More may come, so readers must expect others."""
 
 Schema = Any
 """A parsed JSON Schema: an object or a boolean."""
@@ -60,6 +60,6 @@ def as_written(schema: Schema) -> Schema:
 
 @cache
 def judge(name: str, *, closed: bool) -> Draft202012Validator:
-    """Make a validator that explains itself; `closed`: for what the service writes."""
+    """Make a validator that gives its reasons. `closed`: for what the service writes."""
     found = schema(name)
     return Draft202012Validator(as_written(found) if closed else found)
