@@ -75,7 +75,7 @@ def commit_of(text: str) -> str | None:
 
 
 def judge(root: Path) -> list[Found]:
-    """Look at each document. Return a finding for each. NoGitError if git is missing."""
+    """Look at each document and return a finding for each. NoGitError if nothing can be judged."""
     is_shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
     found = []
     for path in sorted((root / "docs").glob("**/*.md")):
