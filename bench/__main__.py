@@ -2,10 +2,11 @@
 
     python -m bench [throughput|peers|latency|restore|boundary|scaling|all]...
 
-A real Kafka, inputs loaded once, configurations in turn. Prints as it goes; writes bench.json,
-bench.md and bench.png to bench-output/, and with `--report docs/measured/bench.md` a copy of them
-there.
-`throughput` is ours beside the floor, `peers` the same with all peers.
+It needs a real Kafka. It loads each input once and runs the configurations in turn. It prints each
+result at once, and writes bench.json, bench.md and bench.png to bench-output/. With
+`--report docs/measured/bench.md` it also writes a copy of them there.
+
+`throughput` measures the service and the floor, `peers` measures all peers too.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ _OVERRIDES: Final = {"log.segment.bytes": "268435456", "num.network.threads": "2
 
 
 class Bench:
-    """One run: what was asked, what was found."""
+    """One run: the sections that it measures, and their results."""
 
     def __init__(self, asked: argparse.Namespace) -> None:
         """Nothing is started yet."""
@@ -64,7 +65,7 @@ class Bench:
         return PEERS
 
     async def run(self, brokers: str) -> None:
-        """Measure all that was asked; a section that fails is named, the others go on."""
+        """Measure all sections. A section that fails is named, and the others continue."""
         for names, measure in self._measures(brokers):
             if not names & set(self._asked.sections):
                 continue
@@ -119,7 +120,7 @@ class Bench:
             self.found.setdefault(section, []).append(asdict(row))
 
     def save(self) -> str:
-        """Write what there is; -> the Markdown."""
+        """Write all results so far. Return them as Markdown."""
         saved = {
             "command": f"python -m bench {shlex.join(sys.argv[1:])}".strip(),
             "began": datetime.fromtimestamp(self._began, UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -157,7 +158,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, save; 1 when something could not be measured."""
+    """Measure, print and save. Return 1 if a section could not be measured."""
     asked = parse(arguments)
     OUTPUT.mkdir(exist_ok=True)
     for log in ("worker.log", "peer.log"):

@@ -24,7 +24,7 @@ LOCKS: Final = {
     "dev": "what the tests and checks need, too (670 MB, about a minute)",
     "site": "what builds the documentation's web site (60 MB, some seconds)",
 }
-"""Name of a lock in requirements/ -> what its user is told."""
+"""Names of the locks in requirements/, each with the line that its user sees."""
 _PIP: Final = (
     sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input",
 )  # fmt: skip
@@ -35,7 +35,7 @@ _SHOWN_LINES: Final = 20
 
 
 class InstallError(Exception):
-    """pip has ended with an error; the text is what it printed last."""
+    """pip has ended with an error. The text is what it printed last."""
 
 
 def main(arguments: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""Write docs/contract/openapi.json anew: python -m scripts.write_openapi."""
+"""Writes docs/contract/openapi.json: `python -m scripts.write_openapi`."""
 
 from __future__ import annotations
 

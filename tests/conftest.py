@@ -46,7 +46,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not import a file of which every test is of a higher tier than is asked for."""
+    """Do not import a file if all its tests are of a higher tier than the one that runs."""
     if not collection_path.match("test_*.py"):
         return None
     try:
@@ -99,10 +99,10 @@ def what_is_imported_is_no_garbage() -> None:
 def what_a_test_leaves_is_told_in_it() -> Iterator[None]:
     """Collect the garbage of a test before the next begins.
 
-    A client, process or file that was not closed is the fault of this test, not of another. And a
-    future of aiokafka that nobody asked prints a traceback when it is collected, for which Python
-    3.11 parses a line: in the middle of another parse that ends the run ("AST constructor recursion
-    depth mismatch").
+    A client, process or file that was not closed is the fault of this test, not of another. There
+    is a second reason. A future of aiokafka that was never read prints a traceback when it is
+    collected. For that Python 3.11 parses a line. In the middle of another parse this ends the run
+    ("AST constructor recursion depth mismatch").
     """
     yield
     gc.collect()

@@ -120,13 +120,13 @@ class NoRowError(LookupError):
 
 
 def tiers_in(expression: str) -> set[str]:
-    """-> the tiers that an expression of `pytest -m` may choose; all for one of other words."""
+    """Return the tiers that an expression of `pytest -m` may choose; all for one of other words."""
     words = set(expression.split()) - {"or"}
     return words if words and words <= set(TIERS) else set(TIERS)
 
 
 def tier_of(node: str, fixtures: Iterable[str] = ()) -> str:
-    """-> the tier of a test. `node`: its id, from the root of the repository. NoRowError."""
+    """Return the tier of a test. `node`: its id, from the root of the repository. NoRowError."""
     rows = [row for row in TABLE if _holds(row, node)]
     if not rows:
         message = f"{node.partition('::')[0]} is neither in tests/unit nor in tests/integration"

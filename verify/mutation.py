@@ -1,4 +1,4 @@
-"""python -m verify.mutation: change service/counting in every small way; a test must fail.
+"""`python -m verify.mutation` changes service/counting in every small way: a test must fail.
 
 cosmic-ray mutates files in place, so each process works on a copy of the checkout. The sentences
 run first; what survives them meets the properties. Mutations of `|` are left out: the engine has it
@@ -81,7 +81,7 @@ def configure(home: Path, names: Sequence[str]) -> None:
 
 
 def run(number: int, processes: int, most: int) -> list[Survivor]:
-    """One process's share, in two rounds; -> survivors of both."""
+    """Test one process's share of the mutants, in two rounds. Return the survivors of both."""
     home = copy(number)
     session = home / "session.sqlite"
     configure(home, SENTENCES)

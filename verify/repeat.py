@@ -1,11 +1,12 @@
-"""Run `make test` again and again: is it green each time, also beside a process that is busy?
+"""Runs `make test` again and again, also beside a busy process: is it green each time?
 
     python -m verify.repeat --runs 6
 
-Odd runs are alone; during even ones another process keeps one core busy. Each run is one entry of
-build/test-repeat.json, written when it ends, and its output is build/test-repeat-N.txt. Started
-again, it goes on after the runs of the same commit; with changes that are not committed it begins
-anew (as it does when the file is removed). Exit code 0: every run ended with 0 and no test failed.
+Odd runs are alone. During even runs another process keeps one core busy. Each run is one entry of
+build/test-repeat.json, written when it ends. Its output is build/test-repeat-N.txt. If it is
+started again, it continues after the runs of the same commit. If the file was removed, or if there
+are changes that are not committed, it begins with the first run. Exit code 0: every run ended with
+0 and no test failed.
 """
 
 # ruff: noqa: T201 - a command line
@@ -36,7 +37,10 @@ Run = dict[str, Any]
 
 
 def commit(root: Path) -> str:
-    """-> what is tested; it ends with "+" when that is not committed, and is "" without git."""
+    """Return the commit that is tested. It ends with "+" if there are uncommitted changes.
+
+    It is "" without git.
+    """
     try:
         done = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--exclude=*"],
@@ -52,7 +56,7 @@ def commit(root: Path) -> str:
 
 @contextmanager
 def busy_cores(number: int) -> Iterator[None]:
-    """Keep so many cores busy. What does it ends with us, even by `kill -9`."""
+    """Keep this number of cores busy. The busy processes end with this one, even by `kill -9`."""
     command = (sys.executable, "-c", "while True: pass")
     busy = [Child(command, Path(os.devnull)) for _ in range(number)]
     try:
@@ -63,13 +67,13 @@ def busy_cores(number: int) -> Iterator[None]:
 
 
 def counts(output: str) -> dict[str, int]:
-    """-> how many passed, failed, ...: by the last closing line of pytest in what was printed."""
+    """Return the number of tests that passed, failed, ..., from the last closing line of pytest."""
     closing = _CLOSING.findall(output)
     return {what: int(number) for number, what in _COUNTED.findall(closing[-1] if closing else "")}
 
 
 def run_once(command: Sequence[str], output: Path, what: str, *, number: int) -> Run:
-    """Run the command; what it prints goes to `output`. -> the entry of the log."""
+    """Run the command and write what it prints to `output`. Return the entry of the log."""
     is_busy = number % 2 == 0
     began = time.time()
     environ = {name: text for name, text in os.environ.items() if not name.startswith("MAKE")}
@@ -95,7 +99,10 @@ def is_good(run: Run) -> bool:
 
 
 def done_before(log: Path, what: str) -> tuple[list[Run], list[Run]]:
-    """-> other runs of the log, and those of the same commit; none is of what is not committed."""
+    """Return the runs of other commits in the log, and those of this commit.
+
+    Uncommitted changes have no runs.
+    """
     runs: list[Run] = json.loads(log.read_text()) if log.exists() else []
     if not what or what.endswith("+"):
         return runs, []
@@ -116,7 +123,7 @@ def table(runs: Sequence[Run]) -> str:
 
 
 def main(arguments: Sequence[str], *, log: Path = LOG, command: Sequence[str] = COMMAND) -> int:
-    """-> the exit code."""
+    """Run it as often as asked for. Return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m verify.repeat", description=__doc__)
     parser.add_argument("--runs", type=int, default=6)
     most = parser.parse_args(arguments).runs

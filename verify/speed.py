@@ -60,7 +60,7 @@ def records_of(shape: Shape | backfill.Backfill) -> list[LogRecord]:
 
 
 def least(records: Sequence[LogRecord]) -> float:
-    """-> CPU seconds of the least computation."""
+    """Return the CPU seconds of the least computation."""
     decode, encode = msgspec.json.Decoder(Event).decode, msgspec.json.Encoder().encode
     table: dict[str, list[int]] = {}
     began = time.process_time()
@@ -80,7 +80,7 @@ def least(records: Sequence[LogRecord]) -> float:
 
 
 def ours(records: Sequence[LogRecord], engine: Engine) -> float:
-    """-> CPU seconds of the engine."""
+    """Return the CPU seconds of the engine."""
     began = time.process_time()
     for first in range(0, EVENTS, PER_SEAL):
         for batch in range(first, first + PER_SEAL, BATCH):
@@ -123,7 +123,10 @@ KINDS: Final = {"none": Engine, "twice": Careless, "square": Square}
 
 
 def ratio(records: Sequence[LogRecord], kind: type[Engine], rounds: int) -> tuple[float, float]:
-    """-> engine over least, and us per event of the engine: the fastest of some rounds in turn."""
+    """Return the engine's time over the least computation's, and its us per event.
+
+    Both are the fastest of several rounds in turn.
+    """
     both = []
     for _ in range(rounds):
         gc.collect()

@@ -32,10 +32,10 @@ from service.counting.rows import GAINED, LOST, Row
 COUNTED: Final = (str(Path(service.counting.__file__).parent), __file__)
 """The engine's own files, and this one: what is planted is work too."""
 SLICE: Final = 100
-"""Windows in a slice; small, since the inputs are."""
+"""Number of windows in a slice. It is small, because the inputs are."""
 ACCOUNTS: Final = {"few accounts": 4, "many accounts": 400}
 DAYS: Final = {"few accounts": 8 * 365, "many accounts": 365}
-"""Of 8,000 events."""
+"""Days that the 8,000 events of a case span."""
 
 
 class Work:
@@ -45,7 +45,7 @@ class Work:
         self.lines = 0
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
-        """Follow a call, if it is of the engine; count a line."""
+        """Follow a call if it is one of the engine, and count a line."""
         if event == "line":
             self.lines += 1
             return self
@@ -53,7 +53,7 @@ class Work:
 
 
 def work(log: Sequence[LogRecord], per_seal: int, kind: type[Engine]) -> tuple[float, float]:
-    """-> lines per event, bytes of rows per event."""
+    """Return lines per event, bytes of rows per event."""
     engine, count, row_bytes = kind(Rules(), Source("in", 0)), Work(), 0
     for first in range(0, len(log), per_seal):
         some = log[first : first + per_seal]
@@ -76,7 +76,7 @@ def log_of(kind: str, events: int, *, is_shuffled: bool) -> list[LogRecord]:
 
 
 def measured(engine: type[Engine]) -> dict[str, tuple[float, float]]:
-    """Case -> work in the small and in the large."""
+    """Return the work of each case, in a small and in a large input."""
     found = {}
     for kind in ACCOUNTS:
         for is_shuffled in (False, True):

@@ -56,7 +56,7 @@ class Zipf(Synthetic):
 
 
 def loads(events: int) -> list[Load]:
-    """The inputs of the budget's table; more events where they take less time."""
+    """Return the inputs of the budget's table, with more events where an event takes less time."""
     most = 1_000_000 if events >= 500_000 else events
     return [
         Load("hot (Pareto 1.1)", 200_000, 1.1, 2 * events),
@@ -102,7 +102,7 @@ def every_account(accounts: int, at_ms: int) -> Iterator[Made]:
 
 
 async def fill(settings: Settings, made: Iterable[Made]) -> int:
-    """Send records to the input topic; -> how many."""
+    """Send records to the input topic. Return the number of records."""
     async with clients.producer(settings) as producer:
         outbox = Outbox(producer, settings.input_topic, settings.partitions)
         for number, one in enumerate(made, start=1):
@@ -115,12 +115,15 @@ async def fill(settings: Settings, made: Iterable[Made]) -> int:
 
 
 async def produce(settings: Settings, load: Load) -> int:
-    """Fill the input topic; -> records sent."""
+    """Fill the input topic. Return the number of records sent."""
     return await fill(settings, records(load))
 
 
 def _loaded(brokers: str, topic: str, load: Load, partitions: int) -> int:
-    """In a process of its own: create the topics, fill the input; -> records sent."""
+    """Create the topics and fill the input. Return the number of records sent.
+
+    It runs in a process of its own.
+    """
 
     async def all_of_it() -> int:
         settings = named(brokers, f"{topic}-loader", topic, partitions=partitions)

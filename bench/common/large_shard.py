@@ -59,6 +59,6 @@ async def big_shard(brokers: str, rows: int) -> BigShard:
 
 
 async def open_windows(worker: WorkerProcess) -> float:
-    """As the worker's metrics say; many while it does not answer."""
+    """Return the open windows by the worker's metrics. A large number while it does not answer."""
     found = sums((await asyncio.to_thread(worker.get, "/metrics"))[1])
     return found.get("netfollowers_open_windows", float("inf"))

@@ -25,7 +25,7 @@ class Gaps:
         return [self._longest(self.seen.get(p, []), begin, end) for p in range(partitions)]
 
     def newest(self, partition: int) -> float:
-        """When the partition was last seen to move; 0 for never."""
+        """Return the time at which the partition was last seen to move; 0 for never."""
         return self.seen.get(partition, [0.0])[-1]
 
     @staticmethod

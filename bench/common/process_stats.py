@@ -59,7 +59,7 @@ def sample(at_s: float, pid: int, metrics: str) -> Sample:
 
 
 def sums(metrics: str) -> Mapping[str, float]:
-    """Sample name -> sum over all labels; a bucket's name has its bound."""
+    """Return the sum over all labels, by sample name. The name of a bucket has its bound."""
     found: dict[str, float] = {}
     for family in text_string_to_metric_families(metrics):
         for one in family.samples:
@@ -69,7 +69,7 @@ def sums(metrics: str) -> Mapping[str, float]:
 
 
 def links(directory: Path) -> list[str]:
-    """Where the links of a directory lead to; one that goes away meanwhile is not there."""
+    """Return the targets of the links in a directory. A link that disappears is left out."""
     found = []
     for link in directory.iterdir():
         with suppress(FileNotFoundError):

@@ -24,7 +24,7 @@ class Positions:
         reader.assign(self._all)
 
     async def by_partition(self) -> dict[int, int]:
-        """Partition -> committed offset, 0 where there is none."""
+        """Return the committed offset of each partition, 0 where nothing is committed."""
         found = await self._reader._coordinator.fetch_committed_offsets(self._all)  # noqa: SLF001
         at = {tp.partition: commit.offset for tp, commit in found.items()}
         return {tp.partition: max(0, at.get(tp.partition, 0)) for tp in self._all}

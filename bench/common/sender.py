@@ -24,7 +24,7 @@ from service.kafka.partitioning import partition_of
 from service.settings import Settings
 
 ENCODED_PER_S: Final = 120_000
-"""Slower than any machine encodes; the planned start waits for it."""
+"""Events per second that every machine can encode. The planned start waits until that is done."""
 
 HOT: Final = b"hot-"
 PROBES: Final = 0.05
@@ -33,7 +33,7 @@ FIRST_S: Final = 2.0
 """How far a sender falls behind while it begins is not told."""
 
 Tick = list[list[tuple[bytes, bytes]]]
-"""Partition -> records."""
+"""Records by partition."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,12 @@ class Plan:
     seed: int
 
     def to_json(self) -> str:
-        """As the command line wants it."""
+        """Return the plan as the argument of the command line."""
         return json.dumps(asdict(self))
 
 
 def ticks(plan: Plan) -> list[Tick]:
-    """Encode everything."""
+    """Encode all records of the plan, tick by tick."""
     draw = random.Random(plan.seed)
     places: dict[bytes, int] = {}
     made, number = [], 0
@@ -88,7 +88,7 @@ def ticks(plan: Plan) -> list[Tick]:
 
 
 async def send(producer: AIOKafkaProducer, topic: str, tick: Tick) -> list[Any]:
-    """Hand a tick over; -> futures."""
+    """Give the records of a tick to the producer. Return the futures of their acknowledgements."""
     futures = []
     for partition, records in enumerate(tick):
         if not records:

@@ -8,9 +8,9 @@ from service.settings import Settings
 
 
 def named(brokers: str, name: str, input_topic: str, **changes: Any) -> Settings:  # noqa: ANN401
-    """Settings with result topics of their own; `changes` as in `dataclasses.replace`.
+    """Return settings with their own result topics. `changes`: as in `dataclasses.replace`.
 
-    Updates and windows have the names that the peers give them (bench/peers).
+    The topics of updates and windows have the names that the peers use (bench/peers).
     """
     of_peers = {"updates_topic": f"{name}-updates", "windows_topic": f"{name}-windows"}
     return Settings(brokers=brokers, flush_interval_s=0.5).with_prefix(

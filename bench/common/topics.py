@@ -7,7 +7,7 @@ from service.settings import Settings
 
 
 async def remove_topics(settings: Settings) -> None:
-    """Delete every topic that is named after the app id; the input stays."""
+    """Delete every topic that is named after the app id. The input stays."""
     async with clients.open_admin(settings) as admin:
         ours = [
             name

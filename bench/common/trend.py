@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 STEPS = 200
-"""A slope is taken between so many points at most: it is quadratic in them."""
+"""Largest number of points that a slope is computed from. The time is quadratic in it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ def floors(
 
 
 def slope_per_hour(times_s: Sequence[float], values: Sequence[float]) -> float:
-    """Theil and Sen: the median of the slopes between all pairs; a few outliers do not count."""
+    """Return the slope by Theil and Sen: the median of the slopes between all pairs of points.
+
+    A few outliers do not change it.
+    """
     step = max(1, len(times_s) // STEPS)
     points = list(zip(times_s, values, strict=True))[::step]
     slopes = [

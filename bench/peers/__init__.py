@@ -1,4 +1,6 @@
-"""The same job done by others, each a process that reads PEER_* variables and runs until ended.
+"""The same job done by other programs. Each is a process that reads PEER_* variables.
+
+It runs until it is ended.
 
 | variable | |
 |---|---|
@@ -6,5 +8,5 @@
 | PEER_APP_ID | group, and prefix of the result topics (-updates, -windows) |
 | PEER_STATE_DIR | a directory of its own |
 | PEER_COMMIT_MS | commit interval (Kafka Streams; 500) |
-| PEER_WARM_RECORDS | count so many first, under another id, in the same process (Kafka Streams) |
+| PEER_WARM_RECORDS | records to count first, by another id, in the same process (Kafka Streams) |
 """

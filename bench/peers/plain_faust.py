@@ -27,7 +27,7 @@ class FollowEvent(faust.Record, serializer="json"):  # type: ignore[call-arg] # 
 
 
 def build_app(brokers: str, name: str, input_topic: str, partitions: int, data: str) -> faust.App:
-    """Build the whole program; connects to nothing."""
+    """Build the whole program. It connects to nothing."""
     app = faust.App(
         name,
         broker=f"kafka://{brokers}",

@@ -31,10 +31,11 @@ _ENDED_WITHIN_S: Final = 20.0
 
 @dataclass(frozen=True)
 class Peer:
-    """`share`: of the records that ours counts, so many are counted (it is slow).
+    """One other program that does the same job.
 
-    `warm`: of those, so many are counted beforehand, in the same process. `jvm`: options of Java.
-    `by`: what is clocked. (Faust commits 10,000 events at a time, however often it is asked to.)
+    `share`: part of the service's records that it counts, below 1 if it is slow. `warm`: part of
+    those that it counts before, in the same process. `jvm`: options of Java. `by`: what is clocked.
+    (Faust commits 10,000 events at a time, whatever its commit interval is.)
     """
 
     name: str
@@ -106,7 +107,7 @@ async def create_topics(settings: Settings, peer: Peer) -> None:
 def running(
     peer: Peer, settings: Settings, *, warm_records: int = 0, log: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a peer; afterwards it is gone, and what it kept on disk."""
+    """Run a peer. At the end it is stopped, and its files are deleted."""
     log = log or OUTPUT / "peer.log"
     state = Path(tempfile.mkdtemp(prefix="netfollowers-peer-"))
     command = peer.command

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 Found = Mapping[str, Any]
-"""What a run has saved: section -> list of rows."""
+"""What a run has saved: the list of rows of each section."""
 
 HOT: Final = "hot"
 TAIL: Final = "heavy tail"
@@ -22,7 +22,7 @@ TUNED: Final = "Kafka Streams, tuned"
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the budget; `is_most`: the measured value may be no larger."""
+    """One line of the budget. `is_most`: the measured value must not be larger."""
 
     what: str
     must: float
@@ -32,7 +32,7 @@ class Row:
     is_most: bool = False
 
     def verdict(self, value: float | None) -> str:
-        """In a word."""
+        """Say in one word how a value compares with the budget."""
         if value is None:
             return "not measured"
         sign = -1 if self.is_most else 1
@@ -42,7 +42,7 @@ class Row:
 
 
 def median(values: Iterable[float]) -> float | None:
-    """None without values."""
+    """Return the median; None without values."""
     found = list(values)
     return statistics.median(found) if found else None
 
@@ -57,7 +57,7 @@ def rate(found: Found, who: str, load: str, by: str = "wall_s") -> float | None:
 
 
 def ratio(found: Found, who: str, load: str, by: str) -> float | None:
-    """Ours over another's."""
+    """Return the service's rate divided by another program's; None if one was not measured."""
     ours, theirs = rate(found, OURS, load, by), rate(found, who, load, by)
     return ours / theirs if ours and theirs else None
 
@@ -72,7 +72,7 @@ def bytes_per_account(found: Found) -> float | None:
 
 
 def p99_s(found: Found) -> float | None:
-    """At 5,000/s."""
+    """Return the 99th percentile of the latency at 5,000 events per second, in seconds."""
     return median(
         one["p99_ms"] / 1_000
         for one in found.get("latency", ())
@@ -86,12 +86,12 @@ def of(section: str, value: Callable[[Mapping[str, float]], float]) -> Callable[
 
 
 def throughput(load: str) -> Callable[[Found], float | None]:
-    """Events per second of ours."""
+    """Return a function that finds the service's events per second."""
     return lambda found: rate(found, OURS, load)
 
 
 def against(who: str, load: str, by: str = "cpu_s") -> Callable[[Found], float | None]:
-    """Ours over another's."""
+    """Return a function that divides the service's rate by another program's."""
     return lambda found: ratio(found, who, load, by)
 
 

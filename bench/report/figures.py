@@ -39,7 +39,7 @@ ALSO: Final[Mapping[str, Sequence[str]]] = {
         "deploy/prometheus",
     ),
 }
-"""Document -> what its figures depend on besides."""
+"""What the figures of a document depend on besides, by document."""
 WITHOUT_FIGURES: Final = frozenset(
     {
         "docs/measured/chaos-found.md",  # what was found then, in code that was corrected
@@ -51,11 +51,11 @@ _LINE: Final = re.compile(r"^Measured at commit ([0-9a-f]{7,40})\+? on .+\.$", r
 
 
 class NoGitError(Exception):
-    """Nothing can be judged here; the message says why."""
+    """Nothing can be judged here. The message says why."""
 
 
 class Found(NamedTuple):
-    """What there is to say of one document; only what is wrong fails."""
+    """The line about one document. Only a wrong document fails the check."""
 
     text: str
     is_wrong: bool
@@ -77,7 +77,7 @@ def commit_of(text: str) -> str | None:
 
 
 def judge(root: Path) -> list[Found]:
-    """Look at each document; -> what there is to say. NoGitError."""
+    """Look at each document and return a finding for each. NoGitError if nothing can be judged."""
     is_shallow = _git(root, "rev-parse", "--is-shallow-repository").strip() == "true"
     found = []
     for path in sorted((root / "docs").glob("**/*.md")):
@@ -107,7 +107,7 @@ def _is_in_history(root: Path, measured: str) -> bool:
 
 
 def _changed(root: Path, measured: str, paths: Sequence[str]) -> str:
-    """Say how much has changed; '' for nothing."""
+    """Say how much has changed; '' if nothing has."""
     since = f"{measured}..HEAD"
     files = _git(root, "diff", "--name-only", since, "--", *paths).splitlines()
     commits = _git(root, "rev-list", "--count", since, "--", *paths).strip()
@@ -131,9 +131,10 @@ def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def main(arguments: Sequence[str] = (), root: Path = ROOT) -> int:
-    """Print a line a document; -> 1 if one has no line, or names a commit that is unknown.
+    """Print a line for each document.
 
-    `line`: print the line of a document that is measured here and now.
+    Return 1 if a document has no line, or if its line names an unknown commit. `line`: print the
+    line of a document that is measured here and now.
     """
     if list(arguments) == ["line"]:
         print(measured_line(machine()))

@@ -18,7 +18,7 @@ COLOURS: Final = ("#0072b2", "#d55e00", "#e69f00", "#009e73", "#999999")
 
 
 def _grouped(axes: Axes, bars: dict[str, dict[str, float]], label: str) -> None:
-    """Series -> group -> value, as bars beside each other."""
+    """Draw bars beside each other. `bars`: the value of each group, by series."""
     names = list(dict.fromkeys(name for values in bars.values() for name in values))
     width = 0.8 / max(1, len(bars))
     for number, (series, values) in enumerate(bars.items()):
@@ -79,7 +79,7 @@ PANELS: Final[dict[str, Any]] = {
 
 
 def draw(found: Found, path: Path) -> bool:
-    """Write a PNG; False when there is nothing to draw."""
+    """Write a PNG. Return False if there is nothing to draw."""
     shown = [name for name in PANELS if found.get(name)]
     if not shown:
         return False

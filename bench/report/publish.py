@@ -9,7 +9,7 @@ from typing import Final
 from bench.common.environment import OUTPUT
 
 BY_HAND: Final = "\n## What features cost\n"
-"""From this heading on a published report is written by hand, and stays."""
+"""From this heading on, a published report is written by hand and is kept."""
 
 
 def publish(page: Path, made: Path = OUTPUT) -> None:

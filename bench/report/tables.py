@@ -23,7 +23,7 @@ def spread(values: Iterable[float], digits: int = 0) -> str:
 
 
 def table(head: Sequence[str], body: Iterable[Sequence[object]]) -> list[str]:
-    """Markdown lines."""
+    """Return a table as Markdown lines."""
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     return lines + [f"| {' | '.join(str(cell) for cell in row)} |" for row in body]
 
@@ -44,7 +44,7 @@ def number(value: float | None) -> str:
 
 
 def throughput(rows: Rows) -> list[str]:
-    """Everybody over every input."""
+    """Return the table of all programs over every input."""
     lines: list[str] = []
     for (load,), runs in groups(rows, "load").items():
         ours = [run["events"] / run["cpu_s"] for run in runs if run["who"] == OURS]
@@ -81,7 +81,7 @@ def throughput(rows: Rows) -> list[str]:
 
 
 def latency(rows: Rows) -> list[str]:
-    """Every rate."""
+    """Return the table of latencies, with a row for every rate."""
     body = []
     for (rate, accounts, who), own in groups(rows, "rate", "accounts", "who").items():
         names = ("p50_ms", "p99_ms", "p999_ms", "max_ms")
@@ -104,7 +104,7 @@ def is_held(one: Mapping[str, Any]) -> bool:
 
 
 def restore(rows: Rows) -> list[str]:
-    """One shard."""
+    """Return the table of restores of one shard."""
     names = ("read_s", "load_s", "ids_s", "open_s", "start_s")
     body = [
         (

@@ -1,11 +1,11 @@
-"""How long updates pause when a worker is stopped, killed, or all are replaced, one by one.
+"""Measures how long updates pause when a worker is stopped or killed, or all are replaced.
 
     python -m bench.runs.failover [--rounds 3] [--rate 2000] [--partitions 6]
 
 Three workers with default settings on a real Kafka, live input to every partition, and a
 `read_committed` reader of the updates topic. Each scenario is run with and without instance ids
 (static membership). A figure is the longest time in which a partition showed no committed update,
-although its input went on. Prints a table and writes `bench-output/failover.json`.
+although its input continued. Prints a table and writes `bench-output/failover.json`.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from service.synthetic.paced_source import CHUNK, Stream
 WORKERS = 3
 ACCOUNTS = 200_000
 SKEW = 0.2
-"""As in the soak: a hot head, and a table that a restart has to restore."""
+"""Skew of the accounts, as in the soak: some hot accounts, and a table that a restart restores."""
 STEP_S = 0.05
 CALM_S = 4.0
-"""Before and after each scenario; longer than a group heartbeat."""
+"""Time before and after each scenario. It is longer than a group heartbeat."""
 SETTLED_WITHIN_S = 90.0
 
 
@@ -77,12 +77,12 @@ class Fleet:
         await asyncio.sleep(CALM_S)
 
     async def restart(self) -> None:
-        """SIGTERM one worker and start it anew."""
+        """Send SIGTERM to one worker, and start it again when it has ended."""
         await self.workers[0].stop()
         await self._anew(0)
 
     async def crash(self) -> None:
-        """`kill -9` one worker and start it anew."""
+        """Kill one worker with SIGKILL, and start it again."""
         self.workers[0].check()
         await self.workers[0].kill()
         await self._anew(0)
@@ -125,7 +125,7 @@ async def feed(settings: Settings, rate: float) -> None:
 
 @asynccontextmanager
 async def alongside(*tasks: Awaitable[None]) -> AsyncIterator[None]:
-    """Run these for as long as the block; one that ends by itself is an error."""
+    """Run these tasks for as long as the block. A task that ends by itself is an error."""
     running = [asyncio.ensure_future(task) for task in tasks]
     try:
         yield
@@ -146,7 +146,10 @@ async def settled(gaps: Gaps, partitions: int) -> None:
 
 
 async def measure(fleet: Fleet, gaps: Gaps, partitions: int, scenario: str) -> list[float]:
-    """Run a scenario among calm; -> longest pause of every partition."""
+    """Run a scenario with a calm time before and after it.
+
+    Return the longest pause of every partition, in seconds.
+    """
     await settled(gaps, partitions)
     await asyncio.sleep(CALM_S)
     begin = time.monotonic()

@@ -121,7 +121,10 @@ def rows(accounts: int, names: Sequence[str]) -> Iterator[tuple[bytes, bytes]]:
 
 
 def records(case: Case, first: int) -> list[LogRecord]:
-    """Uniform events; `first` offset, and so the time. A backfill goes on where the last ended."""
+    """Return uniform events. `first`: the first offset, from which their time follows.
+
+    A backfill continues where the last one ended.
+    """
     if case.days:
         return history(case, first)
     shape = Shape(accounts=case.accounts, late=case.late, seed=first + 1)
@@ -149,7 +152,7 @@ def history(case: Case, first: int) -> list[LogRecord]:
 
 
 def measure(case: Case, rounds: int = 4) -> Point:
-    """In this process: load the rows, then count, `rounds` times."""
+    """Load the rows and then count, `rounds` times, in this process."""
     gc.disable()
     rules = Rules(grains=tuple(Grain.parse(text) for text in case.grains))
     engine = Engine(rules, Source("in", 0))
@@ -206,7 +209,7 @@ def by_partitions(events: int) -> list[Point]:
 
 
 def said(point: Point) -> Point:
-    """Print a point; -> it."""
+    """Print a point, and return it."""
     print(f"{point.by:<16} {point.x:>12,g} {point.us:8.2f} us", flush=True)
     return point
 
@@ -283,7 +286,7 @@ def main() -> None:
 
 
 def _measured() -> Callable[[Case], Point]:
-    """By its module's name: `__main__` of a spawned process is another."""
+    """Return `measure` by its module's name, because `__main__` of a spawned process is another."""
     from bench.runs.growth import measure as imported  # noqa: PLC0415
 
     return imported

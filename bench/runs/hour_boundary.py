@@ -1,10 +1,10 @@
-"""How long updates stall at a full hour: all windows of one shard become final at once.
+"""Measures how long updates stop at a full hour, when all windows of a shard become final at once.
 
     event time   H:59:50 live ... | H+1:01:30 live ...
                                   ^ the hour's grace has passed: N windows to publish
 
-A live feed goes on at a steady rate; the pause is the longest time in which the updates topic
-showed nothing new, from the jump until the last window is published.
+A live feed continues at a steady rate. The pause is the longest time without a new record on the
+updates topic, from the jump until the last window is published.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Boundary:
 
 @dataclass
 class Feed:
-    """Live events; event time is `base_ms` plus what has passed."""
+    """Live events. Their time is `base_ms` plus the time that has passed."""
 
     base_ms: int
     accounts: int
@@ -96,7 +96,7 @@ async def finals(worker: WorkerProcess) -> float:
 
 
 async def _swept(worker: WorkerProcess, wanted: float) -> float:
-    """Wait until so many windows have been published; -> when."""
+    """Wait until the `wanted` number of windows has been published. Return the time."""
     async with asyncio.timeout(_SWEPT_WITHIN_S):
         while await finals(worker) < wanted:
             worker.check()

@@ -1,9 +1,10 @@
-"""Produce -> visible to a `read_committed` reader of the updates topic, at given rates.
+"""Measures the time from producing to a `read_committed` reader of the updates topic, by rate.
 
-Uniform accounts, flush 0.1 s. Counted from the time at which an event was planned to be sent, so
-neither a slow sender nor a slow reader hides anything. A row tells the time of its newest event:
-with uniform accounts nearly every event has a row of its own; with hot ones only those that few
-events share a row with are looked at (`sender.Plan.skew`).
+The accounts are uniform, and the flush interval is 0.1 s. The time is counted from the moment at
+which an event was planned to be sent, so neither a slow sender nor a slow reader hides anything. A
+row tells the time of its newest event. With uniform accounts nearly every event has a row of its
+own. With hot accounts, only events that share a row with few others are measured
+(`sender.Plan.skew`).
 """
 
 from __future__ import annotations
@@ -33,12 +34,12 @@ from service.settings import Settings
 
 RATES: Final = (1_000, 5_000, 50_000, 200_000)
 HOT_FROM: Final = 200_000
-"""From this rate on the accounts are hot as well: uniform ones are more work than a core has."""
+"""From this rate on, hot accounts are measured too: uniform ones need more than a core."""
 TICK_S: Final = 0.02
 ACCOUNTS: Final = 200_000
 FLUSH_S: Final = 0.1
 WARM_S: Final = 4.0
-"""Events of so long at the beginning are not looked at."""
+"""Events of this time at the beginning are not measured."""
 PER_SENDER: Final = 100_000
 """Events per second of one sending process."""
 _LATE_S: Final = 5.0
@@ -69,7 +70,7 @@ class Latency:
 
 
 def percentile(ordered: Sequence[float], share: float) -> float:
-    """Of sorted values."""
+    """Return the percentile of sorted values. `share`: 0 to 1."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
@@ -88,7 +89,7 @@ async def watch(settings: Settings, from_ms: float, found: list[int]) -> None:
 
 
 async def send(plan: Plan, processes: int) -> tuple[int, float]:
-    """Send with some processes; -> records, how far one of them fell behind."""
+    """Send with several processes. Return the number of records, and the largest delay of one."""
     each = []
     for number in range(processes):
         part = replace(plan, rate=plan.rate / processes, seed=number + 1)
@@ -102,7 +103,7 @@ async def send(plan: Plan, processes: int) -> tuple[int, float]:
 
 @asynccontextmanager
 async def counting(who: Peer | None, settings: Settings) -> AsyncIterator[int]:
-    """Run ours or a peer; -> its pid."""
+    """Run the service or a peer. Yield its process id."""
     if who is None:
         worker = WorkerProcess(settings, OUTPUT / "worker.log")
         try:
@@ -119,7 +120,7 @@ async def counting(who: Peer | None, settings: Settings) -> AsyncIterator[int]:
 
 
 async def uncounted(settings: Settings, sent: int) -> int:
-    """Give it a moment; -> records that are not committed then."""
+    """Wait a moment. Return the number of records that are not committed then."""
     until, left = time.monotonic() + _LATE_S, sent
     async with positions_of(settings) as positions:
         while left and time.monotonic() < until:
@@ -189,7 +190,7 @@ async def latency(
 
 
 def said(one: Latency) -> str:
-    """One line while it goes on."""
+    """Return one line about a run, for the terminal."""
     return (
         f"{one.rate:>9,.0f} events/s {one.accounts}: p50 {one.p50_ms:.0f} p99 {one.p99_ms:.0f} "
         f"p99.9 {one.p999_ms:.0f} max {one.max_ms:.0f} ms of {one.seen:,}, {one.cores} cores, "

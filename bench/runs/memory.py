@@ -74,7 +74,7 @@ def _turn(accounts: int, turn: int, start_ms: int) -> Iterator[Made]:
 
 
 def _send(settings: Settings, accounts: int, turn: int, start_ms: int) -> int:
-    """In a process of its own; -> records."""
+    """Send the events of one turn, in a process of its own. Return the number of records."""
     return asyncio.run(fill(settings, _turn(accounts, turn, start_ms)))
 
 

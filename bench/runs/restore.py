@@ -57,7 +57,7 @@ def timed_worker() -> int:
 
 
 def parse(log: str) -> tuple[int, int, dict[str, float], float]:
-    """Read the log of one shard's open; -> rows, ids, seconds of each step, seconds in all."""
+    """Read the log of a shard's open. Return rows, ids, seconds of each step, seconds in all."""
     opened = _OPEN.search(log)
     assert opened is not None, log[-2_000:]
     steps = [(float(at), step) for at, step in _STEP.findall(log)]

@@ -30,7 +30,7 @@ _COUNTED_WITHIN_S: Final = 300.0
 
 @dataclass(frozen=True)
 class Scaled:
-    """Workers together."""
+    """The result of several workers together."""
 
     load: str
     workers: int
@@ -55,7 +55,7 @@ async def _begun(workers: Sequence[WorkerProcess]) -> None:
 
 
 async def _until_one_ends(positions: Positions, each: int) -> int:
-    """Poll until a partition comes near its end; -> records committed then."""
+    """Poll until a partition comes near its end. Return the records committed by then."""
     async with asyncio.timeout(_COUNTED_WITHIN_S):
         while True:
             found = await positions.by_partition()

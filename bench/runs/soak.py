@@ -36,7 +36,7 @@ from service.settings import Settings
 
 SAMPLE_EVERY_S = 5.0
 BYTES_PER_EVENT = 600
-"""Of disk, input and results together."""
+"""Bytes on disk for each event, of input and results together."""
 HOUR = 1 / 24
 ONE_IN_TEN_MINUTES = 6.0
 CAUGHT_UP_WITHIN_S = 120.0
@@ -161,7 +161,7 @@ def summary(samples: Sequence[Sample]) -> dict[str, Any]:
 
 
 def audit(settings: Settings) -> int:
-    """Recompute everything from the input; -> exit code."""
+    """Recompute everything from the input. Return the exit code."""
     began = time.monotonic()
     command = [sys.executable, "-m", "service", "audit"]
     done = subprocess.run(command, env=environment(settings), cwd=ROOT, check=False)
@@ -170,7 +170,7 @@ def audit(settings: Settings) -> int:
 
 
 async def measure(settings: Settings, plan: Plan) -> list[Sample]:
-    """Run worker and source; -> samples."""
+    """Run worker and source. Return the samples."""
     await topics.create(settings)
     worker = WorkerProcess(settings, OUTPUT / "soak.log")
     try:
@@ -185,7 +185,7 @@ async def measure(settings: Settings, plan: Plan) -> list[Sample]:
 
 
 def report(plan: Plan, samples: Sequence[Sample]) -> list[Verdict]:
-    """Print and write what was seen; -> verdicts."""
+    """Print and write the samples. Return the verdicts."""
     judged = verdicts(samples, plan.rate)
     found = {
         **machine(),
@@ -203,7 +203,7 @@ def report(plan: Plan, samples: Sequence[Sample]) -> list[Verdict]:
 
 
 def soak(plan: Plan) -> int:
-    """Run it all; -> exit code."""
+    """Run everything. Return the exit code."""
     OUTPUT.mkdir(exist_ok=True)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     assert free > 1.5 * plan.disk_bytes, f"{free:,} bytes of disk free, not enough"

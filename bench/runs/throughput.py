@@ -1,10 +1,10 @@
-"""Events per second, wall and per CPU second: ours and the peers over the same inputs, in turn.
+"""Measures events per second and per CPU second: the service and its peers over the same inputs.
 
-Clocked from the first commit seen to the one that has everything (plain Faust: from the first
-update to the last), in a process of its own with
-topics of its own. A peer that is slow counts only the first part of an input (`Peer.share`); a JVM
-has counted most of that part once before, in the same process. The input with the most accounts is
-there for memory and for the fast ones: ours and the floor.
+The clock runs from the first commit to the commit that has everything (plain Faust: from the first
+update to the last). Each run is a process of its own with topics of its own. Slow peers get only
+the first `Peer.share` of each input. JVM peers first process most of it once, as a warm-up in the
+same process. The input with the most accounts measures memory. It is run for the service and the
+floor.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ async def run_peer(peer: Peer, load: str, settings: Settings, records: int) -> R
 
 
 def said(run: Run) -> str:
-    """One line while it goes on."""
+    """Return one line about a run, for the terminal."""
     return (
         f"{run.events / run.wall_s:>11,.0f} events/s {run.events / max(run.cpu_s, 0.01):>11,.0f} "
         f"per CPU second {run.rss_bytes / 1e6:>6,.0f} MB  {run.who:<26} {run.load}"
@@ -81,7 +81,7 @@ def said(run: Run) -> str:
 
 
 def _peers_for(load: Load, peers: Sequence[Peer]) -> list[Peer]:
-    """Who counts an input beside us; nobody counts a backfill, which is there for its windows."""
+    """Return the peers that count an input. No peer counts a backfill: it is for windows only."""
     if load.history is not None:
         return []
     return [peer for peer in peers if peer.is_fast or not load.every]
@@ -90,7 +90,7 @@ def _peers_for(load: Load, peers: Sequence[Peer]) -> list[Peer]:
 async def in_turn(
     brokers: str, inputs: Sequence[Loaded], peers: Sequence[Peer], runs: int
 ) -> AsyncIterator[Run]:
-    """Everybody over every input, `runs` times."""
+    """Run every program over every input, `runs` times."""
     for turn in range(runs):
         for number, one in enumerate(inputs):
             for who in (None, *_peers_for(one.load, peers)):

@@ -15,7 +15,7 @@ DIRECTORY: Final = Path(__file__).parents[1] / "grafana" / "dashboards"
 
 
 def rendered() -> dict[str, str]:
-    """File name -> its text."""
+    """Return the text of each dashboard file, by file name."""
     boards = {f"{path.stem}.json": build(path) for path in Path(__file__).parent.glob("*.yml")}
     boards["runbook.json"] = runbook.build()
     return {

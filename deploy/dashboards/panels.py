@@ -56,7 +56,7 @@ class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """From which value on which colour; below the first value, that of `base`."""
     decimals: int | None = None
     empty: str = ""
-    """What is shown instead of no value; only where none is a good answer."""
+    """The text that stands for no value. Only for a panel where no value is a good answer."""
     is_ebb_and_flow: bool = False
     """Of a graph: gained above the axis, lost below, net as a line."""
     key: str = ""

@@ -20,7 +20,7 @@ _LINES_PER_UNIT: Final = 1.35
 
 
 def sections() -> dict[str, str]:
-    """Heading -> its markdown, of docs/operate/runbook.md, in order."""
+    """Return the Markdown below each heading of docs/operate/runbook.md, in order."""
     _, *parts = _HEADING.split((ROOT / "docs" / "operate" / "runbook.md").read_text())
     return dict(zip(parts[::2], (part.strip() for part in parts[1::2]), strict=True))
 

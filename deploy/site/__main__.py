@@ -50,7 +50,7 @@ def main(root: Path = ROOT) -> int:
         "nav": navigation(copied),
     }
     config.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
-    # Not --quiet: then MkDocs 1.6 counts no warnings, and --strict fails for none.
+    # Not --quiet: then MkDocs 1.6 counts no warnings, and --strict never fails.
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", str(config)]
     without_notice = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     if subprocess.run(command, check=False, env=without_notice).returncode:

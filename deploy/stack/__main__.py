@@ -25,11 +25,11 @@ _LOOK_S: Final = 0.5
 
 
 class Ended(BaseException):
-    """Somebody wants us to end."""
+    """A signal has asked the stack to end."""
 
 
 def main() -> int:
-    """Start everything, wait, end everything; -> exit code."""
+    """Start everything, wait, end everything. Return the exit code."""
     parser = argparse.ArgumentParser(prog="make stack", description=__doc__)
     parser.add_argument("--rate", type=float, default=200.0, help="events per second; 0: none")
     parser.add_argument("--home", type=Path, default=_HOME, help="logs and state, made anew")

@@ -1,8 +1,8 @@
-"""What docker-compose.yml says, read for processes of this machine: one configuration, two ways.
+"""Reads docker-compose.yml for processes of this machine, so that there is one configuration.
 
-Commands and variables are compose's; only addresses differ. Nothing is started here. They are read
-from services.json, because `make stack` has no YAML: `python -m deploy.stack.copy` writes it anew,
-and a test compares it with compose's file.
+Commands and variables are those of compose. Only addresses differ. Nothing is started here. They
+are read from services.json, because `make stack` has no YAML. `python -m deploy.stack.copy` writes
+that file, and a test compares it with the file of compose.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ def command_of(service: str) -> list[str]:
 
 
 def environment_of(service: str, brokers: str, changes: Mapping[str, str]) -> dict[str, str]:
-    """The container's variables for a process here: other brokers, and `changes`.
+    """Return the container's variables for a process here: other brokers, and `changes`.
 
-    Settings of whoever calls us do not get in.
+    The caller's own settings are left out.
     """
     ours = {name: text for name, text in os.environ.items() if not name.startswith(PREFIX)}
     return {
@@ -58,9 +58,9 @@ def port_of(service: str) -> int:
 
 
 def write_prometheus(directory: Path, targets: list[str], scrape_interval_s: int | None) -> Path:
-    """Write Prometheus' files for these workers; -> its configuration file.
+    """Write Prometheus' files for these workers. Return the path of its configuration file.
 
-    The rules are the repository's, byte for byte; the interval is too, unless one is given.
+    The rules are those of the repository, byte for byte. So is the interval, unless one is given.
     """
     (directory / "targets").mkdir(parents=True)
     for rules in ("recording.yml", "alerts.yml"):

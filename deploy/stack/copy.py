@@ -1,4 +1,4 @@
-"""`python -m deploy.stack.copy`: write services.json anew from docker-compose.yml."""
+"""`python -m deploy.stack.copy`: writes services.json from docker-compose.yml."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ READ: Final = ("command", "environment", "ports")
 
 
 def copied() -> dict[str, Any]:
-    """-> what the stack reads of each of compose's services."""
+    """Return the parts of each service of compose that the stack reads."""
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
     return {
         name: {key: service[key] for key in READ if key in service}

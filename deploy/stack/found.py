@@ -15,7 +15,7 @@ _GRAFANA: Final = "Grafana (not in Debian; grafana.com/grafana/download)"
 
 
 class Found(NamedTuple):
-    """Paths of the programs; None: it is left out."""
+    """Paths of the programs. None: the program is left out."""
 
     prometheus: str | None
     grafana: str | None

@@ -29,7 +29,7 @@ _MODULE: Final = (sys.executable, "-m", "service")
 
 
 class StackError(RuntimeError):
-    """A part ended or never answered; the message has the end of its log."""
+    """A part has ended or has never answered. The message has the end of its log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +187,7 @@ class Stack:
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on this port of 127.0.0.1."""
+    """Tell whether no process listens on this port of 127.0.0.1."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 

@@ -124,7 +124,7 @@ async def _skipped(settings: Settings, count: int) -> dict[int, Skipped]:
         await reader.stop()
     skipped = {}
     for tp, at in found.items():
-        with suppress(ValueError):  # no commit, or a stranger's: `commits` says so
+        with suppress(ValueError):  # no commit, or that of another program: `commits` says so
             skipped[tp.partition] = Checkpoint.from_metadata(at.offset, at.metadata).skipped
     return skipped
 
@@ -164,7 +164,7 @@ def _note_row(record: ConsumerRecord, below: dict[str, int]) -> None:
     name = (record.key or b"").decode(errors="replace")
     followers = None
     if record.key and record.value is not None:
-        with suppress(ValueError):  # a stranger's: `audit` names it
+        with suppress(ValueError):  # of another program: `audit` names it
             followers = decode_row(record.value).followers
     below.pop(name, None)
     if followers is not None and followers < 0:

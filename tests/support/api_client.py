@@ -37,12 +37,12 @@ class Answer(NamedTuple):
 
     @property
     def json(self) -> Any:
-        """The body, decoded."""
+        """Return the decoded body."""
         return json.loads(self.text)
 
 
 def ask(port: int, path: str, headers: dict[str, str] | None = None, **query: Any) -> Answer:
-    """GET; any status is an answer."""
+    """Send a GET. Any status is an answer."""
     address = f"http://127.0.0.1:{port}{path}{'?' + urlencode(query, doseq=True) if query else ''}"
     request = urllib.request.Request(address, headers=headers or {})
     try:
@@ -88,7 +88,7 @@ class Sums:
         self.hours: Counter[tuple[str, int, str]] = Counter()
 
     def count(self, records: Iterable[Made]) -> list[Made]:
-        """Count follows and unfollows; -> the records."""
+        """Count follows and unfollows. Return the records."""
         made = list(records)
         for one in made:
             assert one.value is not None

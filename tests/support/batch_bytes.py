@@ -31,7 +31,7 @@ _PACK: Final[dict[int, Callable[[bytes], bytes]]] = {
 
 
 def packed(records: Sequence[LogRecord]) -> bytes:
-    """One batch; the offsets of `records` must rise."""
+    """Pack one batch. The offsets of `records` must rise."""
     base, first = records[0].offset, max(0, records[0].timestamp)
     body = b"".join(_sized(_record(one, base, first)) for one in records)
     span, last = records[-1].offset - base, max(one.timestamp for one in records)
@@ -41,7 +41,7 @@ def packed(records: Sequence[LogRecord]) -> bytes:
 
 
 def compressed(batch: bytes, by: int) -> bytes:
-    """The batch with its records packed by a codec (0: none); length and CRC are right."""
+    """Return the batch with records packed by a codec (0: none), with the right length and CRC."""
     whole = bytearray(batch)
     if by:
         whole[BODY:] = _PACK[by](bytes(whole[BODY:]))
@@ -58,9 +58,10 @@ def repaired(batch: bytes) -> bytes:
 
 
 def fetched(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
-    """What a consumer gets, who asks again until it has all: records, next offset, why no more.
+    """Return what a consumer gets that fetches until it has all: records, next offset, why no more.
 
-    AssertionError: offsets do not rise, leave what was asked for, or the consumer stands still.
+    AssertionError if offsets do not rise, if one was not asked for, or if the consumer makes no
+    progress.
     """
     found: list[LogRecord] = []
     position = first

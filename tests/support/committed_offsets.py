@@ -18,7 +18,7 @@ class Commits:
     """Exactly once: the offsets of the group. At least once: checkpoints on the updates topic."""
 
     def __init__(self, reader: Any, settings: Settings, ends_of: EndsOf) -> None:
-        """`reader`: a started consumer of our own; of the group where it is exactly once."""
+        """`reader`: a started consumer of the test; with exactly once, one of the group."""
         self._reader = reader
         self._ends_of = ends_of
         self._is_exactly_once = settings.is_exactly_once
@@ -29,7 +29,7 @@ class Commits:
         reader.assign(self._tps)
 
     async def look(self) -> dict[int, OffsetAndMetadata]:
-        """Partition -> committed offset and metadata, now."""
+        """Return the committed offset and metadata of each partition, now."""
         if self._is_exactly_once:
             coordinator = self._reader._coordinator
             found = await coordinator.fetch_committed_offsets(self._tps)

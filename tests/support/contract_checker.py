@@ -28,7 +28,7 @@ class Witness:
         self._seen: dict[TopicPartition, int] = {}
 
     async def look(self, reader: Any, ends: Mapping[TopicPartition, int]) -> list[str]:
-        """Judge what has come since; -> what is wrong. `ends`: of all partitions, how far to read.
+        """Judge what has come since, up to the offsets `ends`, and return what is wrong.
 
         `reader` holds just these. (aiokafka's consumer never stops when it is stopped while it
         still takes in a new assignment: so there is one, and always a fetch behind it.)
@@ -50,7 +50,7 @@ class Witness:
 async def _committed(
     reader: Any, ends: Mapping[TopicPartition, int]
 ) -> AsyncIterator[tuple[TopicPartition, list[Any]]]:
-    """Yield what can be read; a worker that was killed may have left a transaction open."""
+    """Yield what can be read. A worker that was killed may have left a transaction open."""
     patience, is_done = Patience("the rest of the result topics"), False
     while not is_done:
         found = await reader.getmany(timeout_ms=100, max_records=RECORDS)

@@ -1,4 +1,4 @@
-"""An engine's life in memory: batches, seals, crashes, restarts; and what it published, judged.
+"""An engine's life in memory: batches, seals, crashes, restarts. Its results are judged.
 
 The judge is `service.audit`, which shares no code with the engine.
 """
@@ -26,12 +26,15 @@ from service.counting import Checkpoint, Engine, Rules, Sealed
 SOURCE = Source("follow-events", 3)
 MOST_SEALS = 2_000
 MOST_RESTARTS = 20
-"""Each may go back further than was counted since the last: without an end, none need be."""
+"""Largest number of restarts. Each may lose more than was counted since the one before.
+
+Without a limit the run might never end.
+"""
 NewEngine = Callable[..., Any]
 
 
 def judges_rules(rules: Rules, metadata: str = "") -> counting.Rules:
-    """The same rules in the judge's own words; their versions are those of a commit."""
+    """Return the same rules in the judge's own words. Their versions are those of a commit."""
     grains = [counting.Grain(g.name, g.size_ms, g.grace_ms, g.keep_ms) for g in rules.grains]
     told = counting.Rules(
         tuple(grains), rules.max_ahead_ms, rules.dedup_generation, rules.expire_after_ms
@@ -73,7 +76,7 @@ class World:
         self.publish(self.engine.seal())  # the first commit precedes the first row
 
     def run(self, random: Random, *, crashes: float = 0.15, at_least_once: bool = False) -> None:
-        """Count the rest of the log: random batches, seals, crashes; then seal to the end."""
+        """Count the rest of the log: random batches, seals, crashes. Then seal to the end."""
         position = sum(one.offset < self.engine.position for one in self.log)
         sizes = random.choice(((1,), (1, 1, 2, 5), (1, 2, 5, 17)))
         seals = random.choice((0.3, 0.6, 1.0))
@@ -106,7 +109,7 @@ class World:
         self._begins_in_1970 |= any(one.timestamp == 0 for one in records)
 
     def step_over(self, stop: int) -> None:
-        """Nobody can unpack what the log holds from the position to `stop`: step over it."""
+        """Step over the records from the position to `stop`, which no client can unpack."""
         self.publish(self.engine.seal())
         before = Checkpoint.from_metadata(*self.commits[-1])
         start, width = before.position, stop - before.position
@@ -160,9 +163,9 @@ class World:
         self.commits = commits
 
     def restart(self, back: int = 1) -> int:
-        """Lose the engine; -> index in the log where the new one goes on.
+        """Lose the engine. Return the index in the log at which the new one continues.
 
-        `back` 2: the last commit was lost though its results are there (at least once).
+        `back` is 2 if the last commit was lost although its results are there (at least once).
         """
         del self.commits[max(1, len(self.commits) - (back - 1)) :]
         self.restarts += 1

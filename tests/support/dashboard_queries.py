@@ -1,4 +1,4 @@
-"""What the repository asks Prometheus: every query of a panel, every rule; read from the files."""
+"""What the repository asks Prometheus: every query of a panel and every rule, from the files."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Asked:
 
 
 def boards() -> dict[str, dict[str, Any]]:
-    """Title -> dashboard, of every JSON file."""
+    """Return the dashboard of every JSON file, by title."""
     found = [json.loads(path.read_text()) for path in sorted(DASHBOARDS.glob("*.json"))]
     return {board["title"]: board for board in found}
 
@@ -67,12 +67,12 @@ def rules(file: str) -> list[dict[str, Any]]:
 
 
 def alerts() -> dict[str, dict[str, Any]]:
-    """Name -> alert."""
+    """Return every alert, by name."""
     return {rule["alert"]: rule for rule in rules("alerts.yml")}
 
 
 def recorded() -> dict[str, str]:
-    """Name -> expression of a recording rule."""
+    """Return the expression of every recording rule, by name."""
     return {rule["record"]: rule["expr"] for rule in rules("recording.yml")}
 
 

@@ -38,7 +38,7 @@ class Worker(WorkerProcess):
     """A worker that a test waits for, for as long as something moves."""
 
     def get(self, path: str, timeout_s: float = SILENCE_S) -> tuple[int, str]:
-        """HTTP status and body; (0, "") when there is no answer."""
+        """Return HTTP status and body; (0, "") without an answer."""
         return super().get(path, timeout_s)
 
     def running(self) -> set[int]:
@@ -63,7 +63,7 @@ class Worker(WorkerProcess):
         return wanted in self.said()
 
     async def ended(self) -> int:
-        """Wait for its end; -> exit code, negative for a signal."""
+        """Wait for its end. Return exit code, negative for a signal."""
         patience = Patience("the end of a worker")
         while (code := self.process.poll()) is None:
             patience.look(self.said())
@@ -71,7 +71,7 @@ class Worker(WorkerProcess):
         return code
 
     async def stop(self) -> int:
-        """SIGTERM and wait."""
+        """Send SIGTERM and wait."""
         self.signal(signal.SIGTERM)
         return await self.ended()
 
@@ -116,7 +116,7 @@ class Deployment:
         await self.finish_and_audit(await self.ready_worker(code, **changes))
 
     async def produce(self, records: Iterable[Made], *, chunk: int = 20_000) -> int:
-        """Send records, each to the partition of its key; -> how many."""
+        """Send records, each to the partition of its key. Return how many."""
         async with self.outbox() as outbox:
             made = list(records)
             for first in range(0, len(made), chunk):
@@ -139,7 +139,10 @@ class Deployment:
             yield Commits(reader, self.settings, self._ends_of)
 
     async def committed(self) -> dict[int, OffsetAndMetadata]:
-        """Partition -> committed offset and metadata; at least once from the updates topic."""
+        """Return the committed offset and metadata of each partition.
+
+        With at least once they come from the updates topic.
+        """
         async with self.commits() as commits:
             return await commits.look()
 
@@ -167,7 +170,7 @@ class Deployment:
             await asyncio.sleep(POLL_S)
 
     async def audit(self) -> Report:
-        """Recompute everything from the input and compare; fails with the findings."""
+        """Recompute everything from the input and compare. It fails with the findings."""
         report = await audit_at_rest(self.settings)
         assert report.ok, str(report)
         await self.obeys_the_contract()

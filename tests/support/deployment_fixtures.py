@@ -17,11 +17,14 @@ from tests.support.deployment import Deployment, deploy
 
 Deploy = Callable[..., Awaitable[Deployment]]
 SHORT_SESSION_S = 6.0
-"""For who kills or freezes a worker: the others get its partitions after so long."""
+"""Session timeout for tests that kill or freeze a worker. Then others get its partitions."""
 
 
 def settings_for(brokers: str, name: str, **changes: Any) -> Settings:
-    """Settings with topics and an app id of their own. Who crashes is out of the group soon."""
+    """Return settings with topics and an app id of their own.
+
+    A worker that crashes is soon out of the group.
+    """
     return Settings(
         brokers=brokers, session_timeout_s=10.0, heartbeat_interval_s=0.5, flush_interval_s=0.1
     ).with_prefix(name, **changes)
@@ -40,7 +43,7 @@ async def deployment_on(
 
 
 async def ended(made: list[Deployment]) -> None:
-    """End their workers; whatever they wrote must have obeyed the contract."""
+    """End their workers. Everything that they wrote must have obeyed the contract."""
     for deployment in made:
         deployment.end_all()
     for deployment in made:
@@ -52,7 +55,7 @@ async def ended(made: list[Deployment]) -> None:
 
 @pytest.fixture
 async def deployed(kafka: Any, unique: str, tmp_path: Path) -> AsyncIterator[Deploy]:
-    """A factory of deployments on the real Kafka; their workers end with the test."""
+    """Yield a factory of deployments on the real Kafka. Their workers end with the test."""
     made: list[Deployment] = []
 
     async def make(**changes: Any) -> Deployment:

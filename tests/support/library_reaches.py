@@ -80,7 +80,7 @@ def _by_name(node: ast.Call, function: str, imported: dict[str, str], found: Fou
     name = str(node.args[1].value) if isinstance(node.args[1], ast.Constant) else "?"
     if _is_private(name):
         found.reached.add(name)
-    if called != "getattr" and _is_foreign(f"{_dotted(node.args[0])}.{name}", imported):
+    if called != "getattr" and _is_foreign(f"{_dotted(node.args[0])}.{name!s}", imported):
         found.replaced[name] = function
 
 

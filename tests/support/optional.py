@@ -42,18 +42,18 @@ _GO: Final = Path("/usr/local/go/bin/go")
 
 
 def find(name: str) -> str:
-    """-> the path of a tool of `PACKAGES`, or "" when it is missing."""
+    """Return the path of a tool of `PACKAGES`, or "" when it is missing."""
     elsewhere = str(_GO) if name == "go" and _GO.exists() else ""
     return shutil.which(name) or elsewhere
 
 
 def without(name: str) -> str:
-    """-> what to say about a tool that is missing; "" when it is there."""
+    """Return the text about a missing tool; "" if the tool is there."""
     return "" if find(name) else f"no {name} in PATH (Debian package: {PACKAGES[name]})"
 
 
 def tool(name: str) -> str:
-    """-> the path of a tool. Without it the test is skipped."""
+    """Return the path of a tool. Without it the test is skipped."""
     if not find(name):
         skip(without(name))
     return find(name)

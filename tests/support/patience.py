@@ -1,7 +1,7 @@
-"""Waiting for a condition for as long as something moves: a slow machine is no failure.
+"""Waits for a condition for as long as something moves: a slow machine is no failure.
 
-A wait watches what the test names: an offset, a log, a count. Only when that has stood still for
-two minutes the test fails, and its message says where it stands.
+A wait watches what the test names: an offset, a log, a count. If that does not change for two
+minutes, the test fails, and its message says how far it came.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Patience:
         self._moved_at = time.monotonic()
 
     def is_over(self, seen: object = None) -> bool:
-        """Note what is seen now; -> whether it has been the same for too long."""
+        """Note what is seen now. Return whether it has been the same for too long."""
         now = time.monotonic()
         if seen != self._seen:
             self._seen, self._moved_at = seen, now

@@ -22,7 +22,7 @@ class Prometheus:
         self.url = url
 
     def at(self, expr: str, at_s: float | None = None) -> list[tuple[Labels, float]]:
-        """Evaluate an expression at a moment (now); -> series and values."""
+        """Evaluate an expression at a moment (now). Return series and values."""
         asked = {"query": expr} | ({} if at_s is None else {"time": f"{at_s:.3f}"})
         found = self._get("query", asked)
         if found["resultType"] == "scalar":

@@ -11,7 +11,7 @@ from typing import Any, Final
 from hypothesis import settings
 
 QUICK: Final = 5
-"""One of so many examples in the quick run."""
+"""The quick run takes one of this number of examples."""
 _run: dict[str, int] = {"one_of": 1}
 
 
@@ -21,12 +21,12 @@ def be_quick() -> None:
 
 
 def some(number: int) -> range:
-    """-> so many seeds; fewer in the quick run."""
+    """Return this number of seeds, fewer in the quick run."""
     return range(max(1, number // _run["one_of"]))
 
 
 def many(max_examples: int, **options: Any) -> settings:
-    """-> settings of a property test, the same examples in each run of one kind."""
+    """Return settings of a property test, the same examples in each run of one kind."""
     return settings(
         max_examples=max(1, max_examples // _run["one_of"]),
         derandomize=True,

@@ -87,7 +87,7 @@ def _record(random: Random, offset: int, now: int, log: list[LogRecord], scale: 
         return _bad(random, offset, stamp, now)
     if kind < 0.21:
         beat: dict[str, Any] = {"occurred_at": now + random.choice((0, 500, 60_000))}
-        if random.random() < 0.3:  # it looks like an event, and is none
+        if random.random() < 0.3:  # it looks like an event, but is a heartbeat
             beat |= {"event_id": f"e{offset}", "account_id": "a", "follower_id": "f"}
             beat["action"] = "follow"
             return LogRecord(offset, stamp, b"a", json.dumps(beat).encode(), [BEAT])
@@ -138,7 +138,7 @@ def _spelled(at: int) -> int | float | str:
 def _in_envelope(
     random: Random, offset: int, stamp: int, account: str, event: dict[str, Any]
 ) -> LogRecord:
-    """The same event as a CloudEvent, in either mode; some of it only in the attributes."""
+    """Return the event as a CloudEvent, in either mode. Some fields are only in its attributes."""
     attributes = {"specversion": "1.0", "id": str(offset), "source": "/s"}
     attributes |= {"type": f"com.example.{event['action']}", "subject": account}
     for name in ("event_id", "account_id", "action"):

@@ -1,4 +1,4 @@
-"""Whether all who read a record agree on it: our decoder, the auditor's, and the protocol."""
+"""Tests whether all readers of a record agree: the decoder, the auditor, and the protocol."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Words = tuple[object, ...]
 
 
 def said(verdict: object) -> Words:
-    """A verdict of ours in words that the auditor's can be compared with."""
+    """Return the decoder's verdict in words that can be compared with those of the auditor."""
     if isinstance(verdict, Rejection):
         return ("rejected",)
     if isinstance(verdict, Heartbeat):
@@ -68,10 +68,11 @@ def agree(record: LogRecord) -> None:
 
 
 def arrived(data: bytes, first: int) -> tuple[list[LogRecord], int, str]:
-    """What a consumer gets of a batch: records, next offset, why no more.
+    """Return what a consumer gets of a batch: records, next offset, why no more.
 
-    AssertionError: not what the protocol says. (It says nothing here of the formats before 2.) One
-    thing may differ: a record with attributes beyond 0x7f, which nobody sets, may be misread.
+    AssertionError if that is not what the protocol says. (It says nothing here about the formats
+    before 2.) One thing may differ: a record with attributes above 0x7f may be misread. No producer
+    sets them.
     """
     records, end, why = fetched(data, first)
     if is_control(data):

@@ -20,7 +20,7 @@ NEW: Ranges = ((0, CURRENT),)
 
 
 def traces_of(world: World, *, is_compacted: bool = False) -> Traces:
-    """Read what a world has published; `is_compacted`: of each row the last one, no tombstone."""
+    """Read what a world has published. `is_compacted`: only each row's last value, no tombstone."""
     traces = Traces(world.rules)
     rows = world.results["updates"]
     if is_compacted:
@@ -75,7 +75,7 @@ class Overwritten(World):
     refused = 0
 
     def restart(self, back: int = 1) -> int:
-        """Rebuild, compare with the commit that was lost, go on from what was rebuilt."""
+        """Rebuild, compare with the commit that was lost, and continue from what was rebuilt."""
         before = Checkpoint.from_metadata(*self.commits[-1])
         found = rebuilt(self, traces_of(self, is_compacted=self.is_compacted))
         findings = judged(self, found)

@@ -34,7 +34,7 @@ _MEMBERS: Final = (
     *(b'"follower_id":"f"', b'"follower_id":null', b'"account_id":["a"]', b'"event_id":""'),
     *(b'"occurred_at":true', b'"occurred_at":"2023-11-14T22:13:20Z"', b'"occurred_at":0'),
 )
-"""Each comes beside another member of the same name, mostly; the last one counts."""
+"""Most of them come beside another member of the same name. The last one counts."""
 _KEYS: Final[dict[str, bytes | None]] = {
     "another account": b"a",
     "empty": b"",
@@ -155,7 +155,7 @@ _KINDS: Final = ("CRC", "cut", "records", "records", "packed bytes", "offset of 
 
 
 def spoil(random: Random, plain: bytes, drawn: Drawn) -> Spoil:
-    """Draw how a batch comes: as it was sent, or with bytes changed; in any codec."""
+    """Draw how a batch comes: as it was sent or with changed bytes, in any codec."""
     codec = random.choice((0, 0, 0, 0, 1, 2, 3, 4))
     drawn[f"batch: codec {codec}"] += 1
     if random.random() < 0.5:

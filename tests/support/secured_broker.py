@@ -1,4 +1,4 @@
-"""A real Kafka that trusts nobody: TLS by a CA of its own, four SASL mechanisms, ACLs.
+"""A real Kafka that trusts no client: TLS by a CA of its own, four SASL mechanisms, ACLs.
 
 Everything secret here is made when the tests run and ends with them. The PLAINTEXT listener is the
 tests' own way in (its nameless user is the super user); the others are what is tested.
@@ -37,7 +37,7 @@ _MODULE: Final = "org.apache.kafka.common.security"
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One ACL: who may do what to which resource."""
+    """One ACL: a user, an operation, a resource."""
 
     user: str
     kind: str
@@ -80,7 +80,7 @@ class Authority:
         )  # fmt: skip
 
     def certify(self, name: str, *, days: int = 2, alternative: str = "") -> tuple[Path, Path]:
-        """-> certificate and key of `name`; `alternative`: such as IP:127.0.0.1."""
+        """Return certificate and key of `name`; `alternative`: such as IP:127.0.0.1."""
         key, request = self._home / f"{name}.key", self._home / f"{name}.csr"
         certificate, extensions = self._home / f"{name}.crt", self._home / f"{name}.ext"
         extensions.write_text(f"subjectAltName={alternative}\n" if alternative else "")

@@ -1,4 +1,4 @@
-"""Records for a deployment, and who counts them: sent at once, slowly, or until a block ends."""
+"""Records for a deployment, sent at once, slowly, or until a block ends; and its workers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ async def read_all(deployment: Deployment, topic: str) -> list[tuple[bytes, byte
 
 
 async def some_committed(deployment: Deployment, *, at_least: int) -> None:
-    """Wait until so many records are committed."""
+    """Wait until at least this number of records is committed."""
     patience = Patience(f"{at_least} committed records")
     async with deployment.commits() as commits:
         while (found := sum(at.offset for at in (await commits.look()).values())) < at_least:
@@ -71,7 +71,7 @@ async def sending(deployment: Deployment, *, per_step: int = 60) -> AsyncIterato
 
 
 async def owners(*workers: Worker, count: int = 4) -> list[set[int]]:
-    """Wait until the workers together run `count` shards, none twice; -> partitions of each."""
+    """Wait until the workers run `count` shards, each once. Return the shards of each worker."""
     patience = Patience(f"{count} running shards")
     while True:
         held = [await asyncio.to_thread(worker.running) for worker in workers]

@@ -78,7 +78,7 @@ class Port(NamedTuple):
     membership: Membership
 
     def refusals(self) -> dict[str, float]:
-        """How often it has turned somebody away, by reason; those above 0."""
+        """Return the number of refused requests by reason. Reasons with 0 are left out."""
         [family] = self.metrics._refused.collect()
         found = family.samples
         return {

@@ -1,4 +1,4 @@
-"""python -m verify.chaos: hurt a real deployment for some minutes; exit 1 if a number was wrong."""
+"""`python -m verify.chaos` hurts a real deployment for minutes; exit 1 if a number was wrong."""
 
 # ruff: noqa: T201 - a command line
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def write(story: Story, path: Path, command: str) -> str:
-    """Write the three files; -> the page."""
+    """Write the three files. Return the text of the page."""
     path.parent.mkdir(parents=True, exist_ok=True)
     report = reports.of(story, command, machine())
     began = int(story.began_s)

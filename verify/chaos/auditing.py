@@ -57,7 +57,7 @@ async def calm(world: World) -> None:
 
 
 async def command_line(settings: Settings) -> tuple[int, str]:
-    """Run `netfollowers audit` on the topics, as an operator would; -> exit code and output."""
+    """Run `netfollowers audit`, as an operator would. Return its exit code and its output."""
     audit = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "service", "audit", "--at-rest",
         env=environment(settings), cwd=ROOT,

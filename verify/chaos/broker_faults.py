@@ -1,4 +1,4 @@
-"""What is done to the broker and to the network; `strike` does a fault of any kind.
+"""The faults of the broker and of the network. `strike` does a fault of any kind.
 
 An outage counts as effective only if there was a worker with a ready shard for it to hit.
 """

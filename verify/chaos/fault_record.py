@@ -19,9 +19,10 @@ _IN_FLIGHT_S: Final = 0.25
 
 @dataclass
 class Strike:
-    """Times are time.monotonic; `healed_s`, `calmed_s` 0: updates never went on.
+    """What one fault did. Times are those of time.monotonic.
 
-    Healed: every partition showed an update by input sent after the begin. Calmed: after the end.
+    `healed_s`: when every partition had shown an update by input that was sent after the begin.
+    `calmed_s`: the same for input that was sent after the end. Both are 0 if it never happened.
     """
 
     kind: Kind
@@ -34,22 +35,22 @@ class Strike:
 
     @property
     def is_healed(self) -> bool:
-        """True when updates went on, during it or afterwards, and after its end."""
+        """True if updates continued, both during or after the fault and after its end."""
         return self.healed_s > 0 and self.calmed_s > 0
 
     @property
     def recovery_s(self) -> float:
-        """From its begin until healed; its own length may be in it."""
+        """Seconds from its begin until it was healed. Its own length may be part of them."""
         return self.healed_s - self.began_s
 
     @property
     def aftermath_s(self) -> float:
-        """From its end, when the cause was gone, until calmed."""
+        """Seconds from its end, when the cause was gone, until updates had calmed."""
         return self.calmed_s - self.ended_s
 
 
 class Act:
-    """A fault under way: whom it hits, when it begins, when it is healed."""
+    """A fault under way: the worker that it hits, when it begins, when it is healed."""
 
     def __init__(self, world: World, fault: Fault) -> None:
         self.world = world
@@ -63,7 +64,7 @@ class Act:
         self._healing = asyncio.create_task(self._heal())
 
     async def end(self) -> Strike:
-        """Note that the cause is gone, then wait until the updates of every partition go on."""
+        """Note that the cause is gone, then wait until every partition shows updates again."""
         strike, self.strike.ended_s = self.strike, time.monotonic()
         if self._healing is None:
             self.begin(is_effective=False)
@@ -73,7 +74,7 @@ class Act:
         return strike
 
     async def victim(self) -> Slot | None:
-        """Find a worker that owns a ready shard; None when there is none for long."""
+        """Find a worker that owns a ready shard. None if no worker has one for a long time."""
         until = time.monotonic() + _OWNER_WITHIN_S
         while time.monotonic() < until:
             if owners := await self.world.fleet.owners():
@@ -85,7 +86,10 @@ class Act:
         self.strike.healed_s = await self._gone_on()
 
     async def _gone_on(self) -> float:
-        """Wait for updates everywhere by input sent after now; -> when, 0: never."""
+        """Wait for updates of every partition by input sent after now.
+
+        Return the time; 0 if it never happened.
+        """
         await asyncio.sleep(_IN_FLIGHT_S)
         ends = dict(self.world.feed.ends)
         return await self.world.watcher.beyond(ends) or 0.0

@@ -21,7 +21,7 @@ _LAST_LINES: Final = 12
 _WHY: Final = 160
 _ERROR: Final = re.compile(r"[\w.]+(Error|Fenced|Exception)\b")
 BUGS: Final = ("AssertionError", "the engine failed", "refused to open", "the stop did not end")
-"""What no fault of ours explains, though the worker ends with 70."""
+"""Texts of exits that no planned fault explains, though the worker ends with 70."""
 _REST_S: Final = 0.2
 _LONGEST_REST_S: Final = 2.0
 
@@ -42,7 +42,7 @@ class Exit:
 
     @property
     def is_expected(self) -> bool:
-        """By our signal, or as a worker ends that a fault has caught; a bug is never expected."""
+        """Tell whether a signal or a planned fault explains the exit. A bug is never expected."""
         if self.code == 0:
             return "SIGTERM" in self.sent
         if self.code < 0:
@@ -53,7 +53,7 @@ class Exit:
 
     @property
     def why(self) -> str:
-        """The line that it ended with, if it said one, and the error; else the code. No numbers."""
+        """Return its last line and the error, without numbers; without a line, the exit code."""
         said = [line for line in self.last if "exit: " in line]
         if not said:
             return f"code {self.code}"
@@ -76,7 +76,7 @@ class Slot:
         self._home = home
 
     def signal(self, number: signal.Signals) -> bool:
-        """Send a signal to the worker, if one runs; -> whether it was sent."""
+        """Send a signal to the worker, if it runs. Return whether the signal was sent."""
         if self.worker is None or self.worker.process.poll() is not None:
             return False
         self._sent.append(number.name)
@@ -84,7 +84,7 @@ class Slot:
         return True
 
     async def running(self) -> frozenset[int]:
-        """Partitions whose shard runs; none while nobody answers."""
+        """Return the partitions whose shard runs. Empty while no worker answers."""
         worker = self.worker
         if worker is None or self.is_frozen:
             return frozenset()
@@ -118,7 +118,7 @@ class Fleet:
 
     @property
     def unexpected(self) -> list[Exit]:
-        """Ends that no fault of ours explains."""
+        """Return the exits that no planned fault explains."""
         return [one for one in self.exits if not one.is_expected]
 
     async def owners(self) -> list[tuple[Slot, frozenset[int]]]:

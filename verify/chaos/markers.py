@@ -1,8 +1,8 @@
-"""Has the broker lost a transaction's marker? Then nothing can go on, and no worker may (0013).
+"""Finds out whether the broker has lost a transaction's marker. Then no worker may continue.
 
-Kafka, killed while it writes the markers of a commit, may come back without one of them. Its
-coordinator says that the transaction is complete, and readers of committed records see nothing
-behind it for good. The workers refuse to read past it, which is right (docs/design/decisions/0013).
+If Kafka is killed while it writes the markers of a commit, it may come back without one of them.
+Its coordinator says that the transaction is complete, and readers of committed records never see
+what comes after it. The workers refuse to read past it. This is right (docs/design/decisions/0013).
 """
 
 from __future__ import annotations
@@ -21,7 +21,10 @@ _DECIDED_WITHIN_S: Final = 45.0
 
 
 async def lost_marker(settings: Settings) -> str:
-    """No worker runs: wait until all transactions are decided; -> what never is, or ""."""
+    """Wait, while no worker runs, until all transactions are decided.
+
+    Return the one that is never decided, or "".
+    """
     tps = [
         TopicPartition(topic, number)
         for topic in settings.result_topics

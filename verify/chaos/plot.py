@@ -18,7 +18,7 @@ _LEAST: Final = 400
 
 
 def draw(report: dict[str, Any], per_second: Mapping[int, int], path: Path) -> None:
-    """`per_second`: whole seconds since the begin -> updates."""
+    """Draw the run. `per_second`: number of updates by whole seconds since the begin."""
     kinds = [kind for kind, seen in report["faults"].items() if seen["struck"]]
     figure = Figure(figsize=(14, 7), dpi=100, layout="constrained")
     faults, updates = figure.subplots(2, 1, sharex=True, height_ratios=(1.4, 1))

@@ -44,7 +44,7 @@ class Feed:
         smallest = min(settings.rules.grains, key=lambda grain: grain.size_ms)
         self.sent: Counter[str] = Counter()
         self.ends = dict.fromkeys(range(settings.partitions), 0)
-        """Partition -> offset after the last record acknowledged."""
+        """Offset after the last acknowledged record, by partition."""
         self._settings = settings
         self._rate = rate
         self._source = Synthetic(

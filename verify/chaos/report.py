@@ -15,13 +15,13 @@ from verify.chaos.schedule import Kind
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Smallest value that is not below `share` of all; 0 of nothing."""
+    """Return the smallest value that is not below `share` of all; 0 without values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
 def of(story: Story, command: str, machine: dict[str, Any]) -> dict[str, Any]:
-    """All numbers of a run; times in seconds since its begin."""
+    """Return all numbers of a run. Times are in seconds since its begin."""
     strikes = [one for one in story.strikes if one.is_effective and one.is_healed]
     longest = max(story.pauses, key=lambda pause: pause.seconds, default=None)
     return {
@@ -74,7 +74,7 @@ def _kind(story: Story, kind: Kind) -> dict[str, Any]:
 
 
 def _arrived_again(story: Story) -> int:
-    """Count records that the producer sent again although they had arrived; 0: not known."""
+    """Count the records that the producer sent again although they had arrived; 0 if unknown."""
     if not story.verdicts:
         return 0
     compared = story.verdicts[-1].compared

@@ -29,7 +29,7 @@ NO_PROXY: Final = (
     "no toxiproxy, so no connection is cut: `make toxiproxy` builds it (Debian package: golang-go)"
 )
 _SECOND_CHANCES: Final = 40
-"""So many more faults are dealt, of which only the kinds that never hit anything are done."""
+"""Number of faults that are drawn after the run, to use the kinds that have hit nothing so far."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Plan:
     rate: float = 800.0
     overlap: float = 0.25
     checkpoints: int = 3
-    """In between; there is always one at the end."""
+    """Number of checks during the run. There is always one more at the end."""
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Story:
     lost_marker: str = ""
     """Where the broker has lost a transaction's marker: a fault of Kafka, which ends a run."""
     wrong: list[str] = field(default_factory=list)
-    """Why the run failed; empty when it did not."""
+    """Why the run has failed; empty if it has not."""
 
     @property
     def kinds(self) -> list[Kind]:
@@ -122,7 +122,7 @@ async def _end_all(lived: World) -> None:
 
 
 async def _rage(lived: World, story: Story, faults: Iterator[Fault], at_least: int) -> None:
-    """Strike for a part of the time, and at least so often; then wait until all is healed."""
+    """Strike for a part of the time, and `at_least` times. Then wait until all is healed."""
     began = time.monotonic()
     lived.feed.resume()
     lived.watcher.resume()
@@ -144,7 +144,7 @@ async def _rage(lived: World, story: Story, faults: Iterator[Fault], at_least: i
 
 
 async def _make_up(lived: World, story: Story, faults: Iterator[Fault]) -> None:
-    """Strike alone what has never hit anything: too much may have been going on at once."""
+    """Strike alone with each kind that has hit nothing: other faults may have been in its way."""
     for fault in islice(faults, _SECOND_CHANCES):
         if not story.effective(fault.kind):
             await _strike(lived, fault, story)

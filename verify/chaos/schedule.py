@@ -13,7 +13,7 @@ from typing import Final
 
 
 class Kind(StrEnum):
-    """What can happen."""
+    """The kinds of fault."""
 
     KILL = "kill -9 of a worker"
     FREEZE = "SIGSTOP past the session timeout, then SIGCONT"
@@ -51,7 +51,7 @@ LASTS_S: Final[dict[Kind, tuple[float, float]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault; what it hits is drawn, whom it finds there is decided when it strikes."""
+    """One fault. What it hits is drawn. Which worker is there is known only when it strikes."""
 
     kind: Kind
     victim: int
@@ -70,7 +70,7 @@ class Fault:
 def schedule(
     seed: int, *, kinds: Sequence[Kind] = tuple(Kind), overlap: float = 0.25
 ) -> Iterator[Fault]:
-    """Deal faults without end; `overlap`: share of them that the next one does not wait for."""
+    """Draw faults without end. `overlap`: share of faults that the next one does not wait for."""
     source = random.Random(seed)
     while True:
         deck = [*kinds, *(kind for kind in EXTRA if kind in kinds)]

@@ -1,4 +1,4 @@
-"""What a consumer of the updates topic sees of all this: pauses, and when it goes on again."""
+"""What a consumer of the updates topic sees of a run: its pauses, and when updates continue."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Row(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A partition showed no committed update for so long."""
+    """A time in which a partition showed no committed update."""
 
     partition: int
     began_s: float
@@ -44,7 +44,7 @@ class Watcher:
         """`settings.brokers`: how it gets there."""
         self.pauses: list[Pause] = []
         self.per_second: Counter[int] = Counter()
-        """Whole seconds (time.monotonic) -> updates seen."""
+        """Number of updates by whole seconds of time.monotonic."""
         self._settings = settings
         self._reached = dict.fromkeys(range(settings.partitions), -1)
         self._since: dict[int, float] = {}
@@ -57,7 +57,7 @@ class Watcher:
         self._since.clear()
 
     def resume(self) -> None:
-        """The input goes on, and so should the updates."""
+        """Note that the input continues, so updates must come again."""
         self._since = dict.fromkeys(self._reached, time.monotonic())
 
     @property
@@ -66,9 +66,10 @@ class Watcher:
         return max(self.pauses, key=lambda pause: pause.seconds, default=None)
 
     async def beyond(self, ends: Mapping[int, int]) -> float | None:
-        """Wait for updates by records at or after `ends`, everywhere; -> when, None: never.
+        """Wait for updates of every partition by records at or after `ends`.
 
-        It gives up when none of the partitions that are not there yet has moved for long.
+        Return the time, or None. It gives up when no partition that is still behind has moved for
+        a long time.
         """
         patience = Patience("updates of every partition")
         while True:

@@ -26,13 +26,13 @@ async def kill(act: Act) -> None:
 
 
 async def term(act: Act) -> None:
-    """SIGTERM to an owner; the supervisor starts it again."""
+    """Send SIGTERM to an owner. The supervisor starts it again."""
     if slot := await act.victim():
         await hit(act, slot, signal.SIGTERM)
 
 
 async def hit(act: Act, slot: Slot, number: signal.Signals) -> frozenset[int]:
-    """Send a signal to this worker, whatever it owns; -> partitions whose shard it ran."""
+    """Send a signal to this worker, whatever it owns. Return the partitions that it ran."""
     held = await slot.running()
     was_there = slot.signal(number)
     act.begin(is_effective=was_there and bool(held))
@@ -41,7 +41,10 @@ async def hit(act: Act, slot: Slot, number: signal.Signals) -> frozenset[int]:
 
 
 async def freeze(act: Act) -> None:
-    """SIGSTOP an owner past its session; effective if others ran its shards when it woke up."""
+    """Stop an owner with SIGSTOP for longer than its session.
+
+    It is effective if other workers ran its shards when it woke up.
+    """
     slot = await act.victim()
     if slot is None:
         return
@@ -59,7 +62,10 @@ async def freeze(act: Act) -> None:
 
 
 async def _taken(world: World, held: frozenset[int]) -> frozenset[int]:
-    """Wait until others run a shard of these, as long as a busy machine may need; -> which."""
+    """Wait until other workers run these partitions, as long as a busy machine may need.
+
+    Return the partitions that others run.
+    """
     until = time.monotonic() + SILENCE_S
     taken: frozenset[int] = frozenset()
     while not taken and time.monotonic() < until:
@@ -69,7 +75,7 @@ async def _taken(world: World, held: frozenset[int]) -> frozenset[int]:
 
 
 async def scale(act: Act) -> None:
-    """One worker, then four, then three; effective if each of these numbers was reached."""
+    """Run one worker, then four, then three. It is effective if each number was reached."""
     world, reached = act.world, []
     async with world.scaling:
         act.begin(is_effective=False)

@@ -54,9 +54,10 @@ class World:
     scaling: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def settled(self, count: int) -> bool:
-        """Wait until `count` workers run all shards, none without one; -> whether they do.
+        """Wait until `count` workers run all shards and each of them has a shard.
 
-        It gives up when no worker has said or owned anything new for long.
+        Return whether they do. It gives up when no worker has logged a line or got a partition for
+        a long time.
         """
         patience = Patience(f"{count} workers that run all shards")
         while True:
@@ -68,7 +69,7 @@ class World:
             await asyncio.sleep(0.1)
 
     def restart_broker(self) -> None:
-        """Start the broker again; its ports may be taken for a moment."""
+        """Start the broker again. Its ports may be taken for a moment."""
         for attempt in range(1, _RESTARTS + 1):
             try:
                 self.broker.restart()
@@ -116,7 +117,7 @@ async def world(home: Path, *, seed: int, rate: float, name: str = "chaos") -> A
 
 @asynccontextmanager
 async def _alongside(runs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run it for as long as the block; when it fails, the block is cancelled and it raises."""
+    """Run it for as long as the block. If it fails, the block is cancelled and the error raised."""
     block = asyncio.current_task()
     assert block is not None
     task = asyncio.create_task(runs)

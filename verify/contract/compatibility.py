@@ -1,7 +1,7 @@
-"""`make contract`: today's contract against the last released one; 1 for a breaking change.
+"""`make contract` compares today's contract with the last released one; 1 for a breaking change.
 
-With a new major version (`releases.MAJOR`) breaks are allowed, but not under an old topic name:
-whoever still reads or writes the old topic must not notice.
+With a new major version (`releases.MAJOR`) breaks are allowed, but not under an old topic name.
+A client that still reads or writes the old topic must not notice.
 """
 
 # ruff: noqa: T201 - a command line

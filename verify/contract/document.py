@@ -49,7 +49,7 @@ def build(version: str) -> Document:
 
 
 def text(document: Document) -> str:
-    """As it stands in the file."""
+    """Return the text of the file."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 

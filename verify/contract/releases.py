@@ -21,13 +21,13 @@ Version = tuple[int, int, int]
 
 
 def released(home: Path = RELEASED) -> dict[Version, dict[str, Any]]:
-    """Version -> document, oldest first."""
+    """Return the document of each version, the oldest first."""
     paths = {parsed(path.parent.name): path for path in home.glob("*/asyncapi.json")}
     return {version: json.loads(paths[version].read_text()) for version in sorted(paths)}
 
 
 def parsed(text: str) -> Version:
-    """'1.2.0' -> (1, 2, 0)."""
+    """Return (1, 2, 0) for '1.2.0'."""
     major, minor, patch = map(int, text.split("."))
     return major, minor, patch
 
@@ -60,7 +60,7 @@ def edited(home: Path = RELEASED) -> list[str]:
 
 
 def release(home: Path = RELEASED) -> str:
-    """Freeze today's contract; -> its version."""
+    """Save today's contract as a released one. Return its version."""
     version = str(present()["info"]["version"]).removesuffix("-next")
     text = document.text(document.build(version))
     path = home / version / "asyncapi.json"

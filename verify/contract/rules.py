@@ -1,7 +1,8 @@
-"""The rules of the compatibility gate: what must not change under those who rely on us.
+"""The rules of the compatibility gate: what must not change for the clients of the service.
 
-On *our side* (results, commit metadata) we write and others read: nothing may come that they do not
-expect. On *their side* (the input) they write and we read: nothing that they send may be refused.
+On *our side* (results, commit metadata) the service writes and clients read. Nothing may come that
+they do not expect. On *their side* (the input) clients write and the service reads. Nothing that
+they send may be refused.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Final, NamedTuple
 
 
 class Side(Enum):
-    """Who writes what a schema describes."""
+    """The side that writes what a schema describes."""
 
     WE_WRITE = "results"
     WE_READ = "input"

@@ -1,7 +1,8 @@
-"""Compares two JSON Schemas: what does the new one break for those who rely on the old one?
+"""Compares two JSON Schemas: what does the new one break for clients of the old one?
 
-Structural: a change that cannot be shown to be harmless counts as a break, and so does a change of
-a keyword that none of our schemas has. `$ref` is followed; annotations do not count.
+It compares structures. A change that cannot be shown to be harmless counts as a break, and so does
+a change of a keyword that no schema of the service has. `$ref` is followed. Annotations do not
+count.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _HANDLED: Final = {
 
 
 class Values:
-    """One comparison of two schemas; `roots` are the documents that their references point into."""
+    """One comparison of two schemas. `roots`: the documents that their references point into."""
 
     def __init__(self, side: Side, old_root: Schema, new_root: Schema) -> None:
         self.breaks: list[Break] = []
@@ -37,7 +38,7 @@ class Values:
         self._roots = old_root, new_root
 
     def compare(self, old: Schema, new: Schema, place: str) -> list[Break]:
-        """Add the breaks below `place`; -> all of them."""
+        """Add the breaks below `place`. Return all breaks."""
         before, after = resolve(old, self._roots[0]), resolve(new, self._roots[1])
         if self._types(before, after, place):
             for look in (self._values, self._limits, self._texts, self._objects, self._arrays,
@@ -46,12 +47,12 @@ class Values:
         return self.breaks
 
     def _add(self, on_side: Side | None, rule: Rule, place: str, what: str) -> None:
-        """Note a break, if it is one on our side; None: on both."""
+        """Note a break, if `on_side` is the side that is compared. None: on both sides."""
         if on_side in {None, self._side}:
             self.breaks.append(Break(rule, place, what))
 
     def _types(self, old: dict[str, Any], new: dict[str, Any], place: str) -> bool:
-        """Compare types; -> whether to look any further."""
+        """Compare the types. Return whether the rest must be compared too."""
         before, after = types(old), types(new)
         added, removed = after - before, before - after
         said = f"{_said(before)} -> {_said(after)}"

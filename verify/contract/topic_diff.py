@@ -39,7 +39,7 @@ class Channel(NamedTuple):
 
 
 def topics_of(document: Document) -> dict[str, Channel]:
-    """Channel -> its topic."""
+    """Return the topic of each channel."""
     sides = {
         one["channel"]["$ref"].rpartition("/")[2]: Side.WE_READ
         if one["action"] == "receive"
@@ -53,7 +53,7 @@ def topics_of(document: Document) -> dict[str, Channel]:
 
 
 def compare(old: Document, new: Document) -> list[Break]:
-    """What the new contract breaks for those who rely on the old one."""
+    """Return what the new contract breaks for clients of the old one."""
     before, after = topics_of(old), topics_of(new)
     breaks = [
         Break(Rule.TOPIC_REMOVED, topic.address, "it was there")

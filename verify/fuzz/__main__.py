@@ -24,12 +24,12 @@ AT_A_TIME: Final = 10
 """Seeds that a process takes at once."""
 FOUND: Final = "DISAGREEMENTS"
 MOST_FOUND: Final = 10
-"""After so many the rest would say the same."""
+"""The fuzzer stops after this number. More disagreements would say the same."""
 _TELL_EVERY_S: Final = 10
 
 
 def fuzz_all(seeds: Sequence[int]) -> Drawn:
-    """Fuzz some seeds; print what disagrees, and go on."""
+    """Fuzz some seeds. Print what disagrees, and continue."""
     drawn = Drawn()
     for seed in seeds:
         try:

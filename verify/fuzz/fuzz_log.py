@@ -1,8 +1,10 @@
-"""One log of mutated records, from a seed: unpacked, judged and counted in all ways that there are.
+"""One log of mutated records, from a seed. It is unpacked, judged and counted in all ways.
 
-mutated records -> batches, half of them spoilt -> what a consumer unpacks
--> decoder and auditor on each record, by each version of the rules
--> an engine, through seals, crashes, an upgrade and ranges stepped over -> the audit
+The stages, each of which works on what the one before returns:
+
+    mutated records -> batches, half of them spoilt -> what a consumer unpacks
+    -> decoder and auditor on each record, by each version of the rules
+    -> an engine, through seals, crashes, an upgrade and ranges stepped over -> the audit
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ _OUTCOMES: Final = ("applied", "late", "duplicate", "rejected", "heartbeat")
 
 
 class Part(NamedTuple):
-    """What a consumer gets of a batch; from `end` to `stop`, if not 0, nobody can unpack it."""
+    """What a consumer gets of a batch. From `end` to `stop`, if not 0, no client can unpack it."""
 
     records: list[LogRecord]
     end: int
@@ -40,9 +42,9 @@ class Part(NamedTuple):
 
 
 def fuzz(seed: int) -> Drawn:
-    """Mutate, unpack, judge and count one log; -> how many of each outcome and kind.
+    """Mutate, unpack, judge and count one log. Return the number of each outcome and kind.
 
-    AssertionError: something disagrees; it names the seed and the smallest input.
+    AssertionError if two results disagree. It names the seed and the smallest input.
     """
     random, drawn = Random(seed), Drawn()
     log = [mutated(random, one, drawn) for one in random_log(random, LENGTH)]

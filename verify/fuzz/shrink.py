@@ -29,7 +29,7 @@ def shortest(whole: T, fails: Callable[[T], bool]) -> T:
 
 
 def failure(do: Callable[[], object]) -> str:
-    """What it raises; "": nothing."""
+    """Return the text of the error that it raises; "" without an error."""
     try:
         do()
     except Exception as error:  # noqa: BLE001 - whatever it is, it is found

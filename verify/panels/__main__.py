@@ -1,4 +1,4 @@
-"""`make panels`: measure every panel and alert, write docs/measured/panels.md; fail if wrong."""
+"""`make panels` measures every panel and alert, writes docs/measured/panels.md, fails if wrong."""
 
 # ruff: noqa: T201 - a command line prints
 
@@ -15,7 +15,7 @@ from verify.panels.run import measure
 
 
 def main() -> int:
-    """-> 0 if every value is true."""
+    """Measure all panels and write the page. Return 0 if every value is true."""
     with start_local_broker("kafka") as broker, tempfile.TemporaryDirectory() as home:
         measured = asyncio.run(measure(broker.bootstrap, Path(home) / "stack", "panels"))
     print(table(measured))

@@ -11,7 +11,7 @@ from verify.panels.scenario import GRAINS, Sent
 from verify.panels.tolerance import RATE_S, Process, Truth, Value, Within, World, one
 
 GRACE_S: Final = {"10s": 10, "1m": 30, "1h": 60, "1d": 300}
-"""Of the grains that the measured workers have."""
+"""Grace of each grain that the measured workers have."""
 SIZES_MS: Final = {"10s": 10_000, **GRAINS}
 _EDGE: Final = "one scrape at each end"
 _RATE: Final = Within(0.1, 0.5, _EDGE)
@@ -85,7 +85,7 @@ def _reasons(world: World) -> Mapping[str, Value]:
 
 
 def _missed(world: World) -> dict[str, Value]:
-    """What is two hours old misses the small grains; those of hours and days still keep it."""
+    """An event that is two hours old misses the small grains. Hours and days still keep it."""
     late = _in_minute(lambda e: e.outcome == "late")(world)
     return {"10s": late, "1m": late, "1h": 0, "1d": 0}
 
@@ -101,7 +101,7 @@ def _last_checkpoint(world: World, partition: int) -> float:
 
 
 def _published(*, is_revision: bool) -> Callable[[World], tuple[float, float]]:
-    """Windows of the last RATE_S; only those of the latecomer are ever corrected.
+    """Windows of the last RATE_S. Only those of the latecomer are ever corrected.
 
     Its events are two hours old: always of an hour that is over, and after midnight of a day too.
     Windows are published in bursts. A burst near an end of the RATE_S may be counted or not: the
@@ -124,7 +124,7 @@ def _published(*, is_revision: bool) -> Callable[[World], tuple[float, float]]:
 
 
 def _open_windows(world: World) -> int:
-    """Of accounts and grains: those whose end and grace the watermark has not reached."""
+    """Count the windows whose end plus grace the watermark has not reached."""
     places = {e.account: e.partition for e in world.known.sent if e.account}
     return sum(
         (start + 1) * size + GRACE_S[grain] * 1_000 > world.known.watermark_ms(places[name])

@@ -17,7 +17,7 @@ _USER, _SYSTEM, _STARTED, _PAGES = 11, 12, 19, 21
 
 
 class Watched:
-    """One process; `look` often, so that its CPU over the last RATE_S is known."""
+    """One process. Call `look` often, so that its CPU over the last RATE_S is known."""
 
     def __init__(self, pid: int, instance: str) -> None:
         """`instance`: as Prometheus calls it."""
@@ -32,7 +32,7 @@ class Watched:
         self._looks.append((time.time(), cpu_s))
 
     def at(self, at_s: float) -> Process:
-        """Say what is so now; CPU over the time before `at_s`."""
+        """Return its present state, and its CPU over the time before `at_s`."""
         fields = self._stat()
         looks = [look for look in self._looks if at_s - RATE_S <= look[0] <= at_s]
         (first_s, first), (last_s, last) = looks[0], looks[-1]

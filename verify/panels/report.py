@@ -62,7 +62,7 @@ def _rows(what: str, lines: Iterable[Line]) -> str:
 
 
 def _values(values: Mapping[str, Value], line: Line) -> str:
-    """The first of them, by name; of truth and measurement the same ones."""
+    """Write the first values by name. Truth and measurement show the same ones."""
     names = sorted(line.measured.keys() & values.keys()) or sorted(values)
     shown = [f"{name} {_text(values[name])}".strip() for name in names[:_SHOWN]]
     more = len(names) - _SHOWN

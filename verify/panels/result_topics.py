@@ -19,7 +19,7 @@ class Results:
     size: int
     """Bytes of keys, values and headers, all four topics."""
     transactions: int
-    """That wrote rows."""
+    """Number of transactions that wrote rows."""
 
 
 async def results_of(settings: Settings) -> Results:

@@ -1,7 +1,7 @@
-"""Runs the stack, tells it a story, and asks Prometheus every query of every panel and alert.
+"""Runs the stack, sends it a scenario, and asks Prometheus every query of every panel and alert.
 
-`measure` -> one line for each query: what was asked, what is true, what was measured. The test
-wants every line to be right; `python -m verify.panels` writes them down.
+`measure` returns one line for each query: the query, the truth, the measured value. The test needs
+every line to be right. `python -m verify.panels` writes them into a page.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Measured:
     panels: list[Line] = field(default_factory=list)
     alerts: list[Line] = field(default_factory=list)
     exported: dict[str, str] = field(default_factory=dict)
-    """Metric that a worker exports -> its type."""
+    """Type of each metric that a worker exports, by name."""
     accounts: set[str] = field(default_factory=set)
     """What the variable `account` offers."""
     firing: list[str] = field(default_factory=list)
@@ -93,7 +93,7 @@ async def read_unless_held(reader, consumer):
 Reader._next = read_unless_held
 sys.exit(main(["worker"]))
 """
-"""A worker whose readers stand still while a file is there: so there is a lag that is known."""
+"""A worker whose readers stop while a file is there. This makes a lag of known size."""
 
 
 def substituted(expr: str) -> str:
@@ -102,7 +102,7 @@ def substituted(expr: str) -> str:
 
 
 async def measure(brokers: str, home: Path, name: str) -> Measured:
-    """Run it all on a broker that is there; about a minute."""
+    """Run everything on a broker that runs already. It takes about a minute."""
     own = Settings().with_prefix(name)
     changes = {
         f"{PREFIX}{variable.upper()}": value
@@ -144,7 +144,7 @@ def _prometheus() -> str:
 
 
 async def _tell(stack: Stack, settings: Settings, prometheus: Prometheus) -> World:
-    """Tell the story; -> what is true just after it."""
+    """Send the scenario. Return what is true just after it."""
     watched = {
         name: Watched(stack.parts[name].child.pid, stack.parts[name].url.partition("//")[2])
         for name in WORKERS
@@ -241,7 +241,7 @@ async def _hold_readers(
 
 
 async def _kill_one(measured: Measured, stack: Stack, prometheus: Prometheus, world: World) -> None:
-    """Kill a worker: two alerts see it; the other worker takes over: one of them sees that."""
+    """Kill a worker, which two alerts must see. One of them must see the takeover, too."""
     counted = "netfollowers:partitions_counted:count"
     victim = stack.parts.pop(WORKERS[1])
     victim.child.kill()

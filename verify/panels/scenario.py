@@ -60,7 +60,7 @@ class Story:
         self._number = 0
 
     async def tell(self, seconds: float, meanwhile: Callable[[], Awaitable[None]]) -> None:
-        """Send for so long; call `meanwhile` at every tick."""
+        """Send for this number of seconds. Call `meanwhile` at every tick."""
         began = time.monotonic()
         self._heartbeats()  # so that every partition knows the time, and what is old is late
         for account, followers in BASELINES.items():
@@ -79,7 +79,7 @@ class Story:
         await self._outbox.settle()
 
     async def add(self, count: int) -> None:
-        """Send so many events more, at once."""
+        """Send `count` more events at once."""
         for number in range(count):
             self._event(f"crowd-{number % _CROWD}", 1)
         await self._outbox.send()
@@ -123,7 +123,7 @@ class Story:
     def _event(
         self, account: str, change: int, *, age_ms: int = 0, partition: int | None = None
     ) -> Made:
-        """Send an event; -> it. A change of 0 is a follow, and then an unfollow."""
+        """Send an event, and return it. A change of 0 is a follow and then an unfollow."""
         if change == 0:
             self._event(account, 1, age_ms=age_ms, partition=partition)
             return self._event(account, -1, age_ms=age_ms, partition=partition)
@@ -184,7 +184,7 @@ class Story:
         return self._outbox.partition_of(account.encode())
 
     def _elsewhere(self, account: str) -> int:
-        """Where librdkafka's default would put it; any other place if that is murmur2's."""
+        """Return the partition by librdkafka's default; another one if that is murmur2's, too."""
         place = crc32(account.encode()) % self._outbox.partitions
         return place if place != self._place(account) else (place + 1) % self._outbox.partitions
 
@@ -213,7 +213,7 @@ class Known:
         self.at_s = at_s
 
     def within(self, seconds: float) -> list[Sent]:
-        """What was sent in the last so many seconds."""
+        """Return what was sent in the last `seconds`."""
         return [one for one in self.sent if one.at_s > self.at_s - seconds]
 
     def watermark_ms(self, partition: int) -> int:
@@ -231,7 +231,7 @@ class Known:
         return sum(e.change > 0 for e in events), sum(e.change < 0 for e in events)
 
     def net(self, name: str, grain: str) -> int:
-        """Gained minus lost."""
+        """Return the followers gained minus those lost."""
         gained, lost = self.account(name, grain)
         return gained - lost
 
@@ -239,7 +239,7 @@ class Known:
         return sorted({one.account for one in self.sent if one.account and one.event_ms})
 
     def outcomes(self, seconds: float) -> Counter[str]:
-        """Records by outcome in the last so many seconds."""
+        """Return the number of records by outcome in the last `seconds`."""
         return Counter(str(one.outcome) for one in self.within(seconds))
 
     def surge(self, name: str, *, since_s: float) -> float:

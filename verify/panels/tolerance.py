@@ -24,7 +24,7 @@ class Process:
     most_files: int
     started_s: float
     cpu_share: float
-    """Of one core, over the last RATE_S."""
+    """Share of one core, over the last RATE_S."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +39,18 @@ class World:
     ready_s: float
     """When the workers ran and Prometheus had scraped them for the first time."""
     windows: Sequence[tuple[float, str, str]]
-    """Of the windows topic: log time (s), account, grain."""
+    """Records of the windows topic: log time (s), account, grain."""
     result_bytes: int
-    """Of keys, values and headers of all that lies on the result topics."""
+    """Bytes of keys, values and headers of all records on the result topics."""
     transactions: int
     """That wrote rows: the log of the updates topic has a marker for each."""
     account_series: Mapping[str, int]
-    """Worker -> series of accounts on its page of metrics."""
+    """Number of account series on the metrics page of each worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The allowed error: a share of the truth, and so much more; and where it comes from."""
+    """The allowed error: a share of the truth, a constant on top of it, and its reason."""
 
     share: float = 0.0
     plus: float = 0.0
@@ -64,12 +64,12 @@ Value = float | tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What a query must return: legend -> value."""
+    """What a query must return: the value of each legend."""
 
     of: Callable[[World], Mapping[str, Value]]
     error: Within = EXACT
     some: int | None = None
-    """Not all of them: so many at least, each of them true. None: exactly these series."""
+    """Least number of series that must be there, each of them true. None: exactly these series."""
 
     @property
     def allowed(self) -> str:
@@ -80,7 +80,7 @@ class Truth:
         return (" + ".join(parts) or "0") + (f" ({error.why})" if error.why else "")
 
     def wrong(self, world: World, measured: Mapping[str, float]) -> list[str]:
-        """Say what is not as it must be; nothing if all is true."""
+        """Return a line for each wrong value; empty if all are true."""
         true = self.of(world)
         if not measured:
             return ["no data"]
@@ -108,7 +108,7 @@ def one(name: str, of: Callable[[World], Value], error: Within = EXACT) -> Truth
 
 
 def named(asked: Asked, found: list[tuple[Labels, float]]) -> dict[str, float]:
-    """Series by the legend that a watcher sees; rows of a table by their labels.
+    """Return the series by their legends, and the rows of a table by their labels.
 
     One of a name that there is already, or with a `{{label}}` that is not there, is no truth's.
     """

@@ -29,7 +29,7 @@ REBUILD: Final = "rebuild"
 
 
 class Verdict(NamedTuple):
-    """What became of a planted bug; `evidence` None: nothing showed it."""
+    """The result for a planted bug. `evidence` is None if nothing has shown it."""
 
     place: str
     name: str

@@ -52,7 +52,7 @@ BUGS: Final = (
 
 @contextmanager
 def sabotaged(bug: Bug | None) -> Iterator[None]:
-    """Let the lives rebuild with the bug; two windows fill a slice, so that sweeps are cut."""
+    """Let the lives rebuild with the bug. Two windows fill a slice, so that sweeps are cut."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_module, "SLICE_WINDOWS", 2)
         copies: dict[str, ModuleType] = {}

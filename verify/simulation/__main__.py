@@ -1,4 +1,4 @@
-"""python -m verify.simulation: run many seeds on all cores; exit 1 when a number was ever wrong."""
+"""`python -m verify.simulation` runs many seeds on all cores; exit 1 if a number was ever wrong."""
 
 # ruff: noqa: T201 - a command line
 

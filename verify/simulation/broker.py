@@ -120,7 +120,7 @@ class Log:
         return self.read(self.start, len(self.entries)).records
 
     def compact(self) -> int:
-        """Drop what a later committed record of the same key replaces; -> how many."""
+        """Drop what a later committed record of the same key replaces. Return the number."""
         newest = {record.key: record.offset for record in self.visible()}
         end, before = self.stable, len(self.entries)
         self.entries = [
@@ -151,7 +151,10 @@ class Broker:
     # ---- transactions
 
     def init(self, name: str) -> int | None:
-        """Fence and abort whoever had the id; -> epoch, None while an end is under way (retry)."""
+        """Fence the writer that had the id, and abort its transaction. Return the epoch.
+
+        Return None while an end is under way. Then the caller tries again.
+        """
         writer = self.writers.setdefault(name, Writer(name))
         transaction = writer.transaction
         if transaction is not None:
@@ -171,7 +174,10 @@ class Broker:
         records: Sequence[tuple[Any, ...]],
         sequence: int,
     ) -> bool:
-        """Append in the writer's transaction; -> False while the one before is ending (retry)."""
+        """Append in the writer's transaction.
+
+        Return False while the one before is ending. Then the caller tries again.
+        """
         transaction = self._transaction(name, epoch)
         if transaction is None:
             return False
@@ -185,7 +191,7 @@ class Broker:
         return True
 
     def add_offsets(self, name: str, epoch: int, offsets: Offsets) -> bool:
-        """Add offsets to the writer's transaction; -> False while the one before is ending."""
+        """Add offsets to the writer's transaction. Return False while the one before is ending."""
         transaction = self._transaction(name, epoch)
         if transaction is None:
             return False
@@ -193,14 +199,14 @@ class Broker:
         return True
 
     def end(self, name: str, epoch: int, *, is_commit: bool) -> bool:
-        """Decide the transaction; again is answered again. -> True."""
+        """Decide the transaction. A repeated request gets the same answer. Return True."""
         writer = self._writer(name, epoch)
         if writer.transaction is not None and not writer.transaction.is_ending:
             self._end(writer.transaction, is_commit=is_commit)
         return True
 
     def plain(self, tp: TopicPartition, records: Sequence[tuple[Any, ...]]) -> bool:
-        """Append without a transaction; -> True."""
+        """Append without a transaction. Return True."""
         self.log(tp).write(None, records)
         return True
 

@@ -27,7 +27,7 @@ from verify.simulation.world import Outcome
 
 
 class Truth(NamedTuple):
-    """Rows by key; (key, window, revision) -> bytes; late and rejected records in order."""
+    """Rows by key, window results by (key, window, revision), late and rejected records."""
 
     watermark_ms: int
 
@@ -62,7 +62,7 @@ def truth(rules: Rules, log: Sequence[LogRecord], source: Source) -> Truth:
 
 
 def verdict(outcome: Outcome) -> list[str]:
-    """Everything that is wrong with a run, a line each; empty when it is exact."""
+    """Return a line for everything that is wrong with a run; empty if it is exact."""
     wrong = list(outcome.wrong)
     findings = Findings()
     names, rules = outcome.scenario.settings(Random(0)), outcome.scenario.rules

@@ -24,7 +24,7 @@ class Batch:
     """Records for one partition, until it is full."""
 
     def __init__(self, limit: int) -> None:
-        """`limit`: records."""
+        """`limit`: largest number of records."""
         self.records: list[tuple[Any, ...]] = []
         self._limit = limit
 
@@ -44,11 +44,11 @@ class Batch:
         return sum(len(part or b"") for record in self.records for part in record[:2])
 
     def close(self) -> None:
-        """No more records."""
+        """Accept no more records."""
 
 
 class Producer:
-    """A producer; transactional when it has an id."""
+    """A producer. It is transactional if it has an id."""
 
     def __init__(self, link: Link, broker: Broker, name: str | None) -> None:
         """`name`: the transactional id."""
@@ -62,13 +62,13 @@ class Producer:
         self._txn_manager = SimpleNamespace(_sequence_numbers=self._sequences)
 
     async def start(self) -> None:
-        """Fence, when transactional."""
+        """Fence older producers with the same id, if it is transactional."""
         name = self._name
         if name is not None:
             self._epoch = await self._link.call(Verb.INIT, lambda: self._broker.init(name))
 
     async def stop(self) -> None:
-        """Let go; an open transaction stays open until somebody fences it."""
+        """Close. An open transaction stays open until another writer fences it."""
 
     def create_batch(self) -> Batch:
         return Batch(self._link.random.choice((1, 2, 5, 50)))
@@ -78,7 +78,7 @@ class Producer:
         assert not self._sending
 
     async def send_batch(self, batch: Batch, topic: str, *, partition: int) -> asyncio.Task[None]:
-        """Send; the answer comes through the future. In order within a partition."""
+        """Send a batch, in order within a partition. The answer comes through the future."""
         tp = TopicPartition(topic, partition)
         task = asyncio.create_task(self._send(tp, batch.records))
         self._sending.append(task)
@@ -138,14 +138,14 @@ class Consumer:
         """Connect."""
 
     async def stop(self) -> None:
-        """Let go."""
+        """Close the connection."""
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """Take these partitions; positions are kept."""
+        """Take these partitions. Positions are kept."""
         self._positions = {tp: self._positions.get(tp, 0) for tp in partitions}
 
     def seek(self, tp: TopicPartition, position: int) -> None:
-        """Go to a position; unless a fetch from another is in flight, which then wins."""
+        """Go to a position. If a fetch from another position is in flight, that one wins."""
         self._positions[tp] = position
         if self._link.stale_fetch and position:
             self._link.stale_fetch = False
@@ -161,18 +161,18 @@ class Consumer:
         return self._positions[tp]
 
     def last_stable_offset(self, tp: TopicPartition) -> int | None:
-        """As the last fetch said."""
+        """Return the last stable offset of the last fetch."""
         return self._ends.get(tp)
 
     highwater = last_stable_offset
 
     def last_poll_timestamp(self, _: TopicPartition) -> float:
-        """When a fetch was last answered, epoch ms; the real clock, as aiokafka's."""
+        """Return when a fetch was last answered, in epoch ms of the real clock, as in aiokafka."""
         silent_s = asyncio.get_running_loop().time() - self._answered_s
         return (time.time() - silent_s) * 1_000
 
     async def beginning_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:
-        """Log starts."""
+        """Return the log starts."""
         return {tp: await self._list(tp, lambda log: log.start) for tp in tps}
 
     async def end_offsets(self, tps: list[TopicPartition]) -> dict[TopicPartition, int]:

@@ -49,14 +49,14 @@ class Strike(Enum):
 
 
 class Faults(Protocol):
-    """Asked at each request whether something strikes; the ledger counts what it answered."""
+    """Decides at each request whether a fault strikes. The ledger counts its decisions."""
 
     def strike(self, link: Link, verb: Verb, moment: Moment) -> Strike | None:
-        """None: nothing happens."""
+        """Return the fault that strikes a request, or None."""
 
 
 class Link:
-    """One life's connection."""
+    """The connection of one life of a worker."""
 
     def __init__(self, random: Random, faults: Faults, crash: Callable[[str], None]) -> None:
         """`crash(why)` is `kill -9`."""
@@ -100,13 +100,13 @@ class Link:
         self._answers.set()
 
     async def awake(self) -> None:
-        """Wait while frozen; for ever when dead."""
+        """Wait while the worker is frozen, and for ever if it is dead."""
         await self._flows.wait()
         if not self.is_alive:
             await asyncio.Event().wait()
 
     async def call(self, verb: Verb, what: Callable[[], T | None], *, again: float = 0.02) -> T:
-        """Send a request and wait for the answer; None from `what` is asked again."""
+        """Send a request and wait for the answer. If `what` returns None, send it again."""
         while True:
             answer = await self._once(verb, what)
             if answer is not None:
@@ -124,7 +124,7 @@ class Link:
         return answer
 
     async def _pass(self, verb: Verb, moment: Moment) -> bool:
-        """One way; -> whether the request is repeated."""
+        """Pass one way, to the broker or back. Return whether the request is repeated."""
         await asyncio.sleep(self.random.random() * LATENCY_S)
         await self.awake()
         await self._answers.wait()

@@ -161,7 +161,7 @@ async def _tamper(
     kind: Kind,
     new: Callable[[TopicPartition], OffsetAndMetadata | None],
 ) -> None:
-    """Kill an owner, change its committed offsets; put them back when somebody has refused."""
+    """Kill an owner and change its committed offsets. Restore them when a worker has refused."""
     partitions = worker.running
     worker.end("kill -9", None)
     await asyncio.sleep(2 * world.broker.marker_delay_s)
@@ -181,7 +181,7 @@ async def _tamper(
             world.ledger.struck(kind)
         if world.broker.offsets.get(tp) == value:
             world.broker.offsets[tp] = world.tampered[tp]
-        await asyncio.sleep(0.5)  # whoever had read them before refuses only now
+        await asyncio.sleep(0.5)  # a worker that had read them before refuses only now
         del world.tampered[tp]
         world.tampered_until = asyncio.get_running_loop().time()
         return

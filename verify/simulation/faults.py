@@ -1,7 +1,7 @@
 """The kinds of fault, and the ledger that proves that each has struck something alive.
 
-A fault of the world is *planned* at a time; it *strikes* when it finds a worker that runs a shard
-(or, for a request, when such a worker sends one). What never found anybody does not count.
+A fault of the world is *planned* at a time. It *strikes* when it finds a worker that runs a shard
+(or, for a request, when such a worker sends one). A fault that never found a worker does not count.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from verify.simulation.connection import Link, Moment, Strike, Verb
 
 
 class Kind(Enum):
-    """Everything that is done to the service; the value is its name in the report."""
+    """Everything that is done to the service. The value is its name in the report."""
 
     CRASH = "crash at any moment"
     CRASH_BEFORE_SEND = "crash before a send"
@@ -77,7 +77,7 @@ _WRITES: Final = (Verb.SEND, Verb.OFFSETS, Verb.COMMIT)
 
 @dataclass(frozen=True)
 class Fault:
-    """One planned fault. `choice`: 0 to 1, whom or which it takes."""
+    """One planned fault. `choice`: 0 to 1, it selects the worker or the partition."""
 
     kind: Kind
     at_s: float
@@ -95,7 +95,7 @@ class Trap:
 
     @classmethod
     def of(cls, fault: Fault) -> Trap | None:
-        """The trap of a fault that strikes at a request; None for another fault."""
+        """Return the trap of a fault that strikes at a request; None for another fault."""
         kind, write = fault.kind, _WRITES[int(fault.choice * len(_WRITES))]
         if kind in _CRASHES:
             verb, moment = _CRASHES[kind]
@@ -110,7 +110,7 @@ class Trap:
 
 
 class Ledger:
-    """What was planned, what struck, and whom; and the traps that still wait."""
+    """The faults that were planned, those that struck, and the traps that still wait."""
 
     def __init__(self) -> None:
         self.planned: Counter[Kind] = Counter()

@@ -1,7 +1,8 @@
-"""The group coordinator: who is a member, in which generation, with which partitions. Eager.
+"""The group coordinator: its members, their generation and their partitions. Eager rebalances.
 
-A member that the coordinator has not heard of for the session timeout is out; one that does not
-join again within the rebalance timeout has missed the generation. Neither is told: it finds out.
+A member that sends no heartbeat for the session timeout is removed. A member that does not join
+again within the rebalance timeout has missed the generation. Neither gets a message. It finds out
+by its next request.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Group:
         return member in self._members
 
     async def join(self, member: Member) -> tuple[int, frozenset[int]]:
-        """Wait for the next generation; -> its number, and what the member has in it."""
+        """Wait for the next generation. Return its number, and the member's partitions in it."""
         self._is_wanted = True
         self._members[member] = asyncio.get_running_loop().time()
         future: Share = asyncio.get_running_loop().create_future()

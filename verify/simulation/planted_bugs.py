@@ -152,7 +152,7 @@ BUGS: Final = (
 
 @contextmanager
 def sabotaged(bug: Bug | None) -> Iterator[House]:
-    """A copy of the service with the bug in it; without a bug, the copy alone."""
+    """Yield a copy of the service with the bug in it; without a bug, the copy alone."""
     name = f"sabotaged_{abs(hash(bug))}"
     home = Path(tempfile.mkdtemp())
     sys.path.insert(0, str(home))
@@ -184,7 +184,7 @@ def _copy(bug: Bug | None, copy: Path, name: str) -> None:
 
 
 def caught_by(bug: Bug) -> tuple[int, str] | None:
-    """The first seed that shows the bug, and what it shows; None when it survives all."""
+    """Return the first seed that shows the bug, and what it shows; None if it survives all."""
     with sabotaged(bug) as house:
         for seed in range(bug.first, bug.first + SEEDS):
             scenario = Scenario.of(seed)

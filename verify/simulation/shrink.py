@@ -11,7 +11,7 @@ from verify.simulation.scenario import Scenario
 
 
 def shrink(scenario: Scenario, fails: Callable[[Scenario], bool], *, tries: int = 500) -> Scenario:
-    """The smallest scenario found in so many tries that still fails."""
+    """Return the smallest scenario that still fails, found within this number of tries."""
     left = tries
 
     def smaller(parts: Sequence[Any], build: Callable[[Sequence[Any]], Scenario]) -> Sequence[Any]:

@@ -38,7 +38,7 @@ class SecondScenario(Scenario):
     """Faults and lives of the second engine's workers."""
 
     def settings(self, random: Random) -> Settings:
-        """Its own group; it reads what counting publishes."""
+        """Return settings with a group of its own, and as input what counting publishes."""
         counting = super().settings(random)
         return replace(counting, app_id="simulated-finals", input_topic=counting.windows_topic)
 
@@ -53,7 +53,7 @@ class SecondWorker(Worker):
         is_exact = self.settings.is_exactly_once
 
         class Watched(Finals):
-            """Nothing is told as committed that the broker may still forget."""
+            """Checks that no commit is acknowledged that the broker may still forget."""
 
             def committed(self, checkpoint: Checkpoint) -> None:
                 super().committed(checkpoint)
@@ -78,7 +78,7 @@ class SecondWorld(World):
     life = SecondWorker
 
     def __init__(self, first: World, scenario: Scenario, acts: Mapping[Kind, Act]) -> None:
-        """On the broker of the `first`."""
+        """Use the broker of the `first` world."""
         super().__init__(scenario, first.house, acts)
         self._first = first
         self.broker = self.outcome.broker = first.broker
@@ -93,7 +93,7 @@ class SecondWorld(World):
 
 
 def run(scenario: Scenario, house: House | None = None) -> list[str]:
-    """Run a scenario with both engines; -> everything that is wrong, of both."""
+    """Run a scenario with both engines. Return everything that is wrong with either."""
     logging.disable(logging.CRITICAL)
     loop = VirtualLoop()
     track(loop)

@@ -61,7 +61,7 @@ class Worker:
         faults: Faults,
         ended: Callable[[Worker, str, BaseException | None], None],
     ) -> None:
-        """`ended(worker, what, why)` is told once, when the life is over."""
+        """`ended(worker, what, why)` is called once, when the life is over."""
         self.settings = settings
         self.is_deaf = False
         self.is_slow = False
@@ -111,7 +111,7 @@ class Worker:
         return sum(self.shards.owner(batch) is not None for batch in self.shards.queue._queue)
 
     def end(self, what: str, why: BaseException | None) -> None:
-        """Die: no task goes on, no request is sent any more."""
+        """Die: no task continues, and no more requests are sent."""
         if not self.link.is_alive:
             return
         self.link.is_alive = False
@@ -143,7 +143,7 @@ class Worker:
         )
 
     async def _commit_position(self, *_: object) -> None:
-        """At least once: for tools that show lag; the checkpoint is in the updates topic."""
+        """Do nothing. With at least once this commit is only for tools that show lag."""
 
     # ---- as service/kafka/faust_ext/transport.py and service/app.py do
 

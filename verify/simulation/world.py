@@ -1,4 +1,4 @@
-"""One run: workers count what is fed to them while everything goes wrong; then all heals."""
+"""One run: workers count what is fed to them while faults strike. Then all heals."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ Act = Callable[["World", Worker, float], Awaitable[None]]
 
 
 class World:
-    """The broker, the group, the workers' lives, and who hurts them."""
+    """The broker, the group, the workers' lives, and the faults that hurt them."""
 
     life: type[Worker] = Worker
-    """What is hired."""
+    """The class of the workers."""
 
     def __init__(self, scenario: Scenario, house: House, acts: Mapping[Kind, Act]) -> None:
         """Nothing runs yet. `acts`: what each kind of fault does that is not of a request."""
@@ -177,12 +177,12 @@ class World:
             self.ledger.struck(Kind.OTHER_BATCHES)
 
     def unhandled(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """Whatever nobody caught is wrong, unless it is how a life ended."""
+        """An error that no code has caught is wrong, unless it is how a life ended."""
         error = context.get("exception")
         if error is None or isinstance(error, Died | KafkaError | asyncio.CancelledError):
             return
         if isinstance(error, AssertionError) and self.scenario.faults:
-            return  # `fail` has been told
+            return  # `fail` was called
         self.outcome.wrong.append(f"unhandled: {context.get('message')}: {error!r}")
 
     # ---- what can be seen
@@ -218,7 +218,7 @@ class World:
         return f"ends {ends}, committed {at}, running {held}, deaths {self.outcome.deaths[-3:]}"
 
     async def until(self, what: Callable[[], object], timeout_s: float = _PATIENCE_S) -> bool:
-        """Wait for something; -> whether it came in time."""
+        """Wait until `what` is true. Return whether it became true in time."""
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + timeout_s
         while not what():
@@ -228,7 +228,7 @@ class World:
         return True
 
     async def _watch_commits(self) -> None:
-        """Keep the history of the committed offsets; count the sweeps that took several commits."""
+        """Keep the history of committed offsets. Count the sweeps that took several commits."""
         while True:
             await asyncio.sleep(_POLL_S)
             for tp, at in self.broker.offsets.items():

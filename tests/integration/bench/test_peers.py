@@ -73,7 +73,10 @@ def model() -> tuple[Totals, Windows]:
 
 
 async def last_of(settings: Settings, topic: str) -> dict[tuple[str, str, int], dict[str, Any]]:
-    """(account, grain, start) -> the last committed value; "" and 0 on the updates topic."""
+    """Return the last committed value of each (account, grain, start).
+
+    The grain is "" and the start is 0 on the updates topic.
+    """
     found = {}
     async for records in read_all(settings, topic):
         for record in records:

@@ -1,4 +1,4 @@
-"""Waiting for a worker: without a limit while it counts, and not for one that stands still."""
+"""Waiting for a worker: without a limit while it counts, and not if it makes no progress."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ class Run:
             time.sleep(0.05)
 
     def ended(self) -> int:
-        """Wait until it has ended; -> exit code."""
+        """Wait until it has ended. Return exit code."""
         return self.process.wait()
 
     def leaves_nothing(self) -> bool:
@@ -84,7 +84,7 @@ def demo(home: Path, *options: str, environ: dict[str, str] | None = None) -> It
 
 
 def without_java(home: Path) -> dict[str, str]:
-    """-> an environment whose PATH has neither Java nor Maven."""
+    """Return an environment whose PATH has neither Java nor Maven."""
     empty = home / "path"
     empty.mkdir()
     return {"PATH": str(empty)}

@@ -40,7 +40,7 @@ http.server.HTTPServer(address, Health).serve_forever()
 
 
 def stand_in_for_grafana(home: Path) -> tuple[Path, Path]:
-    """-> a directory for the PATH, and the note that the stand-in writes."""
+    """Return a directory for the PATH, and the note that the stand-in writes."""
     note = home / "note.json"
     for directory in ("bin", "conf"):
         (home / directory).mkdir(parents=True)
@@ -74,7 +74,10 @@ def make_stack(home: Path, path: str) -> Iterator[tuple[subprocess.Popen[bytes],
 
 
 def addresses(process: subprocess.Popen[bytes], said: Path) -> dict[str, str]:
-    """Wait until it says that all runs, or ends because a part has failed; -> part and address."""
+    """Wait until it prints that all runs, or ends because a part has failed.
+
+    Return the address of each part.
+    """
     while "Ctrl-C ends" not in said.read_text():
         assert process.poll() is None, said.read_text()
         time.sleep(0.1)

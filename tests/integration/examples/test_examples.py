@@ -39,7 +39,7 @@ Lines = list[bytes]
 
 @pytest.fixture(scope="session")
 def clients(kafka: LocalBroker) -> list[Client]:
-    """Every example that this machine can run, built; none without a Kafka to run them on."""
+    """Build and return every example that this machine can run. Empty without a Kafka."""
     assert kafka.has_transactions
     found = [one for one in CLIENTS if not one.lacks()]
     for client in found:

@@ -15,7 +15,7 @@ NEWEST_PIP = "pip"
 
 
 def made_with(pip: str, venv: Path) -> Path:
-    """Make a virtual environment with another pip; -> its Python."""
+    """Make a virtual environment with another pip. Return its Python."""
     python = venv / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     upgrade = [str(python), "-m", "pip", "install", "--quiet", "--upgrade", pip]

@@ -29,7 +29,7 @@ EVENTS = 16_000
 
 
 async def run(deployment: Deployment, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Run a command of `netfollowers` against the deployment; -> its exit code."""
+    """Run a command of `netfollowers` against the deployment. Return its exit code."""
     for name, text in environment(deployment.settings).items():
         if name.startswith("NETFOLLOWERS_"):
             monkeypatch.setenv(name, text)

@@ -40,7 +40,7 @@ GIVES_UP_AFTER_S = 10.0
 async def disaster_of_broker(
     kafka: LocalBroker, unique: str, home: Path, overrides: dict[str, str], **changes: Any
 ) -> AsyncIterator[tuple[LocalBroker, Deployment]]:
-    """A broker to be hurt and a deployment on it; `kafka` skips where there is none."""
+    """A broker to be hurt, and a deployment on it. Without a Kafka the test is skipped."""
     if kafka.kind == "external":
         pytest.skip("a broker that is not ours is not hurt")
     with start_local_broker("kafka", overrides=overrides) as broker:
@@ -151,7 +151,7 @@ async def test_a_result_topic_deleted_in_mid_run(
             await some_committed(deployment, at_least=2_000)
             await delete(deployment, topic)
             assert await worker.ended() == 70
-            line = critical(worker.said())  # whoever sees it first: the commit, or the watch
+            line = critical(worker.said())  # from what sees it first: the commit, or the watch
             assert "exit: a checkpoint " in line or "exit: the topics have changed: " in line
 
         again = deployment.worker()
@@ -186,7 +186,7 @@ async def test_an_updates_topic_created_again_is_not_taken_for_an_empty_table(
 async def test_an_updates_topic_created_again_under_a_running_worker(
     kafka: LocalBroker, unique: str, tmp_path: Path
 ) -> None:
-    """The worker may go on with its memory; what it then leaves is not opened again."""
+    """The worker may continue with its memory. What it then leaves is not opened again."""
     async with deployment_on(kafka, unique, tmp_path, batch_records=500) as deployment:
         worker = await deployment.ready_worker(transaction_timeout_s=GIVES_UP_AFTER_S)
         await deployment.produce(mixed(10_000))

@@ -1,7 +1,7 @@
 """A worker goes and comes back, or goes for good: its partitions move without a rebalance.
 
-How soon is measured by `make failover`. Here no test needs the end of a session: the generation of
-the group stays the same, or it is the others who say what has changed.
+`make failover` measures how long this takes. Here no test needs the end of a session: the
+generation of the group stays the same, or the other workers say what has changed.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PARTITIONS = frozenset(range(4))
 
 
 async def netfollowers(deployment: Deployment, *words: str) -> tuple[int, str]:
-    """Run a command; -> (exit code, everything it said)."""
+    """Run a command. Return (exit code, everything it said)."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "service", *words),
         env=environment(deployment.settings),
@@ -67,7 +67,7 @@ async def live_input(deployment: Deployment) -> AsyncIterator[None]:
 
 
 async def positions(deployment: Deployment, partitions: set[int]) -> dict[int, int]:
-    """Partition -> committed offset."""
+    """Return the committed offset of each partition."""
     return {p: at.offset for p, at in (await deployment.committed()).items() if p in partitions}
 
 

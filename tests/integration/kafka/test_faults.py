@@ -35,7 +35,7 @@ PARTITIONS = range(4)
 
 
 async def one_that_stands_by(*workers: Worker) -> Worker:
-    """Wait until all workers but one run a shard each; -> the one."""
+    """Wait until all workers but one run a shard each. Return the one."""
     patience = Patience("one worker to stand by")
     while True:
         held = [await asyncio.to_thread(worker.running) for worker in workers]
@@ -84,7 +84,7 @@ async def test_each_that_joins_takes_a_share_and_one_too_many_stands_by(deployed
         await spare.until("ready")
         await some_committed(deployment, at_least=6_000)
         idle = await one_that_stands_by(*workers, spare)
-        await idle.until("ready")  # a deploy that waits for it must go on
+        await idle.until("ready")  # a deploy that waits for it must continue
         busy = [worker for worker in (*workers, spare) if worker is not idle]
         await busy[0].kill()
         await owners(*busy[1:], idle)
@@ -214,12 +214,12 @@ class InProcess:
         await until(lambda: self.shards.is_ready, "all shards to run", self._moves)
 
     async def queued(self, batches: int) -> None:
-        """Wait until so many batches wait to be taken."""
+        """Wait until this number of batches waits to be taken."""
         queue = self.shards.queue
         await until(lambda: queue.qsize() >= batches, f"{batches} batches", queue.qsize)
 
     async def count(self) -> tuple[int, int]:
-        """Take batches and checkpoint up to the end of the input; -> (taken, dropped)."""
+        """Take batches and checkpoint up to the end of the input. Return (taken, dropped)."""
         taken = dropped = 0
         ends, patience = await self._ends(), Patience("all records to be counted")
         while not self.failed and not self._are_committed(ends):

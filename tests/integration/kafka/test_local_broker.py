@@ -96,7 +96,7 @@ async def test_two_kafkas_at_once_do_not_collide(kafka: LocalBroker, unique: str
 
 
 async def test_a_killed_kafka_comes_back_with_its_data(kafka: LocalBroker, unique: str) -> None:
-    del kafka  # skips loudly where there is none; this test needs one that it may kill
+    del kafka  # without a Kafka this skips loudly; the test needs a broker that it may kill
     with start_local_broker("kafka") as broker:
         await create(broker, unique)
         await write(broker, unique, b"kept")

@@ -33,7 +33,7 @@ RUN += "sys.exit(run(Settings.from_env(os.environ)))"
 
 @pytest.fixture(scope="module")
 def one_broker(kafka: LocalBroker) -> Iterator[LocalBroker]:
-    """A broker of these tests' own; `kafka` skips where there is none."""
+    """A broker of these tests' own. Without a Kafka they are skipped."""
     assert kafka.has_transactions
     if kafka.kind == "external":
         pytest.skip("a broker that is not ours is not hurt")

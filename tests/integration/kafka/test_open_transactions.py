@@ -33,7 +33,7 @@ async def open_transaction(deployment: Deployment) -> AsyncIterator[AIOKafkaProd
 
 
 def gauge(worker: Worker, name: str, partition: int = 0) -> float:
-    """A gauge of a partition; -1 while there is none."""
+    """Return the value of a gauge of a partition; -1 while it has no value."""
     for line in worker.get("/metrics")[1].splitlines():
         if line.startswith(f"netfollowers_{name}{{") and f'partition="{partition}"' in line:
             return float(line.rpartition(" ")[2])

@@ -43,7 +43,7 @@ V1 = "import service.contract.rule_versions as r; r.CURRENT = 1\n0" + RUN
 
 
 async def said(deployment: Deployment) -> dict[int, dict[str, Any]]:
-    """Partition -> position and metadata of the commit."""
+    """Return the position and the metadata of each partition's commit."""
     found = await deployment.committed()
     return {p: {"position": at.offset, **json.loads(at.metadata)} for p, at in found.items()}
 
@@ -162,7 +162,7 @@ async def test_offsets_that_are_gone_or_were_set_back_are_rebuilt_too(
         one["counts"] for _, one in sorted(before.items())
     ]
     text = (await deployment.committed())[0].metadata
-    await commit(deployment, 10, text)  # ours, at another place
+    await commit(deployment, 10, text)  # a checkpoint of the service, at another place
     await refused(deployment)
     for partition in range(4):
         arguments = ("rebuild", "--partition", str(partition), "--yes")
@@ -266,7 +266,7 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
 async def test_before_a_batch_that_nobody_can_unpack_it_leads_back_to_skip(
     deployed: Deploy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The worker ends there, so nobody runs: that is when a stray client can commit."""
+    """The worker ends there, so no worker runs. At that moment another client can commit."""
     deployment, _, first = await ended_before_a_batch(
         deployed, monkeypatch, session_timeout_s=SHORT_SESSION_S
     )

@@ -72,7 +72,7 @@ def a_life(
 
 
 async def committed(second: Deployment) -> dict[int, int]:
-    """Partition -> committed position of its group."""
+    """Return the committed position of its group in each partition."""
     return {number: at.offset for number, at in (await second.committed()).items()}
 
 

@@ -1,7 +1,8 @@
-"""TLS, SASL and ACLs on a real Kafka: who is right counts exactly, who is wrong is told why, soon.
+"""TLS, SASL and ACLs on a real Kafka: a worker with the rights counts exactly.
 
-The rights are those of the table in docs/operate/security.md: granted as they stand there they are
-enough, and without any one of them what the table says is said.
+A worker without them soon says which right is missing. The rights are those of the table in
+docs/operate/security.md. Together they are enough. Without any one of them the worker prints the
+line that the table has for it.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def user_of(who: str, missing: Line | None = None) -> str:
 
 @pytest.fixture(scope="module")
 def secured(kafka: LocalBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
-    """The broker of these tests; `kafka` skips where there is none."""
+    """The broker of these tests. Without a Kafka they are skipped."""
     assert kafka.has_transactions
     users = ["worker", *(user_of(line.who) for line in TABLE)]
     users += [user_of(line.who, line) for line in TABLE]
@@ -315,7 +316,7 @@ async def test_without_the_host_name_check_another_name_will_do(
 
 
 async def command(settings: Settings, *arguments: str) -> tuple[int, str]:
-    """Run a command of the command line; -> exit code and all that it said."""
+    """Run a command of the command line. Return exit code and all that it said."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "service", *arguments,
         env=environment(settings), cwd=ROOT,
@@ -325,7 +326,7 @@ async def command(settings: Settings, *arguments: str) -> tuple[int, str]:
     return process.returncode or 0, said.decode()
 
 
-# ---- rights: a role does its work; -> exit code and what it said
+# ---- rights: a role does its work and returns its exit code and output
 
 Work = Callable[[Settings, Path], Any]
 
@@ -422,7 +423,7 @@ async def test_without_any_one_of_them_what_the_table_says_is_said(
     slots = asyncio.Semaphore(AT_A_TIME)
 
     async def lacks(line: Line, names: Settings) -> str:
-        """-> what was wrong."""
+        """Return what was wrong."""
         user = user_of(line.who, line)
         await secured.grant(rights_of(line.who, user, names, but=line))
         async with slots:

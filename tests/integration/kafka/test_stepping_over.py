@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 BOUND = 1_000_000
 PLANT = f"import service.kafka.aiokafka_ext.batches as b; b.MOST_BYTES = {BOUND}\n0"
-"""Makes a batch of 3 MB one that cannot be unpacked: a broker takes none with a wrong CRC."""
+"""Makes a batch of 3 MB one that cannot be unpacked. A broker refuses a batch with a wrong CRC."""
 HUGE = "x" * 3_000_000
 
 
@@ -67,7 +67,7 @@ async def agree(
     capsys: pytest.CaptureFixture[str],
     first: int,
 ) -> None:
-    """All who read the input or the results honour the range [first, first + 2)."""
+    """Every program that reads the input or the results leaves out [first, first + 2)."""
     if deployment.settings.is_exactly_once:
         found = await metadata(deployment)
         assert found["skipped"] == [[first, first + 2, "too large"]]

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.broker, pytest.mark.transactions]
 
 
 async def configure(deployment: Deployment, topic: str, **changes: str) -> None:
-    """Change a topic's configuration, as an operator does: all of it is said anew."""
+    """Change a topic's configuration as an operator does: every entry is sent again."""
     wanted = topics.configuration(deployment.settings)[topic]
     wanted |= {name.replace("_", "."): value for name, value in changes.items()}
     async with clients.open_admin(deployment.settings) as admin:

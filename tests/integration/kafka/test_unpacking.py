@@ -35,7 +35,7 @@ async def send(
     compression: str | None = None,
     change: Callable[[bytes], bytes] = latin,
 ) -> int:
-    """Send one batch, changed: by default the name XXXX in it is not UTF-8; -> its first offset."""
+    """Send a changed batch and return its first offset. By default the name XXXX is not UTF-8."""
     settings = deployment.settings
     producer = clients.producer(settings, compression_type=compression, max_batch_size=2**26)
     await clients.start(producer)
@@ -121,7 +121,7 @@ def all_the_same(batch: bytes) -> bytes:
 
 
 def with_attributes(batch: bytes) -> bytes:
-    """The batch, in which each record has attributes, which mean nothing to anybody."""
+    """Return the batch with attributes in each record. Attributes of a record have no meaning."""
     changed = bytearray(batch)
     for place in offset_places(batch):
         assert changed[place - 2] == 0  # the time in front of the offset takes one byte

@@ -1,4 +1,4 @@
-"""Release 0.1.0 counts, this version goes on, and back: on a real Kafka, judged by the audit."""
+"""Release 0.1.0 counts, this version continues, and back. On a real Kafka, judged by the audit."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def differing(part: int) -> list[Made]:
 
 
 async def counted(deployment: Deployment, records: list[Made], root: Path = ROOT) -> str:
-    """Let a worker of `root` count them; -> what it said."""
+    """Let a worker of `root` count them. Return what it said."""
     worker = await deployment.ready_worker(root=root)
     await deployment.produce(records)
     await deployment.caught_up()
@@ -127,7 +127,7 @@ async def test_an_upgrade_changes_no_number_and_loses_nothing(
 async def test_a_rejected_record_that_comes_again_is_counted_after_the_way_back(
     deployed: Deploy, released: Path
 ) -> None:
-    """What both versions judge alike: nobody has to know which one counted."""
+    """Both versions judge these records alike, so it does not matter which one has counted them."""
     deployment = await deployed()
     await counted(deployment, [*alike(500), event("first")], released)
     await counted(deployment, alike(500, 2))

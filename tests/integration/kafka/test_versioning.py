@@ -91,7 +91,7 @@ async def test_settings_that_change_results_are_rolled_out_beside_the_old(
         refused, "counted with grains=1m:", "has grains=5m:", "new NETFOLLOWERS_APP_ID"
     )
 
-    # The old one goes on; the new one counts the whole log beside it, then lives with it.
+    # The old one continues. The new one counts the whole log beside it, then runs beside it.
     worker = old.worker()
     new = await beside(deployed, old, grains=NEW)
     newer = new.worker()
@@ -126,7 +126,7 @@ async def test_settings_that_change_results_are_rolled_out_beside_the_old(
 
 
 async def written_by_a_newer_version(deployment: Deployment) -> int:
-    """Give every row and every commit a field that this version does not know; -> rows."""
+    """Give every row and every commit a field that this version does not know. Return rows."""
     await deployment.obeys_the_contract()
     deployment.is_tampered_with = True
     topic, group = deployment.settings.updates_topic, deployment.settings.app_id

@@ -52,7 +52,7 @@ async def get(worker: Worker, path: str, **query: Any) -> Answer:
 
 
 async def table(deployment: Deployment) -> dict[str, Any]:
-    """Account -> the newest row of the updates topic."""
+    """Return each account's newest row of the updates topic."""
     async with clients.consumer(deployment.settings, auto_offset_reset="earliest") as reader:
         tps = deployment._of(deployment.settings.updates_topic)
         reader.assign(tps)
@@ -75,7 +75,7 @@ def as_in_table(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def kept(row: dict[str, Any], watermark_ms: int) -> dict[str, Any]:
-    """A row of the table without the windows that it lets go of at its next change."""
+    """Return a row of the table without the windows that it drops at its next change."""
     ends = {"1m": 60_000 + 900_000, "1h": 4 * HOUR_MS, "1d": 3 * 24 * HOUR_MS}
     windows = {
         grain: [window for window in found if window[0] + ends[grain] > watermark_ms]

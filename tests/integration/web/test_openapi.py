@@ -1,4 +1,4 @@
-"""A live worker held against its OpenAPI document by schemathesis."""
+"""A live worker compared with its OpenAPI document by schemathesis."""
 
 from __future__ import annotations
 

@@ -206,7 +206,7 @@ async def test_a_cut_connection_is_said_and_comes_back(deployed: Deploy) -> None
             more = sums.count([event("studio-north", int(time.time() * 1_000)) for _ in range(7)])
             await deployment.produce(more)
             await deployment.caught_up()
-            wire.to = other.settings.web_port  # any worker goes on where another was heard last
+            wire.to = other.settings.web_port  # any worker continues where another one stopped
             await wire.mend()
             gained, _ = sums.of("studio-north")
             await seen.until(

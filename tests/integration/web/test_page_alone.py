@@ -176,7 +176,7 @@ ATTACK = """async (url) => {
 
 @asynccontextmanager
 async def another_site(browser: Browser) -> AsyncIterator[Any]:
-    """A page of somebody else's, on this machine."""
+    """A page of another site, on this machine."""
     app = web.Application()
 
     async def page(_: web.Request) -> web.Response:

@@ -1,1 +1,1 @@
-"""The contract as tests need it: schemas, channels, and who judges records."""
+"""The contract as tests need it: schemas, channels, and the judge of records."""

@@ -31,7 +31,7 @@ Headers = Sequence[tuple[str, bytes | None]]
 def wrong_with(
     topic: Topic, key: bytes | None, value: bytes | None, headers: Headers
 ) -> str | None:
-    """Why a record on this topic breaks the contract; None if it obeys."""
+    """Return why a record on this topic breaks the contract; None if it obeys."""
     kind = _kind(topic, key, value)
     try:
         parts = {

@@ -18,7 +18,7 @@ SCHEMAS: Final = ROOT / "service" / "contract" / "schemas"
 CONTRACT: Final = ROOT / "docs" / "contract"
 COUNTEREXAMPLES: Final = CONTRACT / "counterexamples"
 KNOWN: Final = "x-known"
-"""Values known today of a text that may get more; readers must expect others."""
+"""Keyword for the values that a text has today. More may come, so readers must expect others."""
 
 Schema = Any
 """A parsed JSON Schema: an object or a boolean."""
@@ -30,7 +30,7 @@ def names() -> list[str]:
 
 
 def schema(name: str) -> dict[str, Any]:
-    """One schema, parsed anew."""
+    """Parse one schema and return it. Each call returns a new object."""
     found: dict[str, Any] = json.loads((SCHEMAS / f"{name}.json").read_text())
     return found
 
@@ -60,6 +60,6 @@ def as_written(schema: Schema) -> Schema:
 
 @cache
 def judge(name: str, *, closed: bool) -> Draft202012Validator:
-    """Make a validator that explains itself; `closed`: for what the service writes."""
+    """Make a validator that gives its reasons. `closed`: for what the service writes."""
     found = schema(name)
     return Draft202012Validator(as_written(found) if closed else found)

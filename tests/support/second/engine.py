@@ -208,7 +208,7 @@ class Finals:
         return Sealed(checkpoint, outputs)
 
     def committed(self, checkpoint: Checkpoint) -> None:
-        """Each seal is told once, in order."""
+        """Check that each seal is acknowledged once, in order."""
         assert checkpoint is self.unacknowledged.popleft(), "a commit out of its order"
 
 

@@ -33,7 +33,7 @@ _BATCH_BYTES: Final = 1_000_000
 
 
 class Unobserved:
-    """Nobody measures it."""
+    """Measures nothing."""
 
     def opened(self, seconds: float) -> None:
         """See `ShardObserver`."""

@@ -16,7 +16,7 @@ def reading(value: bytes | None, key: bytes | None = b"alice") -> Arrival | Faul
 
 
 def reasons(fields: dict[str, Any] | bytes | None, key: bytes | None = b"alice") -> list[str]:
-    """Name the faults of a value; none when it is accepted."""
+    """Return the faults of a value. Empty if it is accepted."""
     value = json.dumps(fields).encode() if isinstance(fields, dict) else fields
     found = reading(value, key)
     return list(found.reasons) if isinstance(found, Faults) else []
@@ -28,7 +28,7 @@ def without(name: str) -> dict[str, Any]:
 
 
 def padded(length: int) -> bytes:
-    """Make a good value of so many bytes."""
+    """Return a valid value of `length` bytes."""
     value = json.dumps(GOOD).encode()
     return value + b" " * (length - len(value))
 

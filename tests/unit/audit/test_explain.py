@@ -45,7 +45,7 @@ def dump(tmp_path: Path) -> Dump:
 def explained(
     dump: Dump, capsys: pytest.CaptureFixture[str], *options: str, code: ExitCode = ExitCode.OK
 ) -> tuple[list[str], list[str]]:
-    """Explain; -> each line without its times, single-spaced; what was said after them."""
+    """Explain. Return each line without its times, single-spaced; what was said after them."""
     assert main(["explain", *options, "--files", str(dump.directory)]) == code
     told = capsys.readouterr().out.splitlines()[1:]
     lines = [one for one in told if one[:12].strip().isdecimal()]

@@ -44,7 +44,7 @@ def dump(tmp_path: Path) -> Dump:
 
 
 def audit(dump: Dump, *options: str) -> int:
-    """Run the command; -> its exit code."""
+    """Run the command. Return its exit code."""
     return main(["audit", "--files", str(dump.directory), *options])
 
 
@@ -133,7 +133,7 @@ def test_a_cut_input_says_precisely_what_was_not_checked(
 
 
 def found_after_cut(dump: Dump, capsys: pytest.CaptureFixture[str]) -> str:
-    """Cut the input, audit; -> the one difference."""
+    """Cut the input, audit. Return the one difference."""
     dump.cut(input=2_500)
     assert audit(dump) == ExitCode.WRONG
     told = capsys.readouterr().out
@@ -223,7 +223,7 @@ def test_wherever_logs_are_cut_nothing_is_invented(
 def most_windows(
     dump: Dump, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> tuple[int, int]:
-    """Audit; -> most windows held at any time, windows that there were."""
+    """Audit. Return most windows held at any time, windows that there were."""
     held = [0]
     forget = FinalsCheck.forget_settled
 

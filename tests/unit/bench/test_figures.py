@@ -21,7 +21,7 @@ def git(root: Path, *arguments: str) -> str:
 
 
 def commit(root: Path, files: dict[str, str]) -> str:
-    """Write files and commit them; -> the commit."""
+    """Write files and commit them. Return the commit."""
     for name, text in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)

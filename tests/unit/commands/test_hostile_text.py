@@ -1,4 +1,4 @@
-"""Text of strangers on a terminal, in a filter's lines, and files that would be lost."""
+"""Text from other programs on a terminal and in a filter's lines, and files that would be lost."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_an_output_beside_the_input_is_written(events: Path) -> None:
     assert main(["replay", str(events), "--results", str(results)]) == ExitCode.OK, "and again"
 
 
-# ---- text of strangers
+# ---- text from other programs
 
 
 def test_a_strangers_text_is_one_line_without_control_characters() -> None:

@@ -1,4 +1,4 @@
-"""A checkpoint that is rebuilt from results and log: a worker goes on as if from its own."""
+"""A checkpoint that is rebuilt from results and log: a worker continues as from its own."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_cut_log_leads_to_the_same_position_and_to_no_later_time(seed: int) ->
 
 
 def off_by(checkpoint: Checkpoint, records: int, log: list[LogRecord]) -> Checkpoint:
-    """A wrong position: so many records further on or back."""
+    """Return a checkpoint with a wrong position, `records` too far (below 0: too early)."""
     index = sum(one.offset < checkpoint.position for one in log) + records
     return msgspec.structs.replace(checkpoint, position=log[index].offset)
 

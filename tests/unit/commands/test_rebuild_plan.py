@@ -186,7 +186,7 @@ def test_an_audit_knows_from_the_commit_what_the_rejected_topic_holds_no_longer(
 
 
 def test_a_checkpoint_that_is_left_tells_the_settings_of_the_others() -> None:
-    """No audit can tell them all: a time of expiry that nobody has reached, for one."""
+    """No audit can find all of them, for example an expiry time that no account has reached."""
     settings = Settings(expire_after_days=30)
     world = World(settings.rules, [event(0)])
     counted(world, 1)

@@ -12,7 +12,7 @@ from verify.contract.rules import Rule
 
 Document = dict[str, Any]
 Change = Mapping[str, Any] | Callable[[Any], object]
-"""Keyword -> its new value, or a function that makes it of the old one. Or a function of all."""
+"""The new value of each keyword, or a function of its old value. Or one function of the schema."""
 
 ROW: Final = "net-follower-updates.value"
 RESULT: Final = "net-follower-windows.value"

@@ -126,7 +126,7 @@ def as_text(members: Members, space: str = "") -> str:
 
 @st.composite
 def event_members(draw: st.DrawFn) -> Members:
-    """A valid event, spoilt in none to three ways (some of which leave it valid)."""
+    """Draw a valid event, spoilt in 0 to 3 ways (some of which leave it valid)."""
     fields = dict(PLAIN)
     if draw(st.integers(0, 3)) == 0:
         fields |= {

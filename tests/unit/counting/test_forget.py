@@ -307,7 +307,7 @@ def test_a_row_expires_after_a_restart_too() -> None:
 
 
 def test_an_old_event_on_an_expired_row_moves_its_end_back() -> None:
-    """The row begins anew with an older last event, so its end has come already."""
+    """The row begins again with an older last event, so it has expired already."""
     counted = Counted(EXPIRING)
     counted.event(100)
     counted.seal_all()

@@ -52,7 +52,7 @@ def growth(by: By, row: Row, index: int, start_ms: int, net: int) -> int:
 
 
 def first(places: list[tuple[bytes, int]]) -> list[tuple[bytes, int]]:
-    """The truth: sort everybody."""
+    """Return the truth: sort all accounts."""
     return sorted((p for p in places if p[1] > 0), key=lambda p: (-p[1], p[0]))[:DEPTH]
 
 
@@ -120,7 +120,7 @@ class Life:
             self.look()
 
     def look(self) -> None:
-        """Compare everything that can be asked with the rows."""
+        """Compare every answer of the board with the rows."""
         engine = self.engine
         gained = lost = 0
         for key in self.rows:
@@ -256,7 +256,7 @@ def baseline(offset: int, account: str, followers: int) -> LogRecord:
 
 
 def test_a_restored_board_past_keep_does_not_say_that_it_is_exact() -> None:
-    """Rows have let go of that window: who changed since is missing from it."""
+    """Rows have dropped that window, so accounts that changed since are missing from it."""
     rules = Rules(grains=(SMALL[0],), max_ahead_ms=800)
     span, keep = SMALL[0].size_ms + SMALL[0].grace_ms, SMALL[0].size_ms + SMALL[0].keep_ms
     engine = Engine(rules, SOURCE, ranked=ALL)
@@ -370,7 +370,7 @@ def test_a_grain_that_is_not_ranked_has_empty_boards() -> None:
 
 
 def short_board(engine: Engine) -> int:
-    """Let so many fall that the board has to be mended; -> the next offset."""
+    """Let accounts fall until the board must be filled again. Return the next offset."""
     engine.apply([event(n, f"a{n:03}", "follow") for n in range(30)], 30)
     engine.seal()
     engine.apply([event(30 + n, f"a{n:03}", "unfollow") for n in range(8)], 38)

@@ -42,7 +42,7 @@ def lived(seed: int, *, at_least_once: bool = False) -> World:
 
 
 def last_revisions(world: World) -> dict[tuple[str, str, int], tuple[int, bytes]]:
-    """Window -> its highest revision and that record's bytes."""
+    """Return the highest revision of each window, and the bytes of its record."""
     last: dict[tuple[str, str, int], tuple[int, bytes]] = {}
     for one in world.results["windows"]:
         assert one.value is not None
@@ -53,7 +53,7 @@ def last_revisions(world: World) -> dict[tuple[str, str, int], tuple[int, bytes]
 
 
 def totals(world: World) -> dict[bytes, tuple[object, ...]]:
-    """Account -> what G3 names of its row."""
+    """Return the part of each account's row that G3 names."""
     names = ("gained", "lost", "net", "followers", "last_event_ms", "offset")
     rows = {key: json.loads(value) for key, value in world.rows.items()}
     return {key: tuple(row[name] for name in names) for key, row in rows.items()}

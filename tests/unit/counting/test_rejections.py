@@ -1,4 +1,4 @@
-"""Every reason for which a record is refused; and the engine goes on."""
+"""Every reason for which a record is rejected. The engine then continues."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def baseline(**changes: Any) -> bytes:
 
 
 def padded(length: int) -> bytes:
-    """A good event of exactly so many bytes."""
+    """Return a valid event of exactly `length` bytes."""
     return event(padding="p" * (length - len(event(padding=""))))
 
 
@@ -138,7 +138,8 @@ def test_a_bad_record_is_refused_with_its_reason_and_the_engine_goes_on(
     counted.put(key, value, stamp=T0 + 10**9)
     counted.event(1)
     counted.seal()
-    assert [headers["netfollowers-reason"] for headers in counted.rejected] == [reason]
+    found = [headers["netfollowers-reason"] for headers in counted.rejected]
+    assert found == [reason], "if it was applied: `is_plain` in Engine.apply must leave it to judge"
     assert counted.engine.tally.rejected_by_reason == {reason: 1}
     assert counted.counts() == {"applied": 2, "rejected": 1}
     assert counted.engine.watermark_ms == T0 + SECOND

@@ -25,7 +25,7 @@ PARTITIONS = 4
 
 
 def raw(text: str | None) -> bytes | None:
-    """A file's text -> bytes."""
+    """Return the bytes of a file's text."""
     return None if text is None else text.encode("latin-1")
 
 
@@ -35,7 +35,7 @@ def headers_of(told: list[list[Any]]) -> list[tuple[str, bytes | None]]:
 
 
 class Release:
-    """What a release left behind, and the present engine that goes on from it."""
+    """What a release left behind, and the present engine, which continues from it."""
 
     def __init__(self, path: Path) -> None:
         """Read it and open it as a worker does."""

@@ -1,4 +1,4 @@
-"""Ranges that an operator has stepped over: they outlive every restart, and nobody reads them."""
+"""Ranges that an operator has stepped over: every restart keeps them, and no reader reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tallies: what metrics are made of; they decide nothing, and must not mislead who watches."""
+"""Tallies, from which metrics are made. They decide nothing, and must not mislead an operator."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_a_restore_judges_it_as_it_was_judged_live() -> None:
 def test_what_was_refused_can_be_sent_again_when_the_bug_is_mended(
     monkeypatch: pytest.MonkeyPatch, restarts: int
 ) -> None:
-    """A restart of the mended program reads the refused record again. It was not counted."""
+    """A restart of the corrected program reads the rejected record again. It was not counted."""
     world = World(Rules(), LOG)
     with monkeypatch.context() as planted:
         plant(planted, ZeroDivisionError("planted"))

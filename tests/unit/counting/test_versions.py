@@ -1,4 +1,4 @@
-"""Each offset is judged by the version of the rules that counted it, whoever reads it again."""
+"""Each offset is judged by the version of the rules that counted it, by every later reader."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_restart_after_the_upgrade_remembers_by_the_ranges(crash_at: int) -> N
 
 
 def certificates(world: World) -> tuple[str, str]:
-    """-> of what was published, and of the input alone."""
+    """Return of what was published, and of the input alone."""
     committed = Committed(*world.commits[-1])
     rules = rules_of(committed.metadata)
     assert rules is not None

@@ -51,7 +51,7 @@ def image_environment() -> dict[str, str]:
 
 
 def environment(service: dict[str, Any]) -> dict[str, str]:
-    """What a container of ours sees of our settings: the image's, then compose's."""
+    """Return the settings that a container of the service sees: the image's, then compose's."""
     named = {**image_environment(), **service.get("environment", {})}
     return {name: value for name, value in named.items() if name.startswith("NETFOLLOWERS_")}
 
@@ -231,7 +231,7 @@ def test_our_containers_are_confined(name: str) -> None:
 
 @contextmanager
 def serving(status: int) -> Iterator[int]:
-    """A server whose /live answers with `status`, and anything else with 404; -> its port."""
+    """A server whose /live answers with `status`, and anything else with 404. Return its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

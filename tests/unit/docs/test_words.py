@@ -1,4 +1,4 @@
-"""Texts of users, docs and docstrings are plain English: no text has a word of the list."""
+"""Texts of users, docs, docstrings and comments are plain English: no bad word is in one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from typing import Final
 
 import pytest
 
-from tests.unit.docs.user_texts import NOT_HELD, ROOT, Text, docstrings, said_by, texts
+from tests.unit.docs.user_texts import (
+    NOT_HELD,
+    ROOT,
+    WORKSHOP,
+    Text,
+    comments,
+    docstrings,
+    said_by,
+    texts,
+)
 
 BETTER: Final = {
     r"\bso (?:many|much)\b": "number of, largest number of",
@@ -142,6 +151,18 @@ def test_a_planted_line_of_the_worker_is_found(line: str) -> None:
 )
 def test_a_planted_docstring_is_found(source: str) -> None:
     assert [line for text in docstrings("planted.py", source) for line in found_in(text)]
+
+
+@pytest.mark.parametrize("room", ["service", *WORKSHOP])
+@pytest.mark.parametrize("kind", ["docstring", "comment"])
+def test_the_sources_of_every_room_are_looked_at(kind: str, room: str) -> None:
+    assert any(place.startswith(f"{kind} {room}/") for place, _ in all_texts())
+
+
+@pytest.mark.parametrize("before", ["#", "total = 0  #"])
+def test_a_planted_comment_is_found(before: str) -> None:
+    [text] = comments("planted.py", f"{before} nobody reads it")
+    assert found_in(text)
 
 
 def test_a_drawing_in_a_docstring_may_have_arrows() -> None:

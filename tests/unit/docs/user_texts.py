@@ -2,7 +2,8 @@
 
 Texts of users and operators are taken from where they are shown: settings, registry, argparse,
 OpenAPI document, schemas, rules, dashboards, the page, and all pages of docs/. Problems, log lines
-and what commands print are the strings of the sources. The docstrings of the sources come last.
+and what commands print are the strings of the service. The docstrings and comments of all sources
+come last.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from service.web.problems import TITLES
 ROOT: Final = Path(__file__).parents[3]
 Text = tuple[str, str]
 """(place, text)"""
+WORKSHOP: Final = ("deploy", "bench", "verify", "scripts", "tests")
+"""Folders of which the docstrings and comments are held, beside those of the service."""
 _DESCRIBING: Final = ("description", "summary", "note", "x-producers-must", "x-consumers-must")
 _SEVERAL: Final = 3
 NOT_HELD: Final = {
@@ -37,6 +40,7 @@ NOT_HELD: Final = {
     "docs/measured/chaos.md": "written by the chaos run; faults keep their names",
 }
 """Pages that the word list leaves out, and why."""
+_COMMENT: Final = re.compile(r"(?:^|\s)# (?!noqa|type: |fmt: |ruff: | )(.*)$")
 _AFTER_A_LINK: Final = re.compile(r"\]\([^)]*\)")
 _KEPT: Final = re.compile(r"(?<!\*)\*[^*]+\*(?!\*)|^#.*")
 """Names of panels, which stand in asterisks, and headings, to which links lead."""
@@ -60,10 +64,13 @@ def texts() -> Iterator[Text]:
             yield from _described(f"dashboard {board.name}", json.loads(board.read_text()))
     yield from _alerts()
     yield from _static()
-    for module in sorted(ROOT.glob("service/**/*.py")):
-        place = str(module.relative_to(ROOT))
-        yield from said_by(place, module.read_text())
-        yield from docstrings(place, module.read_text())
+    for room in ("service", *WORKSHOP):
+        for module in sorted(ROOT.glob(f"{room}/**/*.py")):
+            place, source = str(module.relative_to(ROOT)), module.read_text()
+            if room == "service":
+                yield from said_by(place, source)
+            yield from docstrings(place, source)
+            yield from comments(place, source)
 
 
 def _pages() -> Iterator[Text]:
@@ -94,6 +101,13 @@ def docstrings(place: str, source: str) -> Iterator[Text]:
             lines = str(node.value.value).splitlines()
             text = " ".join(line.strip() for line in lines if not line.startswith(drawn))
             yield f"docstring {place}:{node.lineno}", text
+
+
+def comments(place: str, source: str) -> Iterator[Text]:
+    """Yield the comments of a module. Drawings, which are indented, are left out."""
+    for number, line in enumerate(source.splitlines(), 1):
+        for text in _COMMENT.findall(line):
+            yield f"comment {place}:{number}", text
 
 
 def _metrics() -> Iterator[Text]:

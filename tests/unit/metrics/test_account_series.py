@@ -1,4 +1,4 @@
-"""Series of single accounts: who has them, for how long, and never more than the limit."""
+"""Series of single accounts: which have them, for how long, and never more than the limit."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Counted:
         self.offset = 0
 
     def count(self, events: Iterable[tuple[str, int]], at: int = T0) -> None:
-        """(account, net): so many follows, or unfollows when it is below 0."""
+        """Count events. Each is (account, net): `net` follows, or unfollows if it is below 0."""
         records = []
         for account, net in events:
             action = "follow" if net > 0 else "unfollow"
@@ -66,7 +66,7 @@ class Counted:
         return LogRecord(self.offset - 1, at, key, value, [])
 
     def samples(self) -> dict[tuple[str, ...], float]:
-        """(name, account, grain) -> value."""
+        """Return the value of each (name, account, grain)."""
         found = {}
         for family in self.series.collect():
             for sample in family.samples:
@@ -76,7 +76,7 @@ class Counted:
         return found
 
     def accounts(self) -> set[str]:
-        """Who has series."""
+        """Return the accounts that have series."""
         return {name[1] for name in self.samples() if name[0] == "net"}
 
 

@@ -112,7 +112,7 @@ def test_a_failed_checkpoint_is_counted() -> None:
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> float:
-    """A clock that stands still."""
+    """A clock that has stopped."""
     now = time.time()
     monkeypatch.setattr("service.runtime.lag.time.time", lambda: now)
     return now

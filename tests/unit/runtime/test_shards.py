@@ -31,7 +31,7 @@ async def no_records() -> AsyncGenerator[Sequence[RawRecord]]:
 
 
 async def turns(count: int = 100) -> None:
-    """Let all that can go on go on, as many steps as it takes."""
+    """Let every task take all the steps that it can take."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -213,7 +213,7 @@ class Full(Swallowing):
         self.sealed = sealed
         self.records = records
         self.left: list[int] = []
-        """Rows that are still held as they were read, whenever a list of records is asked for."""
+        """Rows that are still held as they were read, at each request for a list of records."""
 
     async def open(self, _: Callable[[Checkpoint], int]) -> Restored:
         """Find what was sealed."""

@@ -18,7 +18,7 @@ MAY = {
     "tests/unit": ("tests.support", "tests.tiers", "tests.conftest", *ROOMS[1:]),
     "tests/integration": ("tests.support", *ROOMS[1:]),
 }
-"""Room -> what its modules may import of `ROOMS`. An area imports itself, too."""
+"""What the modules of each room may import of `ROOMS`. A room may import itself, too."""
 
 
 _MAYBE = re.compile(rf"\b(?:from|import)\s+(?:{'|'.join(ROOMS)})\b")

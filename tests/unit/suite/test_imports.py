@@ -1,7 +1,7 @@
-"""Which room of `service/` may import which: the table of layers in ARCHITECTURE.md, as a test.
+"""Tests which room of `service/` imports which, by the table of layers in ARCHITECTURE.md.
 
-Every import counts, those of types and those inside functions included. The audit imports nothing
-of ours: it takes the settings it needs as an argument.
+Every import counts, also an import of types and one inside a function. The audit imports no other
+room: it takes the settings that it needs as an argument.
 """
 
 from __future__ import annotations
@@ -54,14 +54,14 @@ MAY: Final[Mapping[str, frozenset[str]]] = {
     "charts": frozenset({"contract", "counting"}) | SMALL,
     "synthetic": frozenset({"contract", "counting", "kafka"}) | SMALL,
 }
-"""Room -> rooms that it may import. A room that is not named here may import every room."""
+"""The rooms that each room may import. A room that is not named here may import every room."""
 COMMANDS: Final = frozenset({"commands", "demo", "cli", "__main__"})
 """Only these may import commands."""
 EXPOSITION: Final = "service.metrics.exposition"
 """All that the web port may know of metrics: no answer is computed from one."""
 
 Modules = Mapping[str, str]
-"""Name of a module -> its source."""
+"""The source of each module, by name."""
 
 
 def modules() -> dict[str, str]:
@@ -75,7 +75,7 @@ def modules() -> dict[str, str]:
 
 @cache
 def named(source: str) -> frozenset[tuple[str, str]]:
-    """(module, name) of each import of ours, wherever in the source; the name may be empty."""
+    """Return (module, name) of each import of the service in a source. The name may be empty."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -87,7 +87,7 @@ def named(source: str) -> frozenset[tuple[str, str]]:
 
 
 def imported(source: str, known: Collection[str]) -> set[str]:
-    """The modules of ours that a source imports."""
+    """Return the modules of the service that a source imports."""
     return {
         f"{module}.{name}" if f"{module}.{name}" in known else module
         for module, name in named(source)
@@ -95,7 +95,7 @@ def imported(source: str, known: Collection[str]) -> set[str]:
 
 
 def room(module: str) -> str:
-    """`service.kafka.clients` -> `kafka`; the package itself is `service`."""
+    """Return `kafka` for `service.kafka.clients`, and `service` for the package itself."""
     return module.split(".")[1] if module != "service" else "service"
 
 

@@ -16,7 +16,7 @@ SHELL = ("bash", "cat", "cp", "env", "ls", "mkdir", "mv", "rm", "sh", "uname")
 
 
 def bare_path(home: Path) -> Path:
-    """-> a directory for the PATH that has only the basics of a shell."""
+    """Return a directory for the PATH that has only the basics of a shell."""
     home.mkdir()
     for name in SHELL:
         found = shutil.which(name)

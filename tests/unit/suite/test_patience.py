@@ -1,4 +1,4 @@
-"""A wait goes on as long as what it watches moves, and says where it stands when it does not."""
+"""A wait continues as long as what it watches moves. When it gives up, it says how far it came."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The synthetic source: the same for the same seed, with the shares that were asked for."""
+"""The synthetic source: the same events for the same seed, with the shares of its shape."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_surges_move_a_few_accounts_both_ways() -> None:
 
 def test_who_surges_is_a_function_of_seed_and_time() -> None:
     one, other = (Surges(5, slots=8, accounts=1_000) for _ in range(2))
-    one.table(START_MS)  # what was asked before does not matter
+    one.table(START_MS)  # earlier requests do not matter
     assert one.table(START_MS + 9_000) == other.table(START_MS + 9_000)
 
 

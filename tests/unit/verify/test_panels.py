@@ -8,8 +8,10 @@ from verify.panels.report import PAGE
 
 
 def test_every_query_and_alert_has_a_truth_and_every_truth_a_query() -> None:
-    assert {one.name for one in dashboard_queries.asked()} == TRUTHS.keys()
-    assert dashboard_queries.alerts().keys() == ALERTS.keys()
+    queries = {one.name for one in dashboard_queries.asked()}
+    assert queries == TRUTHS.keys(), "the truth of a query is in verify/panels/expected_service.py"
+    alerts = dashboard_queries.alerts().keys()
+    assert alerts == ALERTS.keys(), "the truth of an alert is in verify/panels/expected_alerts.py"
 
 
 def test_the_page_lists_every_panel_and_alert_with_the_query_that_it_has() -> None:

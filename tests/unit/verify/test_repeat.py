@@ -1,4 +1,4 @@
-"""`make test-repeat`: a run is told as it was, a stop loses none, a red run is not forgotten."""
+"""`make test-repeat` reports each run as it was. A stop loses no run, and no red run is lost."""
 
 from __future__ import annotations
 

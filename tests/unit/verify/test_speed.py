@@ -1,7 +1,7 @@
-"""The engine stays as fast as it is: a ratio within one process, never a time.
+"""The engine stays as fast as it is. The test compares a ratio within one process, never a time.
 
 Seen: hot 4.2 to 4.4, uniform 6.1 to 6.7, backfill 29 to 32, on a machine with other work of its
-cores. The bounds are half as much again. Who makes the engine faster lowers them: nothing else
+cores. The bounds are 1.5 times as high. If you make the engine faster, lower them: nothing else
 keeps the gain.
 """
 
@@ -23,7 +23,7 @@ TRIES: Final = 4
 
 
 def measured(*arguments: str) -> dict[str, float]:
-    """Input -> ratio, from a process without coverage and without the contract's watch."""
+    """Return the ratio of each input, from a process without coverage and contract checks."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith("COV_")}
     command = [sys.executable, "-m", "verify.speed", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True)

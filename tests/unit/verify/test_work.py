@@ -20,7 +20,7 @@ BOUND: Final = 1.4
 
 
 def grown(*arguments: str) -> dict[str, float]:
-    """Case -> how much more work an event is where more waits, where that is too much."""
+    """Return the cases in which an event is too much more work when more waits, with the factor."""
     environ = {name: text for name, text in os.environ.items() if not name.startswith("COV_")}
     command = [sys.executable, "-m", "verify.work", *arguments]
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""What anybody may ask of a web port is bounded, and no answer holds the loop for long."""
+"""What a client may request from a web port is bounded, and no answer holds the loop for long."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is connected: idle connections keep nobody out, and each address has its share."""
+"""Connections: idle ones keep no client out, and each address has its share."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Transport:
 
 
 class Visits:
-    """A door with a clock of its own, and who came."""
+    """A door with a clock of its own, and the connections that came."""
 
     def __init__(self, most: int) -> None:
         self.now = 0.0
@@ -209,7 +209,7 @@ async def test_one_address_has_half_of_the_streams() -> None:
 
 
 async def test_a_request_that_never_ends_is_ended() -> None:
-    """Slowly sent headers, and an answer that nobody takes."""
+    """Headers that are sent slowly, and an answer that the client does not read."""
     async with listening() as port, AsyncExitStack() as stack:
         port.api.door._now = lambda: now
         now = 0.0

@@ -1,4 +1,4 @@
-"""/metrics: as prometheus_client writes it, once for all who ask at a time, in slices."""
+"""/metrics is as prometheus_client writes it, once for all requests at a time, in slices."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ async def test_the_loop_turns_while_a_long_text_is_made() -> None:
 
 
 class Counted:
-    """How often a registry has been asked."""
+    """A registry that counts how often it is collected."""
 
     def __init__(self) -> None:
         self.times = 0
@@ -108,7 +108,7 @@ ODD = [
 
 
 async def test_a_version_that_there_is_not_makes_no_text_of_its_own() -> None:
-    """A stranger could ask for a thousand of them."""
+    """A client could request a thousand of them."""
     async with listening() as port:
         exposition = Exposition(port.metrics.registry)
         plain = (await exposition.text(""))[1]

@@ -1,4 +1,4 @@
-"""Many shards' boards as one; the rate; who owns what between a revoke and an assignment. Pure."""
+"""The boards of many shards as one; the rate; owners between a revoke and an assignment. Pure."""
 
 from __future__ import annotations
 

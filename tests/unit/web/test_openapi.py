@@ -10,7 +10,7 @@ from scripts.write_openapi import DOCUMENT, of_defaults
 
 
 def test_the_committed_document_is_the_one_that_is_served() -> None:
-    """Write it anew with: python -m scripts.write_openapi."""
+    """To write it again: `python -m scripts.write_openapi`."""
     assert json.loads(DOCUMENT.read_text()) == json.loads(json.dumps(of_defaults()))
 
 

@@ -113,7 +113,7 @@ async def two(**changes: Any) -> AsyncIterator[tuple[Port, Port]]:
 
 
 def introduced(port: Port, url: str) -> None:
-    """Let a worker know, by the group's assignment, who runs the other partition."""
+    """Let a worker know, by the group's assignment, which worker runs the other partition."""
     mine = port.shards[0].partition
     port.membership.assigned(2, usable({mine: port.url, 1 - mine: url}))
 
@@ -199,7 +199,7 @@ Answers = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @asynccontextmanager
 async def stranger(answers: Answers) -> AsyncIterator[tuple[str, list[web.Request]]]:
-    """Somebody who listens at a member's address; -> its address, and what it was sent."""
+    """Listen at a member's address. Yield the address, and the requests that came."""
     heard: list[web.Request] = []
 
     async def hear(request: web.Request) -> web.StreamResponse:

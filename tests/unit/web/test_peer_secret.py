@@ -1,4 +1,4 @@
-"""A token can be guessed only slowly, and a secret that cannot be used is never taken for none."""
+"""A token can be guessed only slowly. An unusable secret is not treated like a missing one."""
 
 from __future__ import annotations
 

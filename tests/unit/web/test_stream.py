@@ -1,4 +1,4 @@
-"""The stream: what an id says, and what is sent to whom. No broker."""
+"""The stream: what an id says, and what is sent to which client. No broker."""
 
 from __future__ import annotations
 
