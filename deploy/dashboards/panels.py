@@ -45,7 +45,7 @@ class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     says: str
     """A sentence or two that say what it shows."""
     queries: dict[str, str]
-    """Legend of the series (`{{label}}` stands for a label) -> PromQL."""
+    """PromQL by the legend of its series (`{{label}}` stands for a label)."""
     width: int
     height: int
     kind: Literal["graph", "figure", "ranking", "listing"] = "graph"
@@ -64,7 +64,7 @@ class Panel(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 def drawn(panel: Panel) -> Drawn:
-    """Make Grafana's panel of ours."""
+    """Make the panel in the form of Grafana."""
     made = _KINDS[panel.kind](panel)
     steps = [
         model.Threshold(value=None if isinstance(value, str) else value, color=colour)

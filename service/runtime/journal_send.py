@@ -17,7 +17,7 @@ async def send(
 ) -> int:
     """Send in this order and wait until all records are stored.
 
-    `own_partition`: of a target that names none. Return the bytes of the batches.
+    `own_partition`: of a target that names no partition. Return the bytes of the batches.
     """
     futures: list[asyncio.Future[Any]] = []
     size = 0

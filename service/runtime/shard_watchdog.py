@@ -1,4 +1,4 @@
-"""Notes when a shard last made progress, and says what has made none for too long.
+"""Notes when a shard last made progress, and says what has made no progress for too long.
 
 All times are seconds of the event loop.
 """

@@ -28,7 +28,7 @@ _PROTOCOL: Final = "aiokafka.protocol."
 
 @dataclass
 class Found:
-    """What one source touches. `replaced`: name -> the function that assigns it."""
+    """What one source touches. `replaced`: the function that assigns a name, by name."""
 
     reached: set[str] = field(default_factory=set)
     overridden: set[str] = field(default_factory=set)
@@ -85,7 +85,7 @@ def _by_name(node: ast.Call, function: str, imported: dict[str, str], found: Fou
 
 
 def _imported(tree: ast.Module) -> dict[str, str]:
-    """Local name -> dotted name, of every import."""
+    """Return the dotted name of every import by its local name."""
     names = {}
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

@@ -1,7 +1,7 @@
 """Requests in versions that aiokafka lacks, or whose answer it cannot read.
 
-Each request negotiates its version: a broker that knows none of ours answers with an error of
-aiokafka (`NotImplementedError`, `IncompatibleBrokerVersion`), not with other bytes.
+Each request negotiates its version: a broker that knows no version of these answers with an error
+of aiokafka (`NotImplementedError`, `IncompatibleBrokerVersion`), not with other bytes.
 """
 
 from __future__ import annotations

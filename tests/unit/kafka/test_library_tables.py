@@ -18,7 +18,7 @@ TESTS: Final = ROOT.parent / "tests"
 AIOKAFKA: Final = ROOT / "kafka" / "aiokafka_ext"
 FAUST: Final = ROOT / "kafka" / "faust_ext"
 FOLDERS: Final[dict[Path, list[Path]]] = {AIOKAFKA: [], FAUST: [ROOT / "app.py"]}
-"""Folder -> modules outside that belong to it: the build of a worker has two classes of Faust."""
+"""Modules outside that belong to a folder: the build of a worker looks for Faust's C code."""
 SETTINGS_OF_FAUST: Final = frozenset({"Assignor(replicas=0)"})
 """Rows about an argument: nothing is overridden."""
 

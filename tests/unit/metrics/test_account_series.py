@@ -125,8 +125,8 @@ def test_who_falls_behind_keeps_its_series_for_a_while_and_then_loses_it() -> No
 
 
 def test_the_watch_list_comes_first_and_an_account_without_a_row_is_at_0() -> None:
-    """It is exported by the worker that runs its partition: `nobody` lies in partition 1 of 4."""
-    counted = Counted(watch="quiet, never-seen, nobody", top_accounts=0)
+    """It is exported by the worker that runs its partition: `w` lies in partition 2 of 4."""
+    counted = Counted(watch="quiet, never-seen, w", top_accounts=0)
     counted.count([("quiet", 1), ("loud", 9)])
     assert counted.accounts() == {"quiet", "never-seen"}
     samples = counted.samples()

@@ -27,7 +27,7 @@ async def commit(partition: int, position: int, metadata: str) -> None:
 
 
 def factory(guarantee: Guarantee, *, can_commit: bool = True) -> ShardFactory[Finals]:
-    """Shards of the second engine: the factory knows none."""
+    """Shards of the second engine: the factory knows no engine."""
     shards: Shards[Finals] = Shards(lambda *_: None)
     return ShardFactory(
         settings=Settings(guarantee=guarantee),
