@@ -17,29 +17,29 @@ class Settings(Protocol):
     """What is looked at of the settings, beside the names of the topics."""
 
     @property
-    def heartbeat_interval_s(self) -> float: ...  # noqa: D102
+    def heartbeat_interval_s(self) -> float: ...
     @property
-    def session_timeout_s(self) -> float: ...  # noqa: D102
+    def session_timeout_s(self) -> float: ...
     @property
-    def min_isr(self) -> int: ...  # noqa: D102
+    def min_isr(self) -> int: ...
     @property
-    def replication_factor(self) -> int: ...  # noqa: D102
+    def replication_factor(self) -> int: ...
     @property
-    def ssl_keyfile(self) -> str: ...  # noqa: D102
+    def ssl_keyfile(self) -> str: ...
     @property
-    def ssl_certfile(self) -> str: ...  # noqa: D102
+    def ssl_certfile(self) -> str: ...
     @property
-    def security_protocol(self) -> str: ...  # noqa: D102
+    def security_protocol(self) -> str: ...
     @property
-    def sasl_mechanism(self) -> str: ...  # noqa: D102
+    def sasl_mechanism(self) -> str: ...
     @property
-    def is_oauth(self) -> bool: ...  # noqa: D102
+    def is_oauth(self) -> bool: ...
     @property
-    def max_ahead_s(self) -> float: ...  # noqa: D102
+    def max_ahead_s(self) -> float: ...
     @property
-    def expire_after_days(self) -> float: ...  # noqa: D102
+    def expire_after_days(self) -> float: ...
     @property
-    def ranked_grains(self) -> tuple[str, ...]: ...  # noqa: D102
+    def ranked_grains(self) -> tuple[str, ...]: ...
 
 
 def contradictions(settings: Settings, grains: tuple[Grain, ...]) -> Iterator[Wrong]:
