@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from service.audit.model import cloudevents as envelope
+from service.audit.model import input_record
 from service.contract import cloudevents
 from service.contract import input_record as events
 from service.contract.input_record import LogRecord, Reason
@@ -104,7 +105,14 @@ def test_an_auditor_that_knows_only_the_newest_rules_is_found(
 ) -> None:
     assert not failure(lambda: reader_agreement.agree(twice(0)))
     monkeypatch.setattr(envelope, "_check_each_copy", lambda _: None)
-    assert "by rules 1" in found()
+    assert "by rules 1" in found(120)
+
+
+def test_an_auditor_that_reads_every_spelling_by_all_rules_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(input_record, "MORE_SPELLINGS", 1)
+    assert "by rules 1" in found(120)
 
 
 class CountsTwice(Engine):
