@@ -36,11 +36,12 @@ _TICK_S: Final = 0.01
 class Worker:
     """The parts that `build` makes.
 
-    `table_bytes`: bytes of packed rows by partition, measured on a timer.
+    `partitions`: of the input. `table_bytes`: bytes of packed rows by partition, from a timer.
     """
 
     app: faust.App
     settings: Settings
+    partitions: int
     shards: Shards[Engine]
     metrics: Metrics
     web: Web
@@ -76,7 +77,7 @@ def build(settings: Settings, *, partitions: int, fail: Fail = exit_now) -> Work
         refused=metrics.refused,
     )
     web = Web(metrics.registry, lambda: why_not_ready(shards, lag), api)
-    worker = Worker(app, settings, shards, metrics, web, lag)
+    worker = Worker(app, settings, partitions, shards, metrics, web, lag)
     worker_collector.bind(metrics, worker, AccountSeries(settings, partitions, shards))
     return worker
 

@@ -11,7 +11,7 @@ import logging
 import os
 import signal
 import socket
-from typing import Final
+from typing import Final, NoReturn
 
 import yarl
 from aiokafka.errors import KafkaError
@@ -55,25 +55,23 @@ def run(settings: Settings) -> ExitCode:
 
 
 async def _run(settings: Settings) -> ExitCode:
-    partitions = await topics.require(settings)
-    settings = descriptors.fit(settings, partitions)
-    worker = build(settings, partitions=partitions)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await worker.web.start(settings.web_host, settings.web_port)
-    _say_where(worker, settings)
-    _say_what_runs(settings, partitions, worker.web.port)
-    watching = asyncio.create_task(_watch(worker))
-    await worker.app.start()
-    ended = asyncio.create_task(worker.app.wait_until_stopped())
     stopping = asyncio.create_task(stop.wait())
+    starting = asyncio.create_task(_start(settings))
+    await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        log.info("stopped before the start had ended")
+        _end()
+    worker, watching = await starting
+    ended = asyncio.create_task(worker.app.wait_until_stopped())
     chores = [
         asyncio.create_task(chore)
         for chore in (
             collect(),
             worker.lag.run(),
-            TopicWatch(settings, partitions, worker.shards.fail).run(),
+            TopicWatch(worker.settings, worker.partitions, worker.shards.fail).run(),
             measure_loop(worker),
             measure_tables(worker),
         )
@@ -87,6 +85,19 @@ async def _run(settings: Settings) -> ExitCode:
         exit_now("Faust stopped by itself", worker.app.crash_reason)
     await _stop(worker)
     return ExitCode.OK
+
+
+async def _start(settings: Settings) -> tuple[Worker, asyncio.Task[None]]:
+    """Check the topics, build the worker and start it. Return it, and the task that watches it."""
+    partitions = await topics.require(settings)
+    settings = descriptors.fit(settings, partitions)
+    worker = build(settings, partitions=partitions)
+    await worker.web.start(settings.web_host, settings.web_port)
+    _say_where(worker, settings)
+    _say_what_runs(settings, partitions, worker.web.port)
+    watching = asyncio.create_task(_watch(worker))
+    await worker.app.start()
+    return worker, watching
 
 
 def _say_where(worker: Worker, settings: Settings) -> None:
@@ -118,8 +129,13 @@ async def _stop(worker: Worker) -> None:
     except TimeoutError as error:
         exit_now("the stop did not end", error)
     log.info("stopped")
+    _end()
+
+
+def _end() -> NoReturn:
+    """End the process with 0. Threads and tasks of Faust would keep it alive."""
     logging.shutdown()
-    os._exit(ExitCode.OK)  # Faust's threads and tasks would keep the process alive
+    os._exit(ExitCode.OK)
 
 
 async def _watch(worker: Worker) -> None:

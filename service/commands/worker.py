@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 from typing import TYPE_CHECKING, Final
 
 from service.exit_codes import ExitCode
@@ -27,7 +29,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(settings: Settings, options: argparse.Namespace) -> ExitCode:
-    """Run a worker until SIGTERM or SIGINT."""
+    """Run a worker until SIGTERM or SIGINT.
+
+    The kernel drops a signal for process 1 of a container if the process has no handler. So there
+    is one before the imports, which take a second.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(ExitCode.OK))
     from service.run import run as run_worker
 
     return run_worker(settings)

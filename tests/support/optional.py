@@ -28,6 +28,7 @@ PACKAGES: Final = MappingProxyType(
         "openssl": "openssl",
         "prometheus": "prometheus",
         "promtool": "prometheus",
+        "unshare": "util-linux",
     }
 )
 
