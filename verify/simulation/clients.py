@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
@@ -69,6 +69,13 @@ class Producer:
 
     async def stop(self) -> None:
         """Close. An open transaction stays open until another writer fences it."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     def create_batch(self) -> Batch:
         return Batch(self._link.random.choice((1, 2, 5, 50)))
@@ -139,6 +146,13 @@ class Consumer:
 
     async def stop(self) -> None:
         """Close the connection."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Take these partitions. Positions are kept."""
