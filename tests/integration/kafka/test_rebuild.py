@@ -13,6 +13,7 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 from service.commands import rebuild_partitions, rebuild_plan
 from service.commands.rebuild_count import Counted, Recount
 from service.commands.rebuild_plan import Plan, Planner
+from service.contract.rule_versions import CURRENT
 from service.counting import Publisher
 from service.exit_codes import ExitCode
 from service.kafka import clients
@@ -249,13 +250,13 @@ async def test_ranges_stepped_over_and_versions_of_the_rules_are_kept(
     worker = await deployment.ready_worker(code=PLANT + RUN)
     await deployment.finish(worker)
     before = await said(deployment)
-    assert before[0]["rules"] == [[0, 1], [3, 2]]
+    assert before[0]["rules"] == [[0, 1], [3, CURRENT]]
     assert before[0]["skipped"] == [[first, first + 2, "too large"]]
     await overwrite(deployment, 3, "")
     capsys.readouterr()
     assert await run(deployment, monkeypatch, "rebuild", "--yes") == ExitCode.WRONG
     assert "--rules 0:1,81234:2" in capsys.readouterr().out
-    arguments = ("rebuild", "--rules", "0:1,3:2", "--yes")
+    arguments = ("rebuild", "--rules", f"0:1,3:{CURRENT}", "--yes")
     assert await run(deployment, monkeypatch, *arguments) == ExitCode.OK
     assert await said(deployment) == before
     worker = await deployment.ready_worker(code=PLANT + RUN)
