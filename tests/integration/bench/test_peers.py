@@ -91,6 +91,10 @@ def tallies(found: dict[tuple[str, str, int], dict[str, Any]]) -> Windows:
     return {key: (value["gained"], value["lost"]) for key, value in found.items()}
 
 
+_SILENCE_S: Final = 600.0
+"""Plain Faust may stand still for minutes on a busy machine, after a rebalance."""
+
+
 @pytest.fixture
 def counted(kafka: LocalBroker, unique: str, tmp_path: Path) -> Counted:
     """Let a peer count the input, and wait until its results are what is due.
@@ -109,11 +113,11 @@ def counted(kafka: LocalBroker, unique: str, tmp_path: Path) -> Counted:
         with running(peer, peer_settings, warm_records=sent if peer.warm else 0, log=log) as it:
 
             async def wait(look: Callable[[], Awaitable[object]], due: object) -> None:
-                patience = Patience(f"the results of {peer.name}")
+                patience = Patience(f"the results of {peer.name}", silence_s=_SILENCE_S)
                 while (found := await look()) != due:
                     patience.look(found)
                     assert it.poll() is None, log.read_text()[-3_000:]
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(1.0)  # each look reads all results
 
             for look, due in results:
                 await wait(partial(look, peer_settings), due)
