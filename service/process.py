@@ -27,10 +27,26 @@ def exit_now(what: str, error: BaseException | None) -> NoReturn:
 
     Open transactions end at the next open.
     """
-    log.critical("exit: %s%s", what, f": {error!r}" if error else "", exc_info=error)
+    log.critical("exit: %s%s", what, f": {with_causes(error)}" if error else "", exc_info=error)
     logging.shutdown()
     sys.stderr.flush()
     os._exit(ExitCode.INTERNAL)
+
+
+def with_causes(error: BaseException) -> str:
+    """Return an error in one line, and the errors that lie below it: each was raised from the next.
+
+    A library often raises an error that says nothing from one that names the cause.
+    """
+    told, seen = [repr(error)], {id(error)}
+    below: BaseException | None = error
+    while below is not None:
+        below = below.__cause__ or (None if below.__suppress_context__ else below.__context__)
+        if below is None or id(below) in seen:
+            break
+        seen.add(id(below))
+        told.append(repr(below))
+    return ", caused by ".join(told)
 
 
 def keep_small_buffers() -> None:
