@@ -81,7 +81,7 @@ TABLE: Final = MappingProxyType(
         # installs the locks with old and new pips
         "tests/integration/install/test_locks.py": "rest",
         "tests/unit/metrics/test_account_series.py::"
-        "test_there_are_never_more_series_than_the_limit_with_a_million_accounts": "rest",
+        "test_there_are_never_more_series_than_the_limit_with_many_accounts": "rest",
         "tests/unit/verify/test_simulation.py::"
         "test_a_failing_seed_shrinks_to_few_faults_and_records": "rest",
         "tests/unit/verify/test_simulation.py::"

@@ -92,7 +92,7 @@ def tallies(found: dict[tuple[str, str, int], dict[str, Any]]) -> Windows:
 
 
 _SILENCE_S: Final = 600.0
-"""Plain Faust may stand still for minutes on a busy machine, after a rebalance."""
+"""Plain Faust may make no progress for minutes on a busy machine, after a rebalance."""
 
 
 @pytest.fixture

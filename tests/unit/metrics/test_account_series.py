@@ -136,7 +136,7 @@ def test_the_watch_list_comes_first_and_an_account_without_a_row_is_at_0() -> No
     assert counted.samples()["net", "never-seen", "total"] == 2
 
 
-def test_there_are_never_more_series_than_the_limit_with_a_million_accounts() -> None:
+def test_there_are_never_more_series_than_the_limit_with_many_accounts() -> None:
     counted = Counted(
         watch=",".join(f"acct-{n}" for n in range(1_000)), top_accounts=50,
         account_series_limit=120,
@@ -144,11 +144,11 @@ def test_there_are_never_more_series_than_the_limit_with_a_million_accounts() ->
     hour = T0 - T0 % 3_600_000
     row = Row(1, 0, None, None, T0, 0, [[], [[hour, 1, 0, 0]], []])
     counted.engine.restore(Checkpoint(1, T0, Counts(), SweepPosition(), counted.engine.settings))
-    keys = (f"acct-{n}".encode() for n in range(1_000_000))
+    keys = (f"acct-{n}".encode() for n in range(100_000))
     counted.engine.load(
         (key, to_record(key, row, windows_by_name(("1m", "1h", "1d")))) for key in keys
     )
-    assert counted.engine.accounts == 1_000_000
+    assert counted.engine.accounts == 100_000
     found = counted.samples()
     exported = [name for name in found if name[0] in ("net", "gained", "lost", "followers")]
     assert len(exported) == found["series",] == 120
