@@ -41,11 +41,8 @@ PREFIX: Final = "NETFOLLOWERS_"
 Guarantee = Literal["exactly_once", "at_least_once"]
 _MOST_WATCHED: Final = 1_000
 _LAST_PORT: Final = 65_535
-_BROKER: Final = re.compile(
-    r"([\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):(?P<port>[0-9]{1,5})"
-)
-_WEB_ADDRESS: Final = re.compile(
-    r"https?://([\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):(?P<port>[0-9]{1,5})"
+_ADDRESS: Final = re.compile(
+    r"(?P<scheme>https?://)?([\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}(%\w{1,15})?\]):(?P<port>[0-9]{1,5})"
 )
 
 
@@ -55,14 +52,21 @@ class SettingsError(UsageError):
 
 def is_web_address(url: str) -> bool:
     """Tell whether `url` is http://HOST:PORT or https://HOST:PORT, and nothing more."""
-    found = _WEB_ADDRESS.fullmatch(url)
-    return found is not None and 0 < int(found["port"]) <= _LAST_PORT
+    return _is_address(url, has_scheme=True)
 
 
 def is_broker_address(text: str) -> bool:
     """Tell whether `text` is HOST:PORT; an IPv6 address stands in brackets."""
-    found = _BROKER.fullmatch(text.strip(" "))
-    return found is not None and 0 < int(found["port"]) <= _LAST_PORT
+    return _is_address(text.strip(" "), has_scheme=False)
+
+
+def _is_address(text: str, *, has_scheme: bool) -> bool:
+    found = _ADDRESS.fullmatch(text)
+    return (
+        found is not None
+        and (found["scheme"] is not None) == has_scheme
+        and 0 < int(found["port"]) <= _LAST_PORT
+    )
 
 
 _ADDRESSES: Final = Limit(
@@ -73,9 +77,10 @@ _ADDRESSES: Final = Limit(
 
 def _is_ipv6(text: str) -> bool:
     try:
-        return IPv6Address(text) is not None
+        IPv6Address(text)
     except ValueError:
         return False
+    return True
 
 
 _HOST: Final = Limit(

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from service.commands.doctor_note import Note
 from service.contract.input_record import PlainEvent, RawRecord, Rejection, read
-from service.contract.other_formats import recognised
+from service.contract.other_formats import LOOKS_LIKE
 from service.contract.results import decode_row
 from service.contract.skipped_ranges import Skipped, around
 from service.counting import Checkpoint
@@ -52,7 +52,7 @@ class Sample:
         event = read(record)
         if isinstance(event, Rejection):
             self.refused[event.reason] += 1
-            self.formats.update(filter(None, [recognised(record.value, record.headers)]))
+            self.formats.update(filter(None, [event.detail.partition(LOOKS_LIKE)[2]]))
             return
         if not isinstance(event, PlainEvent) or record.key is None:
             return

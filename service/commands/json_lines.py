@@ -55,7 +55,8 @@ class EventFiles:
                 raise UsageError(message)
         self._names = names
         self._lines: deque[int] = deque(maxlen=REMEMBERED)
-        self._count = 0
+        self.records = 0
+        """Number of records that were yielded."""
         self._firsts: list[int] = []
         """By file: the number of records before it."""
         self._arrays: set[str] = set()
@@ -68,7 +69,7 @@ class EventFiles:
         name = self._names[bisect_right(self._firsts, number) - 1]
         shown = "standard input" if name == "-" else Path(name).name
         what = "record" if name in self._arrays else "line"
-        return f"{shown}, {what} {self._lines[number - self._count]}"
+        return f"{shown}, {what} {self._lines[number - self.records]}"
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the records, with a progress bar on a terminal. UsageError: a file is broken."""
@@ -78,13 +79,13 @@ class EventFiles:
         with _progress(is_shown=is_shown) as progress:
             task = progress.add_task("replay", total=size)
             for name in self._names:
-                self._firsts.append(self._count)
+                self._firsts.append(self.records)
                 number = 0
                 try:
                     for number, line in enumerate(self._read(name, progress, task), 1):
-                        if not line.isspace():
+                        if line.strip():
                             self._lines.append(number)
-                            self._count += 1
+                            self.records += 1
                             yield line
                 except _BROKEN as error:
                     message = f"{name}: its gzip data is cut or broken after line {number}: {error}"
@@ -110,11 +111,14 @@ class EventFiles:
             if _begins_array(head):
                 yield from self._elements(name, lines.read())
                 return
-            before = progress.tasks[task].completed
+            read = 0
             for number, line in enumerate(lines):
                 if number % _STEP == 0 and not progress.disable:
-                    progress.update(task, completed=before + raw.tell())
+                    progress.advance(task, raw.tell() - read)
+                    read = raw.tell()
                 yield line
+            if not progress.disable:
+                progress.advance(task, raw.tell() - read)
 
     def _elements(self, name: str, content: bytes) -> list[bytes]:
         """Return the elements of an array, or the lines of what only begins like one."""

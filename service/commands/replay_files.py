@@ -46,16 +46,17 @@ def replay(settings: Settings, options: argparse.Namespace) -> ExitCode:
     drawn = WindowsOf(options.plot or channel.ACCOUNT_ID, options.grain)
     files = EventFiles(options.files)
     refused = FirstRefusals(files, len(options.baseline))
-    shard = _replay(settings.rules, options, files, [days, drawn, refused])
+    outlets: list[Callable[[Sealed], None]]
+    outlets = [days, drawn] if options.channel else [drawn, refused]
+    shard = _replay(settings.rules, options, files, outlets)
     top_accounts(shard, options.top, console)
-    refused.print(shard.counts.rejected, console)
+    refused.print(console)
     summary(shard, time.monotonic() - began, console)
     if png is not None:
         _draw(shard, drawn, options, console, Path(png))
     if options.channel:
         return _judge(shard, days, console)
-    is_nothing_good = 0 < shard.counts.rejected == shard.engine.position - len(options.baseline)
-    return ExitCode.WRONG if is_nothing_good else ExitCode.OK
+    return ExitCode.WRONG if 0 < refused.total == files.records else ExitCode.OK
 
 
 def _check(rules: Rules, options: argparse.Namespace) -> None:

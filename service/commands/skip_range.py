@@ -23,8 +23,7 @@ from service.errors import RefusedError, UsageError
 from service.exit_codes import ExitCode
 from service.kafka import clients
 from service.runtime.journal import Journal
-from service.runtime.journal_at_least_once import PlainJournal
-from service.runtime.journal_transactional import TransactionalJournal
+from service.runtime.shard_factory import journal_of
 from service.settings import Settings
 
 
@@ -124,10 +123,6 @@ def _record(settings: Settings, partition: int, after: Checkpoint) -> ResultReco
 
 
 def _journal(settings: Settings, partition: int, partitions: int) -> Journal:
-    publisher = Publisher(settings.result_topics)
-    if settings.is_exactly_once:
-        return TransactionalJournal(settings, partition, partitions, publisher)
-
     async def commit(number: int, position: int, metadata: str) -> None:
         consumer = clients.consumer(settings, group_id=settings.app_id)
         await clients.start(consumer)
@@ -138,7 +133,8 @@ def _journal(settings: Settings, partition: int, partitions: int) -> Journal:
         finally:
             await consumer.stop()
 
-    return PlainJournal(settings, partition, partitions, publisher, commit_position=commit)
+    publisher = Publisher(settings.result_topics)
+    return journal_of(settings, partition, partitions, publisher, commit)
 
 
 async def _check_range(settings: Settings, tp: TopicPartition, start: int, end: int) -> None:

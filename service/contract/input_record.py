@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Protocol
 import msgspec
 
 from service.contract.cloudevents import BadEnvelope, Envelope, unwrap
-from service.contract.other_formats import recognised
+from service.contract.other_formats import LOOKS_LIKE, recognised
 from service.contract.readable_values import as_json, why_no_time
 from service.contract.rule_versions import CURRENT, MORE_SPELLINGS
 from service.contract.strict_json import MAX_DEPTH, check_text
@@ -30,6 +30,7 @@ MAX_VALUE_BYTES: Final = 65_536
 MAX_ID_BYTES: Final = 256
 MIN_EVENT_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
 MAX_EVENT_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z
+_EVENT_MS: Final = range(MIN_EVENT_MS, MAX_EVENT_MS + 1)
 MAX_FOLLOWERS: Final = 2**53
 
 _BEYOND: Final = 2**64
@@ -269,8 +270,9 @@ def judge(record: RawRecord, version: int = CURRENT) -> Verdict:
     except Exception as error:  # noqa: BLE001 - by construction: no record stops the service
         return Rejection(Reason.UNFORESEEN, f"{type(error).__name__}: {error}"[:200])
     if isinstance(verdict, Rejection) and verdict.reason in _MAYBE_ANOTHER_FORMAT:
-        format_ = recognised(record.value, record.headers)
-        verdict.detail += f"; it looks like {format_}" * bool(format_)
+        what = recognised(record.value, record.headers)
+        if what:
+            verdict.detail += LOOKS_LIKE + what
     return verdict
 
 
@@ -446,7 +448,7 @@ def _time(at: object, version: int) -> int | Rejection:
         return Rejection(Reason.WRONG_TYPE, f"occurred_at {as_json(at)} is no whole number or text")
     ms = epoch_ms(at, version) if isinstance(at, str) else at
     if ms is None or not MIN_EVENT_MS <= ms <= MAX_EVENT_MS:
-        return Rejection(Reason.BAD_TIME, f"occurred_at {as_json(at)}{why_no_time(at)}")
+        return Rejection(Reason.BAD_TIME, f"occurred_at {as_json(at)}{why_no_time(at, _EVENT_MS)}")
     return ms
 
 

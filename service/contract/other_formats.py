@@ -8,15 +8,17 @@ to do. Each check looks at the first bytes or at the names of the outermost obje
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from service.contract.strict_json import check_text
 
-Headers = Iterable[tuple[str, bytes | None]]
+Headers = Sequence[tuple[str, bytes | None]]
 
+LOOKS_LIKE: Final = "; it looks like "
+"""Stands in the detail of a rejection before what `recognised` returns."""
 _NAMES: Final = frozenset(
     ("event_id", "account_id", "follower_id", "action", "occurred_at", "followers")
 )
@@ -85,7 +87,7 @@ def _recognised(value: bytes, headers: Headers) -> str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _not_json(value)
     if isinstance(parsed, dict):
-        return _object(parsed, [name for name, _ in headers])
+        return _object(parsed, headers)
     return _no_object(parsed)
 
 
@@ -214,8 +216,8 @@ def _no_object(parsed: object) -> str:
     return ""
 
 
-def _object(fields: Mapping[str, Any], headers: list[str]) -> str:
-    for name in headers:
+def _object(fields: Mapping[str, Any], headers: Headers) -> str:
+    for name, _ in headers:
         if name.startswith("ce-"):
             return f"a header {name[:32]}: in Kafka the attributes of a CloudEvent begin with ce_"
     if "specversion" in fields and "data" in fields:
@@ -229,8 +231,10 @@ def _object(fields: Mapping[str, Any], headers: list[str]) -> str:
     return _other_names(fields) or _nested(fields)
 
 
-def _cloud_event(headers: list[str]) -> str:
-    for name in headers:
+def _cloud_event(headers: Headers) -> str:
+    for name, kind in headers:
+        if name == "content-type" and (kind or b"").lower().startswith(b"application/cloudevents"):
+            return ""  # it was read as what it is
         if name.lower() == "content-type" and name != "content-type":
             return f"a CloudEvent whose header is written {name[:32]}: write content-type"
     return "a CloudEvent without the header content-type: application/cloudevents+json"

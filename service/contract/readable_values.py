@@ -12,8 +12,6 @@ import msgspec
 
 _SHOWN: Final = 64
 """Largest number of characters of a value that a detail shows."""
-_MIN_MS: Final = 946_684_800_000
-_MAX_MS: Final = 253_402_300_799_999
 _UNITS: Final = (
     ("seconds", 1_000, 1, "multiply it by 1,000"),
     ("microseconds", 1, 1_000, "divide it by 1,000"),
@@ -42,24 +40,25 @@ def as_json(value: object) -> str:
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
-def why_no_time(at: int | str) -> str:
+def why_no_time(at: int | str, valid_ms: range) -> str:
     """Return ": " and what seems to be wrong with a time that was refused; "" if that is unknown.
 
+    `valid_ms`: the epoch ms that are accepted.
     Numbers of other units lie in ranges that do not overlap: 1,700,000,040 is in the year 2023 only
     as seconds.
     """
     if isinstance(at, int):
-        return _why_no_number(at)
+        return _why_no_number(at, valid_ms)
     if _DIGITS.fullmatch(at):
-        return f": it is text; send the number without quotes{_why_no_number(int(at))}"
+        return f": it is text; send the number without quotes{_why_no_number(int(at), valid_ms)}"
     if len(at) > _SHOWN:
         return ""
     text = at.upper().replace(" ", "T", 1)
     return next((f": {why}" for pattern, why in _TEXTS if pattern.fullmatch(text)), "")
 
 
-def _why_no_number(at: int) -> str:
+def _why_no_number(at: int, valid_ms: range) -> str:
     for unit, times, parts, what in _UNITS:
-        if _MIN_MS <= at * times // parts <= _MAX_MS:
+        if at * times // parts in valid_ms:
             return f": it looks like {unit}; {what}"
     return ""

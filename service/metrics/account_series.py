@@ -48,8 +48,9 @@ class AccountSeries:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`partitions`: of the input. `now`: seconds, monotonic."""
-        self._partitions = partitions
-        self._watched = tuple(name.encode() for name in settings.watched)
+        keys = [name.encode() for name in settings.watched]
+        self._watched = {key: partition_of(key, partitions) for key in keys}
+        """The partition of each watched account, in the order of the list."""
         self._top = settings.top_accounts
         self.limit: int = settings.account_series_limit
         self._grains = tuple((grain.name, grain.size_ms) for grain in settings.rules.grains)
@@ -97,6 +98,7 @@ class AccountSeries:
         A watched account without a row has series too, from the worker that runs its partition.
         """
         shards = [shard for shard in self._shards if shard.is_running]
+        running = {shard.partition for shard in shards}
         self._refresh(shards)
         for key in dict.fromkeys((*self._watched, *sorted(self._last_among))):
             for shard in shards:
@@ -105,8 +107,7 @@ class AccountSeries:
                     yield Account(key.decode(), row, shard.engine.watermark_ms)
                     break
             else:
-                partition = partition_of(key, self._partitions)
-                if key in self._watched and any(one.partition == partition for one in shards):
+                if self._watched.get(key) in running:
                     yield Account(key.decode(), None, 0)
 
     def _refresh(self, shards: Iterable[Shard[Engine]]) -> None:

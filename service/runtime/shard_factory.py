@@ -61,8 +61,21 @@ class ShardFactory(Generic[E]):
         )
 
     def _journal(self, partition: int, publisher: Publisher) -> Journal:
-        settings, count, commit = self.settings, self.partitions, self.commit_position
-        if settings.is_exactly_once:
-            return TransactionalJournal(settings, partition, count, publisher)
-        assert commit is not None, "at least once, a position is committed by the group's member"
-        return PlainJournal(settings, partition, count, publisher, commit_position=commit)
+        commit = self.commit_position
+        return journal_of(self.settings, partition, self.partitions, publisher, commit)
+
+
+def journal_of(
+    settings: Settings,
+    partition: int,
+    partitions: int,
+    publisher: Publisher,
+    commit_position: CommitPosition | None,
+) -> Journal:
+    """Make the journal of the guarantee. Only at least once needs `commit_position`."""
+    if settings.is_exactly_once:
+        return TransactionalJournal(settings, partition, partitions, publisher)
+    assert commit_position is not None, (
+        "at least once, a position is committed by the group's member"
+    )
+    return PlainJournal(settings, partition, partitions, publisher, commit_position=commit_position)

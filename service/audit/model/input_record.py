@@ -40,9 +40,8 @@ UNFORESEEN: Final = "unforeseen"
 SKIPPED: Final = "skipped"
 
 NEWEST: Final = 3  # version of the counting rules described here; 0.1.0 had version 1
-MORE_SPELLINGS: Final = (
-    3  # from here on 1.7e12 is a whole number, and "2023-11-14 22:13:20+0000" a time
-)
+MORE_SPELLINGS: Final = 3
+"""From here on 1.7e12 is a whole number, and "2023-11-14 22:13:20+0000" is a time."""
 
 Fields = dict[str, object]
 
@@ -107,8 +106,7 @@ def _read(record: LogRecord, version: int) -> Arrival | Faults:
 def spelled_out(fields: Fields, version: int) -> Fields:
     """Return the fields with their numbers and times in the one way that all versions know.
 
-    A whole number with a fraction or exponent becomes an integer. A time in a spelling that is new
-    becomes epoch ms.
+    A whole number with a fraction or exponent becomes an integer, and a readable time epoch ms.
     """
     if version < MORE_SPELLINGS:
         return fields
@@ -118,9 +116,8 @@ def spelled_out(fields: Fields, version: int) -> Fields:
         if isinstance(number, float) and abs(number) < float("inf") and number % 1 == 0:
             fields[name] = int(number)
     at = fields.get("occurred_at")
-    if isinstance(at, str) and rfc_3339_ms(at) is None:
-        at_ms = more_spellings_ms(at)
-        fields["occurred_at"] = at if at_ms is None else at_ms
+    if isinstance(at, str) and (at_ms := more_spellings_ms(at)) is not None:
+        fields["occurred_at"] = at_ms
     return fields
 
 

@@ -118,6 +118,17 @@ def test_a_record_of_an_array_has_a_number_and_no_line(
     assert "  array.json, record 2: not_an_object" in capsys.readouterr().out
 
 
+def test_lines_of_what_only_begins_like_an_array_keep_their_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "lines.jsonl"
+    file.write_bytes(b"[{}]\n\n\nhello\n" + PLAIN)
+    assert main(["replay", str(file)]) == ExitCode.OK
+    told = capsys.readouterr().out
+    assert "  lines.jsonl, line 1: not_an_object" in told
+    assert "  lines.jsonl, line 4: not_json" in told
+
+
 def test_the_line_is_right_far_into_a_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -137,6 +148,7 @@ def test_a_file_of_which_everything_is_refused_ends_with_1(
 ) -> None:
     file = tmp_path / "capitals.jsonl"
     file.write_bytes(PLAIN.replace(b"event_id", b"EVENT_ID"))
+    assert main(["replay", str(file), "--baseline", "a=5", "--close"]) == ExitCode.WRONG
     assert main(["replay", str(file), "--baseline", "a=5"]) == ExitCode.WRONG
     assert "names in capitals (ksqlDB?): EVENT_ID should be event_id" in capsys.readouterr().out
     file.write_bytes(b"")

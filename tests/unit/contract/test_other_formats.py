@@ -7,7 +7,6 @@ import gzip
 import json
 import pickle
 import struct
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,14 +15,8 @@ from hypothesis import strategies as st
 from service.contract.input_record import LogRecord, Reason, Rejection, judge
 from service.contract.other_formats import _recognised
 from tests.support.property_examples import many
+from tests.unit.contract.good_event import EVENT
 
-EVENT: dict[str, Any] = {
-    "event_id": "e1",
-    "account_id": "a1",
-    "follower_id": "f1",
-    "action": "follow",
-    "occurred_at": 1_700_000_040_000,
-}
 GOOD = json.dumps(EVENT).encode()
 CLOUD_EVENT = json.dumps(
     {"specversion": "1.0", "id": "1", "source": "/s", "type": "follow", "data": EVENT}
@@ -149,6 +142,14 @@ def test_what_is_only_wrong_is_not_given_a_name(value: bytes) -> None:
     verdict = judge(LogRecord(0, 0, b"a1", value, []))
     assert isinstance(verdict, Rejection)
     assert "it looks like" not in verdict.detail
+
+
+def test_a_cloud_event_that_was_read_as_one_lacks_no_header() -> None:
+    """It lacks a field: its header is right."""
+    envelope = {**json.loads(CLOUD_EVENT), "data": {"event_id": "e1", "account_id": "a1"}}
+    headers: list[tuple[str, bytes | None]] = [("content-type", b"Application/CloudEvents+JSON")]
+    verdict = judge(LogRecord(0, 0, b"a1", json.dumps(envelope).encode(), headers))
+    assert verdict == Rejection(Reason.MISSING_FIELD, "occurred_at")
 
 
 @many(200)
